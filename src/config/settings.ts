@@ -8,9 +8,7 @@ import { nearest } from '../protocol/nearest.ts';
 
 /** Parses users' JSON files; errors name line and column. */
 
-/** Reported problems; a user fixes the first ones first. */
 const MAX_PROBLEMS = 8;
-/** Length of a value in a message. */
 const MAX_SHOWN = 60;
 
 type Key = string | number;
@@ -183,7 +181,6 @@ function shownValue(tree: Node | undefined, path: readonly Key[]): string {
 
 const nameOf = (path: readonly Key[]): string => path.join('.');
 
-/** `line 3, column 7` of an offset. */
 function placeOf(text: string, offset: number): string {
   const before = text.slice(0, offset);
   const line = before.split('\n').length;
@@ -223,7 +220,6 @@ const shapeOf = (schema: z.core.$ZodType): Readonly<Record<string, z.core.$ZodTy
   return def.type === 'object' ? def.shape : {};
 };
 
-/** Unwraps defaults, optionals and unions. */
 function bare(schema: z.core.$ZodType): z.core.$ZodType[] {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   switch (def.type) {

@@ -4,7 +4,6 @@ import { relayedName } from '../protocol/relay.ts';
 
 /** Sites and relays in an agent's configuration; see docs/sites.md. */
 
-/** A relay that this host uses. */
 export const relayPlace = z.strictObject({
   /** Name in its certificate. */
   name: hostName,

@@ -16,7 +16,6 @@ const make = z.union(
 );
 export type Make = z.infer<typeof make>;
 
-/** A place of guests' disks. */
 const place = z.union(
   [
     z.strictObject({

@@ -1,4 +1,3 @@
-/** Parses JSON; undefined for anything else. */
 export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -1,5 +1,3 @@
-/** Sizes, durations and moments for people. */
-
 const MINUTES_OF_HOURS = 48 * 60;
 
 /** `402 MiB`, `1.5 GiB`, `17 B`: at most three significant digits. */

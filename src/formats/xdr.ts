@@ -3,7 +3,6 @@
  * past the end. Pure.
  */
 
-/** Invalid bytes. */
 export class XdrError extends Error {
   override readonly name = 'XdrError';
 }
@@ -57,7 +56,6 @@ export class XdrWriter {
     return this.raw(part);
   }
 
-  /** Already encoded bytes. */
   raw(value: Uint8Array): this {
     this.#parts.push(Buffer.from(value));
     return this;
@@ -133,7 +131,6 @@ export class XdrReader {
     return this.bool() ? this.string(mostBytes) : undefined;
   }
 
-  /** With hyphens. */
   uuid(): string {
     const hex = this.take(UUID_BYTES).toString('hex');
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

@@ -1,6 +1,5 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 
-/** An element with its attributes and content. Pure. */
 export interface XmlElement {
   readonly name: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -8,7 +7,6 @@ export interface XmlElement {
   readonly text: string;
 }
 
-/** Length of a document, characters. */
 const LONGEST = 4_194_304;
 /** Tags of a document: each costs many times its length. */
 const MAX_TAGS = 1_000_000;
@@ -184,7 +182,6 @@ export function at(root: XmlElement, ...path: readonly string[]): XmlElement[] {
   return [...all];
 }
 
-/** Text at a path. */
 export function textAt(root: XmlElement, ...path: readonly string[]): string | undefined {
   return at(root, ...path)[0]?.text;
 }

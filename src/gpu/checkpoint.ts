@@ -1,7 +1,5 @@
 import type { GpuPair, ProcessState } from './driver-library.ts';
 
-/** Sequence of suspending and resuming a process's GPU state. All steps are idempotent. */
-
 /** The driver's calls. Each rejects with the driver's error. */
 export interface CheckpointCalls {
   state(pid: number): Promise<ProcessState>;

@@ -16,7 +16,6 @@ export interface Gpu {
   readonly totalBytes: number;
 }
 
-/** Replacement of a process's GPU. */
 export interface GpuPair {
   readonly from: string;
   readonly to: string;
@@ -34,7 +33,6 @@ export class CudaError extends Error {
   }
 }
 
-/** There is no library, driver or GPU. */
 export class NoGpu extends Error {}
 
 /** Expected error names; others are shown by number. */
@@ -161,14 +159,12 @@ export class DriverLibrary {
     });
   }
 
-  /** Attaches this process to a GPU. */
   use(index: number): void {
     const context = Buffer.alloc(8);
     this.#call('cuDevicePrimaryCtxRetain', context, index);
     this.#call('cuCtxSetCurrent', context.readBigUInt64LE());
   }
 
-  /** Free bytes of the used GPU. */
   freeBytes(): number {
     const [free, total] = [Buffer.alloc(8), Buffer.alloc(8)];
     this.#call('cuMemGetInfo', free, total);

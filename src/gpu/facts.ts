@@ -1,7 +1,5 @@
 import { defined } from '../protocol/defined.ts';
 
-/** Parses `nvidia-smi`'s reports on GPUs and their processes. Pure. */
-
 const MIB = 1024 ** 2;
 const MAX_LINES = 4096;
 
@@ -22,7 +20,6 @@ export interface GpuFacts {
   readonly name: string;
   readonly totalBytes: number;
   readonly usedBytes: number;
-  /** Divided into instances. */
   readonly mig: boolean;
   /** `580.159.04` */
   readonly driver: string;
@@ -66,7 +63,6 @@ function linesOf(text: string): string[][] {
     .map((line) => line.split(',').map((word) => word.trim()));
 }
 
-/** `GPU-c65b48ee-4672-bdff-e340-b2e484185cf5` */
 function uuidOf(text: string): string | undefined {
   const digits = /^GPU-([0-9a-f-]{36})$/i.exec(text)?.[1]?.replaceAll('-', '').toLowerCase();
   return digits?.length === 32 ? digits : undefined;

@@ -13,7 +13,6 @@ import {
   type HelperRequest,
 } from './helper-protocol.ts';
 
-/** Timeout of the driver's start and of queries. */
 const ASK_MS = 60_000;
 /** GPU memory moves at a few hundred MB/s in the worst case. */
 const COPY_MS = 1_800_000;
@@ -36,7 +35,6 @@ export class GpuHelper implements CheckpointCalls {
   #child: ChildProcessByStdio<Writable, Readable, null> | undefined;
   #nextId = 1;
 
-  /** `argv`: the helper's command. */
   constructor(argv: readonly [string, ...string[]]) {
     this.#argv = argv;
   }

@@ -71,7 +71,6 @@ export const hookInput = z.object({
   guest: guestName,
   from: hostName,
   to: hostName,
-  /** The host that runs the hook. */
   host: hostName,
   mode,
   /** The guest's NICs as attached at the source. */

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { killGroup } from '../system/processes/process.ts';
 import { formatDuration } from '../protocol/quantity.ts';
 
-/** Runs a program of the site, such as a hook, with a deadline, and ends it with its children. */
 export interface SiteProgram {
   readonly file: string;
   readonly args?: readonly string[];
@@ -20,11 +19,8 @@ export type SiteAnswer =
       readonly ok: false;
       readonly words: string;
       readonly why: string;
-      /** Exit code, if it ended by itself. */
       readonly code?: number;
-      /** It did not run at all. */
       readonly unstarted?: true;
-      /** It exceeded its deadline. */
       readonly late?: boolean;
     };
 

@@ -5,7 +5,6 @@ import { checkedSettings, readSettings } from '../config/settings.ts';
 
 const absolute = z.string().min(1).max(4096).refine(isAbsolute, 'expected an absolute path');
 
-/** The relay's configuration file (JSON). */
 export const relayConfig = z.strictObject({
   /** This relay's name; must be the CN of its certificate. */
   name: hostName,
@@ -20,7 +19,6 @@ export const relayConfig = z.strictObject({
 });
 export type RelayConfig = z.infer<typeof relayConfig>;
 
-/** Reads and checks the file; GODWIT_CONFIG names the file, the line and the fault. */
 export function loadRelayConfig(file: string): RelayConfig {
   return checkedSettings(readSettings(file), relayConfig);
 }

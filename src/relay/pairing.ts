@@ -1,6 +1,5 @@
 import { hostOfRendezvous } from '../protocol/relay.ts';
 
-/** Limits of a relay. */
 export interface PairingLimits {
   /** Streams of one host in any state, and of all hosts. */
   readonly streamsEach: number;
@@ -29,7 +28,6 @@ export const PAIRING_LIMITS: PairingLimits = {
   waitMs: 3_600_000,
 };
 
-/** Reason for closing a stream. */
 export type WhyNot =
   | 'nobody-waits'
   | 'not-its-name'
@@ -53,7 +51,6 @@ export type PairingEvent =
   /** A waiter accepts the offered caller. */
   | { readonly type: 'ready'; readonly stream: number }
   | { readonly type: 'gone'; readonly stream: number }
-  /** A clock tick. */
   | { readonly type: 'time' };
 
 export type PairingEffect =
@@ -82,7 +79,6 @@ export class Pairing {
   /** By rendezvous with callers: counter value of each host's last offer. */
   readonly #offered = new Map<string, Map<string, number>>();
   #offers = 0;
-  /** Streams by host. */
   readonly #held = new Map<string, Set<number>>();
 
   constructor(limits: PairingLimits = PAIRING_LIMITS) {

@@ -30,11 +30,9 @@ export interface RelayOptions {
 }
 
 export interface RunningRelay {
-  /** host:port */
   readonly address: string;
   /** Streams in any state. */
   readonly streams: number;
-  /** Joined pairs. */
   readonly joined: number;
   /** Cuts all joined streams. */
   close(): Promise<void>;

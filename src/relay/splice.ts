@@ -1,6 +1,5 @@
 import type { Duplex } from 'node:stream';
 
-/** Limits of joined streams, ms. */
 export interface SpliceLimits {
   /** Without a byte in either direction. */
   readonly idleMs: number;
@@ -14,7 +13,6 @@ export const SPLICE_LIMITS: SpliceLimits = { idleMs: 600_000, stalledMs: 120_000
 export class Splice {
   readonly #ends: readonly [Duplex, Duplex];
   readonly #limits: SpliceLimits;
-  /** Time of the last byte, ms. */
   #heardMs: number;
   /** By end: since when it accepts nothing, ms. */
   readonly #stuckMs = new Map<Duplex, number>();
@@ -30,7 +28,6 @@ export class Splice {
     this.#lead(other, one);
   }
 
-  /** Bytes in both directions. */
   get bytes(): number {
     return this.#bytes;
   }

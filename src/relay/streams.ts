@@ -50,7 +50,6 @@ const PING_MS = 5000;
 /** Time for the last message to a closed stream. */
 const LAST_MS = 1000;
 
-/** A relay's streams: carries out `Pairing`'s decisions. */
 export class Streams {
   readonly #options: StreamsOptions;
   readonly #pairing: Pairing;
@@ -212,7 +211,6 @@ export class Streams {
     this.#streams.delete(id);
     this.#run({ type: 'gone', stream: id });
     socket.end();
-    // Further input is discarded.
     socket.resume();
     setTimeout(() => socket.destroy(), LAST_MS).unref();
   }

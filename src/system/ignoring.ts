@@ -5,5 +5,4 @@ export function ignoring(...codes: readonly string[]): (thrown: unknown) => unde
   };
 }
 
-/** Ignores a missing file. */
 export const absent = ignoring('ENOENT', 'ENOTDIR');

@@ -23,7 +23,6 @@ export const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
 
 /** A journal's file, open for appending; replaced in simulations. */
 export interface JournalFile {
-  /** The whole content. */
   read(): Buffer;
   /** Passes `line` from `at` on to the kernel, and returns the accepted length. Throws if nothing is accepted. */
   write(line: Buffer, at: number): number;
@@ -103,7 +102,6 @@ function isFull(cause: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** Makes the entries of a directory durable. */
 export function syncDirectory(directory: string): void {
   const fd = openSync(directory, 'r');
   try {

@@ -3,7 +3,6 @@ import { defined } from '../protocol/defined.ts';
 
 /** Parses the kernel's text tables under /proc: sockets and memory. Pure. */
 
-/** A row of /proc/net/tcp or tcp6. */
 export interface TcpSocket {
   /** Both ends in the kernel's notation: see `addressIn` and `portIn`. */
   readonly local: string;
@@ -73,7 +72,6 @@ export function freePortsIn(
   return to - from + 1 - new Set(ports).size;
 }
 
-/** A row of /proc/net/unix. */
 export interface UnixSocket {
   readonly isListening: boolean;
   readonly inode: string;

@@ -7,7 +7,6 @@ import { renderTable, type Look } from './table.ts';
 export const NOT_TRIED = '-';
 const VERDICTS = { pass: 'ok', warn: 'warn', refuse: 'refuse' } as const;
 
-/** The verdict's word, the same everywhere. */
 export function verdictOf({ verdict, notTried }: Check): string {
   return notTried === true ? NOT_TRIED : VERDICTS[verdict];
 }
@@ -20,7 +19,6 @@ function marks(paint: Painter): Readonly<Record<Check['verdict'], string>> {
   };
 }
 
-/** A check with its evidence and, unless it passes, the remedy. */
 export function checkLine(check: Check, paint: Painter): string {
   const { name, side, verdict, evidence, hint = check.error?.hint } = check;
   const more = hint === undefined ? '' : `\n        ${paint.dim(printableCell(hint))}`;
@@ -34,7 +32,6 @@ export function warningLines(checks: readonly Check[], paint: Painter): string[]
   return warnings.map((each) => checkLine(each, paint).trimEnd());
 }
 
-/** One destination's checks and a summary line. */
 export function checkText(answer: CheckAnswer, host: CheckedHost, paint: Painter): string {
   const lines = host.checks.map((each) => checkLine(each, paint)).join('');
   const route = `${printable(answer.guest)} from ${answer.from} to ${host.to}`;
@@ -47,7 +44,6 @@ export function checkText(answer: CheckAnswer, host: CheckedHost, paint: Painter
   return `${lines}\n${paint.bold(route)}: ${words[host.verdict]}\n`;
 }
 
-/** Destinations, best first, with their obstacles. */
 export function checkedHostsText({ hosts }: CheckAnswer, look: Look): string {
   const rows = hosts.map((host) => {
     const against = host.checks.filter(({ verdict }) => verdict !== 'pass');

@@ -37,7 +37,6 @@ export function diskPairs({
   return pairs;
 }
 
-/** Latencies of the guest's requests, by disk. */
 function latencyPairs({ diskLatency = [] }: Pick<Report, 'diskLatency'>): [string, string][] {
   return diskLatency.flatMap(({ node, before, during }) =>
     [

@@ -3,7 +3,6 @@ import type { HostHealth } from '../protocol/public/hosts/health.ts';
 import { formatMoment } from '../protocol/quantity.ts';
 import { printable } from './style.ts';
 
-/** One line per hardware fault of a host. */
 export function healthText(host: string, health: HostHealth | undefined): string {
   const lines = (health?.signals ?? []).map(
     ({ level, kind, part, words }) =>

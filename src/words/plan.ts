@@ -21,7 +21,6 @@ import { renderPairs, renderTable, type Look } from './table.ts';
 
 type Section = readonly [title: string, text: string];
 
-/** A plan for the terminal: checks, measurements, predicted cost, and next steps. */
 export function planText(answer: PlanAnswer, look: Look): string {
   const { paint } = look;
   const plan = sectionsText(look, [
@@ -197,7 +196,6 @@ function wayOf({ path, stream }: PlanOption): string {
   return `${path === 'wire' ? 'the wire' : 'the native path'}${over}${by}`;
 }
 
-/** Effects on the guest, the link and the hosts. */
 function effectPairs({ guest, link, hosts }: Effects): [string, string][] {
   const slowed =
     guest.throttlePercent === undefined
@@ -214,7 +212,6 @@ function effectPairs({ guest, link, hosts }: Effects): [string, string][] {
   ];
 }
 
-/** Expected decisions of the steering. */
 function steeredLines({ steering }: Prediction): string[] {
   const steps = steering?.steps ?? [];
   return steps.map(({ round, atMs, what, change }) => {
@@ -224,7 +221,6 @@ function steeredLines({ steering }: Prediction): string[] {
   });
 }
 
-/** Prediction and result of a migration, or why there is no prediction. */
 export function besideText(report: Report, look: Look): string {
   const [head, ...rows] = besideRows(report);
   const { unpredicted, prediction, to } = report;

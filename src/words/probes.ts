@@ -5,7 +5,6 @@ import { printable } from './style.ts';
 
 const KINDS = { arp: 'ARP', icmp: 'ICMP', tcp: 'TCP', http: 'HTTP' } as const;
 
-/** One place's observations of a guest, in words. */
 export function probeWords(seen: ProbeReport): string {
   const { kind, address, gapMs, sent = 0, answered = 0, notTried } = seen;
   if (kind === undefined || gapMs === undefined)

@@ -4,7 +4,6 @@ import { diskLine } from './disks.ts';
 import { truncate } from './terminal-width.ts';
 import { printable, type Painter } from './style.ts';
 
-/** What the view has shown of a migration. */
 export interface ShownProgress {
   readonly phase: Phase | undefined;
   readonly round: number;

@@ -1,5 +1,3 @@
-/** Removes secrets from text and JSON for people. */
-
 export const REMOVED = '(removed)';
 /** Names of fields with possible secrets. `options` has settings for a manager's driver. */
 const SECRET_FIELD =

@@ -10,14 +10,12 @@ const TICKS = [1, 0.5, 0] as const;
 
 export interface Axes {
   readonly title: string;
-  /** Value at the top of the vertical axis. */
   readonly top: number;
   readonly show: (value: number) => string;
   /** Labels of the horizontal axis: beginning, middle and end. */
   readonly below: readonly string[];
 }
 
-/** A drawing with its title, the vertical units and the horizontal labels. */
 export function chart({ title, top, show, below }: Axes, drawn: readonly Markup[]): Markup {
   const lines = TICKS.map((share) => {
     const y = round((1 - share) * HEIGHT);
@@ -183,7 +181,6 @@ function roundNames(rounds: readonly RoundLine[]): string[] {
   return [...new Set(numbers)].map((each) => `round ${each}`);
 }
 
-/** Marks the rounds with decisions. */
 function decisionMarks(report: Report, rounds: readonly RoundLine[]): Markup[] {
   const step = WIDTH / rounds.length;
   return report.decisions

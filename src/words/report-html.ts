@@ -49,7 +49,6 @@ export function reportHtml(report: Report): string {
   return reportPage({ title, header, main });
 }
 
-/** The headline, with an unbreakable id. */
 function headlineOf(report: Report): Markup {
   const [before = '', after = ''] = headlineWords(report).split(report.id);
   return html`${before}<span class="id">${report.id}</span>${after}`;
@@ -95,7 +94,6 @@ function leftoversSection({ leftovers = [] }: Report): Markup {
   </section>`;
 }
 
-/** Empty without entries. */
 function figures(title: string, list: readonly (readonly [string, string])[]): Markup {
   if (list.length === 0) return html``;
   return html`<section>
@@ -166,7 +164,6 @@ function checks(all: Report['checks']): Markup {
   </ul>`;
 }
 
-/** Prediction and result. */
 function predicted(report: Report): Markup {
   const [head, ...rows] = besideRows(report);
   if (head === undefined) return html``;

@@ -42,7 +42,6 @@ export function reportText(report: Report, look: Look): string {
     .join('');
 }
 
-/** The user's request and its time, as `name, value`. */
 export function askedFor(report: Report): [string, string][] {
   const { settings, startedAt, endedAt, takeovers, timedCap } = report;
   const share =

@@ -1,6 +1,5 @@
 import { MARK } from './terminal-width.ts';
 
-/** Marks up text for a terminal, or leaves it as it is. */
 export interface Painter {
   bold(text: string): string;
   dim(text: string): string;

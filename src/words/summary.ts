@@ -84,7 +84,6 @@ function verifiedWords({ verified = [] }: Report): [string, string][] {
   return [['verified', `${passed} checks passed${notTried}${doubt}`]];
 }
 
-/** State of the guest's site check, and whether the guest was moved back. */
 function returnWords({
   settings: { returnIfUnhealthy: asked },
   siteCheck,
@@ -122,7 +121,6 @@ function checkWords({ state, untilAt, runs, failures, why, migration }: SiteChec
   return `${CHECK_STATES[state]}${until}${by}${because} (${failures} of ${runs} runs failed)`;
 }
 
-/** A rehearsal's findings about the switch. */
 function rehearsalWords({ rehearsal }: Report): [string, string][] {
   if (rehearsal === undefined) return [];
   const { switches, expectedDowntimeMs, maxDowntimeMs, stoodStillMs } = rehearsal;
@@ -197,7 +195,6 @@ export function headlineWords(report: Report): string {
   return headline(report, report.guest, painter(false));
 }
 
-/** How memory was moved, in one word. */
 function howWords({ finished, mode }: Report): string {
   if (finished === 'unknown') return 'by its manager';
   return finished === 'none' ? mode : finished;

@@ -5,7 +5,6 @@ export interface Look {
   readonly columns: number;
   readonly isTerminal: boolean;
   readonly paint: Painter;
-  /** Omits the head. */
   readonly isHeadless?: boolean;
   /** Nothing is cut or omitted, and lists have further columns. */
   readonly isWide?: boolean;
@@ -13,7 +12,7 @@ export interface Look {
 
 /**
  * A table with aligned columns. On a terminal terminal-width.ts decides its form; without room, each row becomes lines
- * of `title value`.
+ * of `title  value`.
  */
 export function renderTable(
   head: readonly string[],

@@ -15,7 +15,6 @@ const TWO_COLUMNS =
 /** A command in backticks is one word, so that it can be copied. */
 const WORD = /(?:`[^`]*`|[^\s`]|`)+/g;
 
-/** Columns between two cells. */
 export const BETWEEN = 2;
 /** Minimum width of a column with sentences, or its title. */
 const MIN_WORDS = 16;
@@ -47,10 +46,8 @@ const MINOR = [
   'DOWNTIME',
 ];
 
-/** Width of each column; undefined: omitted. */
 export type Widths = readonly (number | undefined)[];
 
-/** Columns of `text` without its marks. */
 export function width(text: string): number {
   return Array.from(text.replaceAll(MARK, '')).reduce(
     (sum, letter) => sum + letterWidth(letter),
@@ -121,7 +118,7 @@ function cutWords(head: readonly string[], widths: Widths, over: number): Widths
 }
 
 /**
- * Breaks lines wider than `columns` between words; continuations of a `name value` line align with the value. A command
+ * Breaks lines wider than `columns` between words; continuations of a `name  value` line align with the value. A command
  * in backticks is one word, and an oversized word is left to the terminal.
  */
 export function wrap(text: string, columns: number): string {

@@ -28,16 +28,12 @@ import { readOfProcess } from '../processes/read-of-process.ts';
 
 export interface UsersAsked {
   readonly identities: readonly FileIdentity[];
-  /** Processes that may have them open. */
   readonly except: readonly number[];
-  /** Where the kernel lists devices and processes. */
   readonly sys?: string;
   readonly proc?: string;
   /** Where the kernel's targets are configured. */
   readonly config?: string;
-  /** The files behind loop devices. */
   readonly backing?: typeof backingFiles;
-  /** Threads with separate tables of open files. */
   readonly ownTables?: typeof threadsWithOwnTables;
 }
 
@@ -185,7 +181,6 @@ async function openOf(
 }
 
 interface Look {
-  /** Threads with separate tables of open files. */
   readonly apart: readonly number[];
   /** The last thread: if the first has ended, only others show the process's memory. */
   readonly last: number | undefined;

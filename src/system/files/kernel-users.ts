@@ -15,7 +15,6 @@ export interface NamedUser {
   readonly mayWrite: boolean;
 }
 
-/** Entries read per kernel directory. */
 const MAX_ENTRIES = 4096;
 
 const LOSETUP_MS = 5000;

@@ -16,7 +16,6 @@ export function mountsSeenBy(pid: number | 'self'): string | undefined {
   }
 }
 
-/** A line of /proc/PID/mountinfo. */
 interface Mount {
   readonly number: string;
   /** The mounted directory or file within its file system. */

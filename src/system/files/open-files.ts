@@ -10,10 +10,7 @@ import {
   type NamedImage,
 } from '../../migration/image-identity.ts';
 
-/** Open files of a process, by the kernel's numbers. */
-
 export interface OpenFile {
-  /** As `identityOf` returns it. */
   readonly id: FileIdentity;
   /** Descriptor in the process: `/proc/PID/fd/N` opens the file even without a name. */
   readonly fd: string;

@@ -33,7 +33,6 @@ export class SyncedLines {
     this.#count += lines.length + 1;
   }
 
-  /** Replaces all lines. */
   writeAnew(lines: readonly string[]): void {
     const next = `${this.#file}.tmp`;
     write(next, 'w', lines.map((line) => `${line}\n`).join(''));
