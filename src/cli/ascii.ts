@@ -17,7 +17,7 @@ export const PLAIN: Readonly<Record<string, string>> = {
 };
 const MARKS = new RegExp(`[${Object.keys(PLAIN).join('')}]`, 'gu');
 
-/** Whether the environment names a character set without such marks. Default: UTF-8. */
+/** Tells whether the environment names a character set without such marks. Default: UTF-8. */
 function isAscii({ LC_ALL, LC_CTYPE, LANG }: Context['env']): boolean {
   const named = [LC_ALL, LC_CTYPE, LANG].find((each) => each !== undefined && each !== '');
   return named !== undefined && !/utf-?8/i.test(named);

@@ -84,7 +84,7 @@ export function printJson(context: Context, value: unknown): void {
   );
 }
 
-/** Whether colour may be used (https://no-color.org). */
+/** Tells whether colour may be used (https://no-color.org). */
 export function usesColor(context: Context, output: Output): boolean {
   const { NO_COLOR, TERM, FORCE_COLOR } = context.env;
   if (NO_COLOR !== undefined && NO_COLOR !== '') return false;

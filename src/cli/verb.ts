@@ -51,7 +51,7 @@ export interface Spec {
   readonly summary: string;
   readonly details?: string;
   readonly args?: Readonly<Record<string, Argument>>;
-  /** By name in camel case: `maxDowntime` is `--max-downtime`. */
+  /** Flags by name in camel case: `maxDowntime` is `--max-downtime`. */
   readonly flags?: Readonly<Record<string, Flag>>;
   /** Command lines without the leading `godwit`. */
   readonly examples: readonly [string, ...string[]];

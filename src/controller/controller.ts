@@ -261,7 +261,7 @@ function fleetOf(config: ControllerConfig, clock: Clock): Fleet {
   return new Fleet(place, clock);
 }
 
-/** Its certificate must have its name and role, because agents rely on them. */
+/** The certificate must have its name and role, because agents rely on them. */
 function ownCredentials(config: ControllerConfig, fleet: Fleet): Credentials {
   const files = filesOf(CONTROLLER_STEM);
   const directory = controllerPkiDir(config);

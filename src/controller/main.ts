@@ -4,7 +4,7 @@ import { openLog } from '../log.ts';
 import { loadControllerConfig, withDatabase } from './config.ts';
 import { startController } from './controller.ts';
 
-/** Its moves continue at the agents. GODWIT_STORE_NEWER once a newer build has migrated its database. */
+/** The controller's moves continue at the agents. GODWIT_STORE_NEWER once a newer build has migrated its database. */
 export async function runController(configFile: string, database?: string): Promise<void> {
   const config = withDatabase(loadControllerConfig(path.resolve(configFile)), database);
   const log = await openLog(config.logLevel, { controller: config.name });

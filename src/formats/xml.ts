@@ -53,7 +53,9 @@ const OTHER_PARTS = [
   ['<![CDATA[', ']]>'],
 ] as const;
 
-/** Whether it has too many tags, or a tag that is too long, unfinished or has too many attributes. Linear. */
+/**
+ * Tells whether the text has too many tags, or a tag that is too long, unfinished or has too many attributes. Linear.
+ */
 function isUnbounded(text: string): boolean {
   let at = text.indexOf('<');
   for (let tags = 1; at !== -1; tags += 1) {

@@ -47,7 +47,7 @@ export class GpuHelper implements CheckpointCalls {
     return found.parse(await this.#ask({ do: 'gpus' }, ASK_MS));
   }
 
-  /** Of the first GPU. */
+  /** Memory of the first GPU. */
   async freeBytes(): Promise<number> {
     return freeBytes.parse(await this.#ask({ do: 'free' }, ASK_MS));
   }
@@ -95,7 +95,7 @@ export class GpuHelper implements CheckpointCalls {
     }
   }
 
-  /** Whether the helper keeps this process alive: only while an answer is awaited. */
+  /** The helper keeps this process alive only while an answer is awaited. */
   #keeps(child: ChildProcessByStdio<Writable, Readable, null>, stays: boolean): void {
     for (const each of [child, child.stdin, child.stdout] as { ref?(): void; unref?(): void }[]) {
       if (stays) each.ref?.();

@@ -65,7 +65,7 @@ export const HOOK_NAMES = Object.keys(HOOKS) as HookName[];
 /** A hook's standard input: one JSON object. Later versions only add fields. */
 export const hookInput = z.object({
   version: z.literal(1),
-  /** Its name; `check-...` for a site check. */
+  /** The check's name; `check-...` for a site check. */
   hook: z.union([z.enum(HOOK_NAMES), siteCheckName]),
   migration: migrationId,
   guest: guestName,

@@ -12,7 +12,7 @@ export interface SiteProgram {
   readonly signal: AbortSignal;
 }
 
-/** Its last line of output, if any; `why` it did not exit with 0. */
+/** The program's last line of output, if any; `why` it did not exit with 0. */
 export type SiteAnswer =
   | { readonly ok: true; readonly words: string }
   | {

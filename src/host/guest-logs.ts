@@ -39,7 +39,7 @@ export function guestsDirOf({ stateDir }: Pick<Places, 'stateDir'>): string {
   return path.join(stateDir, 'guests');
 }
 
-/** Where a guest's logs and its hypervisor's output are. */
+/** The directories of a guest's logs and its hypervisor's output. */
 export function logPlacesOf(config: Places, guest: string): readonly [own: string, logs: string] {
   return [path.join(guestsDirOf(config), guest), logDirOf(config, guest)];
 }

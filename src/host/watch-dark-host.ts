@@ -63,7 +63,7 @@ interface ProbeTargets {
   readonly paths: readonly string[];
   /** Route of each path; absent without a route. */
   readonly routes: ReadonlyMap<string, string>;
-  /** By route: addresses of other hosts. */
+  /** Addresses of other hosts by route. */
   readonly controls: ReadonlyMap<string, readonly string[]>;
 }
 

@@ -116,7 +116,7 @@ export function earlierFile(file: string): string {
   return `${file}.before`;
 }
 
-/** Whether a replaced secret is still valid, by its file's time. */
+/** Tells whether a replaced secret is still valid, by its file's time. */
 export function counts(file: string, nowMs: number): boolean {
   const mtimeMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
   return mtimeMs !== undefined && nowMs - mtimeMs < OVERLAP_MS;

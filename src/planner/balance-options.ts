@@ -1,7 +1,7 @@
 import type { EstimateOptions } from './estimate.ts';
 import type { Budget } from './inventory.ts';
 
-/** From 1 (only unacceptable states) to 5 (every gain worth its move). */
+/** Values from 1 (only unacceptable states) to 5 (every gain worth its move). */
 export type Level = 1 | 2 | 3 | 4 | 5;
 
 export interface BalanceOptions {

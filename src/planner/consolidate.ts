@@ -190,7 +190,7 @@ class Consolidation {
     return chosen;
   }
 
-  /** Whether the budget allows a move in addition to the chosen ones and to `under`, of the same host. */
+  /** Tells whether the budget allows a move in addition to the chosen ones and to `under`, of the same host. */
   #affords(seat: Seat, under: readonly Seat[] = []): boolean {
     const { moves = Infinity, bytes = Infinity } = this.#options.budget ?? {};
     const more = [...under, seat];
@@ -214,7 +214,7 @@ class Consolidation {
 const isAwake = ({ host, seats }: Place): boolean => host.on || seats.length > 0;
 const hasGuests = ({ seats }: Place): boolean => seats.length > 0;
 
-/** Its guests' expected demand by their days alone. */
+/** The guests' expected demand by their days alone. */
 const byDays = ({ seats }: Place): number =>
   seats.reduce((sum, { expected }) => sum + (expected.byDays ?? 0), 0);
 

@@ -12,7 +12,7 @@ export function holds({ guest, at, unknown, grouped }: Seat): Constraint | undef
   return grouped ? 'together' : undefined;
 }
 
-/** What prevents a guest on a host, except processor load. The most expensive test is last. */
+/** Finds what prevents a guest on a host, except processor load. The most expensive test is last. */
 export function objection(seat: Seat, to: Place): Constraint | undefined {
   const { guest } = seat;
   const { host } = to;
@@ -34,7 +34,10 @@ export function objection(seat: Seat, to: Place): Constraint | undefined {
   return left === true ? 'came-from' : undefined;
 }
 
-/** Whether the host's processors have room for the guest, at `z` standard deviations and `share` of their capacity. */
+/**
+ * Tells whether the host's processors have room for the guest, at `z` standard deviations and `share` of their
+ * capacity.
+ */
 export function hasCpu(seat: Seat, to: Place, { z, share, lasting }: CpuRoom): boolean {
   return canRun(seat, to) && to.needWith(seat, z, lasting) <= to.host.cpu * share;
 }

@@ -211,7 +211,7 @@ export class Destinations {
     });
   }
 
-  /** Where a group's other guests are; all targets for a guest without a group, or if the whole group leaves. */
+  /** Finds where a group's other guests are; all targets for a guest without a group, or if the whole group leaves. */
   company(unit: Unit): readonly Place[] | 'nowhere' {
     const [first] = unit;
     if (first?.grouped !== true) return this.#targets;

@@ -17,7 +17,7 @@ export interface EstimateOptions {
   /** Weight of the assumption, in samples. */
   readonly swingWeight: number;
   readonly samples: number;
-  /** Whether earlier days' higher demand at this time (`PlannerGuest.soon`) counts. */
+  /** Earlier days' higher demand at this time (`PlannerGuest.soon`) counts. */
   readonly byDays?: boolean;
 }
 

@@ -18,7 +18,7 @@ export interface Leaver {
   readonly to: string;
   /** Higher goes first. */
   readonly priority: number;
-  /** Its host's prediction for its memory; absent without a measurement. Pre-copy that would not end has none. */
+  /** The host's prediction for its memory; absent without a measurement. Pre-copy that would not end has none. */
   readonly size?: {
     readonly precopyBytes?: number | undefined;
     readonly postcopyBytes?: number | undefined;
@@ -158,7 +158,7 @@ interface Room {
   readonly budgetLeft: number;
 }
 
-/** Why no option fits, with the calculation. */
+/** Explains why no option fits, with the calculation. */
 function whyLeft(
   options: readonly MoveOption[],
   { rate, timeLeft, budgetLeft }: Room,

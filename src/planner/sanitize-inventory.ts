@@ -56,7 +56,7 @@ function sanitizedGuest(
     ...defined({ dirtyBytesPerSecond: dirty }),
     ...(usedBytes === undefined || !isFine(usedBytes) ? {} : { usedBytes }),
     ...(workingSetBytes === undefined || !isFine(workingSetBytes) ? {} : { workingSetBytes }),
-    // With a wrong clock it counts as having left just now.
+    // A guest with a wrong clock counts as having left just now.
     ...(left === undefined
       ? {}
       : {

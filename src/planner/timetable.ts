@@ -61,7 +61,7 @@ const HAIR = 1e-9;
 interface Move {
   readonly index: number;
   readonly resources: readonly number[];
-  /** Its limit by nominal links, and on any link, bytes/s. */
+  /** The limit by nominal links, and on any link, bytes/s. */
   readonly most: number;
   readonly ceiling: number;
   readonly limits: readonly number[];

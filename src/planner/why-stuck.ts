@@ -18,7 +18,7 @@ export interface StuckOptions {
 
 const NOT_WORTH = 'the move costs more than it brings';
 
-/** Why no guest leaves an overloaded host: the commonest obstacle, with an example. */
+/** Explains why no guest leaves an overloaded host: the commonest obstacle, with an example. */
 export function whyStuck(place: Place, options: StuckOptions): Stuck {
   const asked = `${place.host.name}: is asked for more than it has`;
   const others = options.near.filter((each) => each !== place && canTake(each));

@@ -180,7 +180,7 @@ const files = z.array(z.string().max(4096)).max(MAX_PLACES);
 export const imagesHere = {
   /** Files of the copied images, removed once the guest has left. */
   copied: files.optional(),
-  /** Their backing files, nearest first. */
+  /** Backing files, nearest first. */
   below: z.array(files).max(MAX_PLACES).optional(),
   /** Identity of each image's file, by block node. Without it (an earlier build) no image is removed. */
   identities: z

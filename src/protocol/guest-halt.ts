@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Why a guest is stopped other than for its move: by its owner, by itself, or by a fault. */
+/** Reasons why a guest is stopped other than for its move: by its owner, by itself, or by a fault. */
 export const HALT_KINDS = [
   'paused',
   'io-error',

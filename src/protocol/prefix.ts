@@ -21,7 +21,7 @@ export function parsePrefix(text: string): Prefix | undefined {
   return { width, bits, length: Number(length) };
 }
 
-/** Whether each address of `inner` is in `outer`. IPv4 and IPv6 never cover each other. Pure. */
+/** Tells whether each address of `inner` is in `outer`. IPv4 and IPv6 never cover each other. Pure. */
 export function covers(outer: Prefix, inner: Prefix): boolean {
   if (outer.width !== inner.width || inner.length < outer.length) return false;
   const rest = BigInt(outer.width - outer.length);
@@ -56,7 +56,7 @@ function bitsOfV6(text: string): bigint | undefined {
   return all.reduce((bits, group) => (bits << 16n) | BigInt(`0x${group}`), 0n);
 }
 
-/** Whether a network is within one of others; invalid texts are in none and contain none. */
+/** Tells whether a network is within one of others; invalid texts are in none and contain none. */
 export function isWithin(text: string, networks: readonly string[]): boolean {
   const inner = parsePrefix(text);
   return inner !== undefined && holds(networks, inner);

@@ -73,7 +73,7 @@ type Stream = { readonly id: number; readonly who: string; readonly at: string }
 export class Pairing {
   readonly #limits: PairingLimits;
   readonly #streams = new Map<number, Stream>();
-  /** By rendezvous, in order of arrival. */
+  /** Streams by rendezvous, in order of arrival. */
   readonly #waiting = new Map<string, Set<number>>();
   readonly #calling = new Map<string, Set<number>>();
   /** By rendezvous with callers: counter value of each host's last offer. */

@@ -139,7 +139,7 @@ function guard(server: tls.Server, gate: Gate, log: Log): void {
   });
 }
 
-/** Its certificate must have its name and role, because hosts rely on them. */
+/** The certificate must have its name and role, because hosts rely on them. */
 function ownCredentials(config: RelayConfig, clock: Clock): Credentials {
   const { name, pkiDir, hosts } = config;
   // Addresses do not matter, because hosts connect to the relay.

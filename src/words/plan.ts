@@ -172,7 +172,7 @@ const isOfItsEnd = (key: PredictionFigure): boolean =>
   key === 'downtimeMs' || key === 'clientGapMs';
 const mayEnd = ({ converges }: Prediction): boolean => converges.probability > 0;
 
-/** Whether it ends in the permitted time, and why. */
+/** Says whether it ends in the permitted time, and why. */
 export const endsText = ({ converges: { probability, why } }: Prediction): string =>
   `it ends: ${percent(probability)}; ${printable(why)}`;
 

@@ -16,7 +16,10 @@ export class ChangedDirectories {
     return this.#changes;
   }
 
-  /** Whether the directory may have changed since the last call. Watches it from now on, so read it after this call. */
+  /**
+   * Tells whether the directory may have changed since the last call, and watches it from now on: read it after this
+   * call.
+   */
   has(directory: string): boolean {
     if (this.#watched.has(directory)) return false;
     const above = this.#watched.get(path.dirname(directory));

@@ -65,7 +65,7 @@ export class HostLabels {
     };
   }
 
-  /** Whether another guest can be labelled only if absent guests lose their labels. */
+  /** Tells whether another guest can be labelled only if absent guests lose their labels. */
   isFull(): boolean {
     const count = this.#kept.size + this.#expected.length;
     return (

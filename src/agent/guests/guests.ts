@@ -99,7 +99,7 @@ export class Guests {
     this.#far.stop();
   }
 
-  /** From the inventory; `fresh` looks at each guest again. Rejects if no driver lists its guests. */
+  /** Answers from the inventory; `fresh` looks at each guest again. Rejects if no driver lists its guests. */
   async listed(fresh = false): Promise<GuestListing> {
     return this.#within(fresh ? 0 : KEPT_MS);
   }
@@ -133,7 +133,7 @@ export class Guests {
     );
   }
 
-  /** Whether a guest of that name exists now. Guests known only to a manager do not reserve their names. */
+  /** Tells whether a guest of that name exists now. Guests known only to a manager do not reserve their names. */
   async has(name: string): Promise<boolean> {
     const { found, failed } = await this.#single.read(name);
     if (found.some((each) => each.info.name === name && !isManagersOwn(each))) return true;
@@ -280,7 +280,7 @@ export function mustBeReadable(store: MigrationStore, guest: string): void {
   if (unreadable !== undefined) throw unreadable;
 }
 
-/** Its newest migration is open or held, or an unreadable migration may be its own. */
+/** Tells whether the guest's newest migration is open or held, or an unreadable migration may be the guest's. */
 export function mayBeElsewhere(
   store: Pick<MigrationStore, 'all' | 'progress'>,
   guest: string,

@@ -99,7 +99,7 @@ export function listHandlers(
   };
 }
 
-/** Its guests are missing, or come from its last list. */
+/** The host's guests are missing, or come from its last list. */
 function lacking(host: string, { driver, error, asOfMs }: Silent): MissingGuests {
   // The hint is included, because this error reaches only the reader of the list.
   const said = `${error.message}. ${error.hint}`;

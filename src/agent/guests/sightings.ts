@@ -72,8 +72,8 @@ function isPartnerOf({ request }: Migration, asker: string, host: string): boole
 }
 
 /**
- * Whether a found guest is the migration's own hypervisor. A hypervisor that may be dead hides no copy: another process
- * may have its pid.
+ * Tells whether a found guest is the migration's own hypervisor. A hypervisor that may be dead hides no copy: another
+ * process may have its pid.
  */
 async function ownOf(
   drivers: readonly Driver[],

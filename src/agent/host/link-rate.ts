@@ -85,7 +85,7 @@ export function linkKnown(
 
 function unmeasured(rate: number | undefined, how: LinkMeasure['how']): LinkMeasure | undefined {
   if (rate === undefined) return undefined;
-  // Its hypervisors may have been slower than the link.
+  // The hypervisors may have been slower than the link.
   return how === 'seen' ? { rate, how, isLeast: true } : { rate, how };
 }
 

@@ -22,7 +22,7 @@ export interface MigrationFact {
     readonly phase: Phase;
     readonly moverAlive: boolean;
     readonly leftBecause?: string;
-    /** Why its journal cannot be read; its phase is unknown. */
+    /** The reason why the journal cannot be read; the phase is unknown. */
     readonly unreadable?: string;
   };
   readonly hasJournal: boolean;

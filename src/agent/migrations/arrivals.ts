@@ -96,8 +96,8 @@ interface Places {
 }
 
 /**
- * Where the NICs are probed, or why none is. A configured address names no NIC, so it counts only for a single NIC; an
- * Open vSwitch port may be in any VLAN. Pure.
+ * Chooses where the NICs are probed, or explains why none is. A configured address names no NIC, so it counts only for
+ * a single NIC; an Open vSwitch port may be in any VLAN. Pure.
  */
 export function placesOf(
   nics: ArrivedGuest['nics'],

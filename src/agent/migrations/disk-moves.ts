@@ -256,7 +256,7 @@ export class DiskMoves {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     syncDirectory(this.#dir);
     const { journal } = this.#open(plan.id);
-    // From here on the move blocks migrations of its guest, even before its first record is written.
+    // The move now blocks migrations of its guest, even before its first record is written.
     const move = this.#made(plan.id, new DiskMove(beginMove(plan), { ...this.#common(), journal }));
     try {
       await journal.append({ type: 'begun', plan }, 'sync');

@@ -36,7 +36,7 @@ export interface JournalFollower {
 export interface FollowedState {
   readonly begun: boolean;
   readonly isEnded: boolean;
-  /** Where the guest runs by this side's records; before the first record, at its source. */
+  /** The host where the guest runs by this side's records; before the first record, at its source. */
   readonly runsAt: Report['runsAt'];
   /** Undefined before the first record. `nowMs`: wall clock. */
   readonly progress: (nowMs: number) => Progress | undefined;

@@ -303,7 +303,7 @@ function isFrom({ side, fromHost }: MoverRequest, from: string): boolean {
   return side === 'destination' && fromHost === from;
 }
 
-/** With several peers, one of them must leave room for the others. */
+/** One of several peers must leave room for the others. */
 export function limitOfOne({ config, peers }: PeersOf): number {
   const { migrationsIn, migrationsInFromOne } = config.limits;
   if (migrationsInFromOne !== undefined) return migrationsInFromOne;

@@ -31,7 +31,7 @@ import { labelsOf, workloadOf, type KnownOfGuests } from '../guests/workload.ts'
 import { Mutex } from '../../mutex.ts';
 import { fullAddress } from '../../protocol/names.ts';
 
-/** As many as the inventory lists of one guest. */
+/** The inventory lists no more NICs of one guest. */
 const MAX_NICS = 64;
 
 export interface OutgoingDependencies extends LinkRatesDependencies, KnownOfGuests {
@@ -79,7 +79,7 @@ export class Outgoing {
   ): Promise<string> {
     const { id: given, ...rest } = asked;
     const parsed = migrationRequest.parse(rest);
-    // Its labels applied to the way there: the devices that they name are already unplugged.
+    // The guest's labels applied to the way there: the devices that they name are already unplugged.
     const request = returns === undefined ? this.labelled(parsed) : parsed;
     // Measured before the last look at the guest, because nothing may be awaited between that look and the record.
     const isNew = this.#again(given, request) === undefined;
@@ -108,7 +108,7 @@ export class Outgoing {
     return id;
   }
 
-  /** Whether that id is this migration already; GODWIT_ID_REUSED if it is another one. */
+  /** Tells whether that id is this migration already; GODWIT_ID_REUSED if it is another one. */
   isBegun(id: string, asked: MigrationRequest): boolean {
     if (this.#again(id, this.labelled(migrationRequest.parse(asked))) !== undefined) return true;
     this.#deps.store.mustBeNew(id);

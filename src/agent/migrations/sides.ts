@@ -51,7 +51,7 @@ export class Sides {
     return this.#viewOf(migration, look, store.journals(id));
   }
 
-  /** For an operator, of an unreadable migration: its journal's view, if that can be read. */
+  /** The journal's view of an unreadable migration, for an operator, if that can be read. */
   async viewOfDamaged(migration: Migration): Promise<SideView> {
     try {
       return await this.#viewOf(migration, 'journal', readJournals(migration.dir));

@@ -163,8 +163,8 @@ export class MigrationStore {
   }
 
   /**
-   * Why its request or journal cannot be read, such as GODWIT_JOURNAL_DAMAGED; undefined if both can. Such a migration
-   * neither ends nor continues: it is listed as held, and its guest is not touched.
+   * The reason why its request or journal cannot be read, such as GODWIT_JOURNAL_DAMAGED; undefined if both can. Such a
+   * migration neither ends nor continues: it is listed as held, and its guest is not touched.
    */
   unreadable(id: string): GodwitError | undefined {
     if (this.#ended.has(id)) return undefined;
@@ -191,7 +191,7 @@ export class MigrationStore {
     return this.all().filter(({ id }) => !this.isEnded(id) && this.unreadable(id) === undefined);
   }
 
-  /** Whether a migration may be sending. One that waits for its start sends nothing. */
+  /** Tells whether a migration may be sending. One that waits for its start sends nothing. */
   usesLink(): boolean {
     return this.running().some(({ id }) => this.progress(id).phase !== 'planned');
   }
@@ -234,7 +234,7 @@ export class MigrationStore {
     return runsAt === 'source' && this.isEnded(id) ? 'stayed-away' : 'open';
   }
 
-  /** From the journal alone; without records it is reported as planned. */
+  /** Reads the journal alone; a migration without records is reported as planned. */
   report(id: string): Report {
     const { dir, request, damage } = this.need(id);
     if (damage !== undefined) throw damage.error;

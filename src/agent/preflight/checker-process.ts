@@ -101,7 +101,7 @@ function orElse(
     second = askNew();
     return second.answer;
   });
-  // By then the answer has rejected, if the process ended.
+  // The answer has rejected by then, if the process ended.
   return { answer, gone: first.gone.then(() => second?.gone) };
 }
 

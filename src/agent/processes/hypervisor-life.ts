@@ -18,7 +18,7 @@ export function directDriverOf(
   return driver === undefined || isManaged(driver) ? undefined : driver;
 }
 
-/** Whether the hypervisor of a handle lives, as its driver reports it; unknown without the driver. */
+/** Tells whether the hypervisor of a handle lives, as its driver reports it; unknown without the driver. */
 export async function lifeOfGuest(drivers: readonly Driver[], handle: GuestHandle): Promise<Life> {
   const driver = driverOf(drivers, handle);
   if (driver !== undefined) return driver.life(handle);

@@ -17,7 +17,7 @@ const READY_MS = 10_000;
 
 /** It outlives the agent. */
 export interface ReceiverProcess {
-  /** Its address. Rejects with the reason if it did not start; it is gone then. */
+  /** The receiver's address. Rejects with the reason if the receiver did not start; it is gone then. */
   readonly ready: Promise<ReceiverPlace>;
   readonly gone: Promise<void>;
   kill(): void;

@@ -42,7 +42,7 @@ export class Receivers {
     string,
     { readonly from: string; readonly process: ReceiverProcess }
   >();
-  /** By name: an opening replaces an earlier receiver, so the earlier opening must have finished. */
+  /** Receivers by name: an opening replaces an earlier receiver, so the earlier opening must have finished. */
   readonly #turns = new Turns();
 
   constructor(deps: ReceiversDependencies) {

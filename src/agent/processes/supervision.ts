@@ -63,7 +63,7 @@ export class Supervisor {
     clearInterval(this.#timer);
   }
 
-  /** Why a migration is stalled without a mover; undefined if it is not, or not for long. */
+  /** The reason why a migration is stalled without a mover; undefined if it is not, or not for long. */
   leftBecause(id: string): string | undefined {
     return this.#attempts.get(id)?.leftBecause;
   }
@@ -157,7 +157,7 @@ export class Supervisor {
     attempts.leftBecause = reason;
   }
 
-  /** Whether an existing mover must be replaced. It is killed first, because two movers must never run. */
+  /** Tells whether an existing mover must be replaced. It is killed first, because two movers must never run. */
   #replaces(id: string, mover: MoverState): boolean {
     if (!this.#movers.isStopped(mover)) {
       this.#stoppedAt.delete(id);

@@ -39,7 +39,7 @@ export interface WatcherProcess {
    */
   end(of?: WatchEnd): Promise<WatchResult>;
   stop(): void;
-  /** Its result, whatever ended it. Never rejects. */
+  /** The watcher's result, whatever ended it. Never rejects. */
   readonly result: Promise<WatchResult>;
   later(): Later | undefined;
   /** Resolves when the guest's answers are known. Without any answer the process ends. */

@@ -26,10 +26,13 @@ export interface DescribeQueuesDependencies {
 /** Descriptions to send again, in one queue per standby host, so that a slow host delays no other host's. */
 export class DescribeQueues {
   readonly #deps: DescribeQueuesDependencies;
-  /** By standby host, the next host first. Replaced at each look, so it is no longer than the record of offers. */
+  /**
+   * Due descriptions by standby host, the next host first. Replaced at each look, so it is no longer than the record of
+   * offers.
+   */
   #waiting = new Map<string, DueDescription[]>();
   readonly #sending = new Map<string, { readonly guest: string; readonly done: Promise<void> }>();
-  /** By guest and host: the last attempt and its digest. */
+  /** The last attempt and its digest, by guest and host. */
   readonly #tries = new Map<string, { readonly digest: string; readonly atMs: number }>();
   readonly #resting = new Map<string, number>();
   #isClosed = false;

@@ -74,9 +74,9 @@ export class KeepStandbys {
   readonly #queues: DescribeQueues;
   /** Serializes heartbeats and announcements, so that an older one cannot arrive after a newer one. */
   readonly #turns = new Mutex();
-  /** By guest: the last announced change (ms), and the guest's digest at that time if its hypervisor answered. */
+  /** The last announced change (ms) of each guest, and the guest's digest at that time if its hypervisor answered. */
   readonly #announced = new Map<string, { readonly atMs: number; digest?: string | undefined }>();
-  /** By guest and host: the last confirmation or description sent, ms. The other host counts both as fresh. */
+  /** The last confirmation or description sent, ms, by guest and host. The other host counts both as fresh. */
   readonly #sent = new Map<string, SentUpdate>();
   readonly #offering = new Map<string, Set<Promise<unknown>>>();
   readonly #startedMs: number;

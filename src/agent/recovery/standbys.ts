@@ -74,7 +74,7 @@ export class Standbys {
   readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
   readonly #now: () => BootTime;
   readonly #room: Room;
-  /** By host, then guest. Read once, because only this process writes there. */
+  /** Standbys by host, then guest, read once, because only this process writes there. */
   readonly #kept = new Map<string, Map<string, KeptView>>();
   /** Confirmations are counted in memory. Losing some in a crash only makes descriptions older. */
   readonly #writes: SpacedWrites;

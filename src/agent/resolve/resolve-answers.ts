@@ -29,7 +29,7 @@ export function confirmed(known: Resolution, { confirm, runAt }: ResolveRequest)
   throw refusal(known, runAt, answer?.why ?? 'nothing is known');
 }
 
-/** For a request of the other host, which cannot insist; an operator does that at the source. */
+/** The refusal of a request of the other host, which cannot insist; an operator does that at the source. */
 export function notSafe(known: Resolution, runAt: RunAt, answer: Answer | undefined): Error {
   const why = [answer?.why ?? 'nothing is known', ...(answer?.risks ?? [])].join('; ');
   return refusal(known, runAt, `${why}. Decide at ${known.from}: \`godwit resolve ${known.id}\``);

@@ -86,9 +86,9 @@ type Order = Pick<ResolvedEvent, 'runAt' | 'proof' | 'by' | 'insists'> & {
 export class Resolve {
   readonly #deps: ResolveDependencies;
   readonly #around: ResolveSurroundings;
-  /** By migration: orders run one at a time. Hosts are queried before the turn, because a host may not answer. */
+  /** Orders run one at a time for each migration. Hosts are queried before the turn, because a host may not answer. */
   readonly #orders = new Turns();
-  /** By requesting host: one takeup at a time, because each queries the whole fleet. */
+  /** One takeup at a time for each requesting host, because each queries the whole fleet. */
   readonly #takeUps = new Turns();
   readonly #operators = new Set<OperatorOrder>();
   readonly #managed: ManagedResolve;

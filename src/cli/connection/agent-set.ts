@@ -6,7 +6,7 @@ import type { Api } from '../../rpc/client.ts';
 export type AgentApi = Api<typeof agentContract>;
 
 export interface Endpoint {
-  /** For messages: the host's name, or the given address. */
+  /** The host's name, or the given address, for messages. */
   readonly label: string;
   readonly api: AgentApi;
 }

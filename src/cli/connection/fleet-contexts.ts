@@ -36,7 +36,7 @@ export type Contexts = z.infer<typeof contextsFile>;
 
 export interface ChosenContext extends FleetContext {
   readonly name: string;
-  /** From --context, which overrides the environment. */
+  /** The argument --context, which overrides the environment. */
   readonly isTyped: boolean;
 }
 

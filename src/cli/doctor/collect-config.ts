@@ -50,7 +50,7 @@ export async function readCertificates(config: ConfigFact): Promise<CertificateF
   );
 }
 
-/** Why this host's fleet list is unusable; undefined if it is fine or missing. */
+/** The reason why this host's fleet list is unusable; undefined if it is fine or missing. */
 export function damagedList(settings: AgentConfig): string | undefined {
   try {
     new Fleet(settings).known();

@@ -23,9 +23,9 @@ export interface Facts {
   readonly agent: { readonly answering: readonly string[]; readonly problem: string | undefined };
   readonly config: ConfigFact;
   readonly certificates: readonly CertificateFact[];
-  /** From each agent that answers and supports it. */
+  /** Facts from each agent that answers and supports it. */
   readonly trust: readonly TrustFact[];
-  /** Why the fleet list of the configuration's host is unusable. */
+  /** The reason why the fleet list of the configuration's host is unusable. */
   readonly damagedList?: string | undefined;
 }
 
@@ -62,7 +62,7 @@ export interface CertificateFact {
   readonly subject?: string;
   /** Days until it expires; negative when it has. */
   readonly daysLeft?: number;
-  /** Its total validity in days. */
+  /** Total validity in days. */
   readonly lifeDays?: number;
   readonly problem?: string;
 }

@@ -305,7 +305,7 @@ function judgePorts({ ports }: Facts): Finding {
   };
 }
 
-/** Whether a lab could be built here; the host's own faults are listed elsewhere. */
+/** Tells whether a lab could be built here; the host's own faults are listed elsewhere. */
 function judgeLab({ guestImage, root, userNamespaces, tunDevice, tools }: Facts): Finding[] {
   if (guestImage === undefined) return [];
   const name = 'lab';

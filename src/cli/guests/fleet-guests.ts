@@ -125,7 +125,7 @@ function namesakesAt(guest: GuestInfo, rows: readonly GuestInfo[]): string[] {
     .map(({ host }) => host);
 }
 
-/** Whether it is a leftover copy of a guest that stayed, at a host that has not learned the migration's end. */
+/** Tells whether it is a leftover copy of a guest that stayed, at a host that has not learned the migration's end. */
 function wasBuiltFor(guest: GuestInfo, { host, moving }: GuestInfo): boolean {
   if (moving === undefined || guest.state !== 'running') return false;
   return moving.from === guest.host && moving.to === host && moving.runsAt !== 'destination';

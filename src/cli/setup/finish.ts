@@ -72,7 +72,7 @@ async function checksOf({ config, stateDir }: SetupResult, context: Context): Pr
   return findings.filter(({ name }) => name !== 'agent' && name !== 'lab');
 }
 
-/** Whether systemd runs here and has that unit. */
+/** Tells whether systemd runs here and has that unit. */
 export function hasUnit(name: string): boolean {
   const file = `${name}.service`;
   const isThere = UNIT_FILES.some((folder) => existsSync(path.join(folder, file)));

@@ -5,7 +5,7 @@ import { redactText } from '../../words/redact.ts';
 export interface BundlePart {
   readonly name: string;
   readonly text: string;
-  /** Which end of a long part to keep. `end`: the newest lines are last. */
+  /** The end of a long part that is kept. `end`: the newest lines are last. */
   readonly keep?: 'start' | 'end';
 }
 

@@ -128,7 +128,7 @@ export async function readHosts(
   let rows = markedHosts(deps).select(HOST_COLUMNS).orderBy('name');
   const [after] = cursor === undefined ? [] : keyIn(cursor);
   if (after !== undefined) rows = rows.where('name', '>', after);
-  // Whether a host is followed is in its lease, not in its row.
+  // The lease, not the row, says whether a host is followed.
   if (state === 'asleep')
     rows = rows.where('name', 'in', (eb) => eb.selectFrom('host_power').select('host'));
   else if (state !== undefined && state !== 'unfollowed') rows = rows.where('state', '=', state);

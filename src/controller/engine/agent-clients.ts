@@ -30,7 +30,7 @@ interface CachedClient {
 
 export class AgentClients {
   readonly #deps: AgentClientsDependencies;
-  /** By host, least recently used first. */
+  /** Clients by host, least recently used first. */
   readonly #kept = new Map<string, CachedClient>();
 
   constructor(deps: AgentClientsDependencies) {

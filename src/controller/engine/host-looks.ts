@@ -7,7 +7,7 @@ export interface HostLooksDependencies {
   readonly newest: (host: string, most: number) => Promise<ReadonlyMap<string, Sight>>;
 }
 
-/** From this number of looks a second, looks at one host share one call. */
+/** Above this number of looks a second, looks at one host share one call. */
 const MANY = 100;
 const WINDOW_MS = 1000;
 /** Listed migrations per looked-up one: the list includes arriving ones. */
@@ -18,8 +18,8 @@ export const askedAbout = ({ recovers, from, to }: Move): string =>
   recovers === undefined ? from : to;
 
 /**
- * With many looks, one call asks a host for all its moves. With few, each has a separate call, so that a hanging mover
- * delays no other move.
+ * One call asks a host for all its moves if there are many looks. Otherwise each move has a separate call, so that a
+ * hanging mover delays no other move.
  */
 export class HostLooks {
   readonly #deps: HostLooksDependencies;

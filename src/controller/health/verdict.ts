@@ -8,7 +8,7 @@ export interface VerdictDelays {
   readonly wellMs: number;
 }
 
-/** Whether a host is ill, and since when every look contradicts that, ms; absent after a look that agrees. */
+/** The judgement of a host, and the time since which every look contradicts it, ms; absent after a look that agrees. */
 export interface Verdict {
   readonly isIll: boolean;
   readonly otherwiseSinceMs?: number;

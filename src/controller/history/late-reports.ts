@@ -36,7 +36,7 @@ export interface LateReportsDependencies {
 export class LateReports {
   readonly #deps: LateReportsDependencies;
   readonly #awaited = new Map<string, AwaitedReport>();
-  /** By host, one question at a time, so that a dead host delays no other. */
+  /** One question at a time for each host, so that a dead host delays no other. */
   readonly #asked = new Map<string, Promise<void>>();
 
   constructor(deps: LateReportsDependencies) {

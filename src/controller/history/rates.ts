@@ -10,11 +10,11 @@ export interface PastMigration {
 }
 
 export interface PastRates {
-  /** By guest: dirty rate, bytes/s. */
+  /** Dirty rate by guest, bytes/s. */
   readonly dirty: ReadonlyMap<string, number>;
-  /** By host: rate of its link to its best peer, bytes/s. */
+  /** Rate of each host's link to its best peer, bytes/s. */
   readonly links: ReadonlyMap<string, number>;
-  /** By `a>b`: total rate of all moves from one host to the other, bytes/s. */
+  /** Key: `a>b`. Total rate of all moves from one host to the other, bytes/s. */
   readonly pairs: ReadonlyMap<string, number>;
 }
 

@@ -51,7 +51,7 @@ export async function guestCounts({
 /** More namesakes are not read: such a number is a program's mistake. */
 const MAX_PER_NAME = 1000;
 
-/** Where a guest is, not where it is arriving; a host that it left reports it for a while. */
+/** Finds where a guest is, not where it is arriving; a host that it left reports it for a while. */
 export async function homesOf(
   { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
   guest: string,

@@ -27,7 +27,7 @@ import { withPower, type PowerNow, type Standing } from '../power/shown.ts';
 import { powerNow } from '../store/power-rows.ts';
 
 const FLUSH_MS = 250;
-/** For clients that reconnect: ten minutes of 80 events a second, 650 bytes each. */
+/** Events for clients that reconnect: ten minutes of 80 events a second, 650 bytes each. */
 export const EVENTS_KEPT = { events: 50_000, bytes: 32 * 1024 * 1024 };
 
 export interface InventoryDependencies {

@@ -20,8 +20,8 @@ export interface Owner {
 export type HeldShards = ReadonlyMap<number, number>;
 
 /**
- * Whether a host's row was written under its shard's present lease. Right after a takeover it is still the previous,
- * perhaps dead, controller's. `nowMs`: the database's clock.
+ * Tells whether a host's row was written under its shard's present lease. Right after a takeover it is still the
+ * previous, perhaps dead, controller's. `nowMs`: the database's clock.
  */
 export function isOfLease(
   row: { readonly epoch: number },

@@ -43,7 +43,7 @@ export class ReadBudget {
     return this.#leftBytes >= 0 ? 0 : Math.ceil((-this.#leftBytes / this.#bounds.bytesPerS) * 1000);
   }
 
-  /** Whether the budget was exceeded and the host has not recovered. */
+  /** Tells whether the budget was exceeded and the host has not recovered. */
   isExceeded(nowMs: number): boolean {
     this.#refill(nowMs);
     if (this.#leftBytes >= RECOVERED * this.#bounds.burstBytes) this.#isExceeded = false;

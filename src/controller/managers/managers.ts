@@ -118,7 +118,7 @@ export class Managers {
     } finally {
       if (!isKept && !this.#left.has(name)) at.remove();
     }
-    // Its agent has the old configuration.
+    // The host's agent has the old configuration.
     if (this.#left.delete(name)) await endAgentAt(at, clock);
     this.#begin(await book.find(name));
     return checks;

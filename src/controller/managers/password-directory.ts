@@ -102,7 +102,7 @@ function runtimeDirectories(): string[] {
 
 const isUsable = (directory: string): boolean => isOurs(directory, 0o077);
 
-/** Whether it is this user's directory in memory, without any of the permissions in `refused`. */
+/** Tells whether it is this user's directory in memory, without any of the permissions in `refused`. */
 function isOurs(directory: string, refused: number): boolean {
   const found = lstatSync(directory, { throwIfNoEntry: false });
   if (found === undefined || !found.isDirectory()) return false;

@@ -17,7 +17,7 @@ const HOW_REACHED: ReadonlySet<string> = new Set([
   'fingerprint',
   'ca',
 ]);
-/** Those that name files of this host. */
+/** References that name files of this host. */
 const FILES: ReadonlySet<string> = new Set(['passwordFile', 'ca']);
 
 const DEEPEST = 8;

@@ -14,7 +14,7 @@ const TAG_BYTES = 16;
 const keyFile = z.object({
   /** The key for new passwords. */
   current: z.string(),
-  /** By id; several after an unfinished exchange. */
+  /** Keys by id; several after an unfinished exchange. */
   keys: z.record(z.string().max(64), z.base64().max(44)),
 });
 type KeyFile = z.infer<typeof keyFile>;

@@ -11,7 +11,7 @@ export interface SeenMove {
   readonly guest: string;
   readonly from: string;
   readonly to: string;
-  /** From the start of the last look at the first host to the end of the first look at the other, ms. */
+  /** Time from the start of the last look at the first host to the end of the first look at the other, ms. */
   readonly fromMs: number;
   readonly untilMs: number;
 }

@@ -208,7 +208,7 @@ function allOf(
   return { [name]: values.reduce((sum, each) => sum + each, 0) };
 }
 
-/** Whether it can no longer change or mute other proposals. */
+/** Tells whether it can no longer change or mute other proposals. */
 export function isSettled(proposal: Proposal, nowMs: number, rejectedMs: number): boolean {
   switch (proposal.state) {
     case 'open':

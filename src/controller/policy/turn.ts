@@ -37,7 +37,7 @@ export interface LookDependencies {
   readonly requests: Requests;
   readonly fleet: FleetView;
   readonly newId: () => string;
-  /** Whether an automatic policy puts empty hosts to sleep here. */
+  /** An automatic policy puts empty hosts to sleep here. */
   readonly setsPower: boolean;
   readonly lookMs: number;
 }

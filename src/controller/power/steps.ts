@@ -2,9 +2,9 @@ import type { HostPower } from './shown.ts';
 
 export interface PowerHost {
   readonly name: string;
-  /** Whether the site's program may put it to sleep. */
+  /** The site's program may put the host to sleep. */
   readonly isNamed: boolean;
-  /** Whether an automatic consolidation policy has it. */
+  /** An automatic consolidation policy has the host. */
   readonly maySleep: boolean;
   readonly isUp: boolean;
   /** A guest is there or on its way. */
@@ -38,7 +38,7 @@ export interface PowerRules {
   readonly spare: number;
 }
 
-/** By then the controller knows of guests that came while the host was being closed. */
+/** The controller now knows of guests that came while the host was being closed. */
 export const CLOSED_MS = 60_000;
 /** A host that falls asleep still answers for a while. */
 export const FALLS_MS = 120_000;

@@ -152,7 +152,7 @@ function withPlan({ request, left, open, world }: Standing): FleetRequest {
   const isAmiss =
     isOld &&
     ready.some(({ guest, from }) => mayLeave(from) && (!isOf(guest) || isTakenFrom(guest, from)));
-  // With a deadline or budget, moves need a current plan.
+  // Moves with a deadline or budget need a current plan.
   const isByDeadline = request.ask.sites !== undefined && (isOld || open.length < request.parallel);
   if (!isNew && !isByDeadline && !isAmiss) return request;
   const guests = left.candidates.map(({ guest }) => guest);

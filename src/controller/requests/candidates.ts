@@ -178,7 +178,9 @@ function whyItStays(
   return `it was tried ${past.count} times; the last time: ${past.error?.message ?? 'it was cancelled'}`;
 }
 
-/** Why it can never be moved. A device that its label unplugs may be the only obstacle; its host decides that. */
+/**
+ * Explains why it can never be moved. A device that its label unplugs may be the only obstacle; its host decides that.
+ */
 export function whyItNeverMoves(
   guest: GuestFacts,
   world: World,

@@ -11,7 +11,7 @@ export interface HostFacts {
   readonly site?: string;
   /** Guests move only within a realm; absent: the hosts with agents. */
   readonly realm?: string;
-  /** Why it admits no guests now, from its manager or agent. */
+  /** The reason why the host admits no guests now, from its manager or agent. */
   readonly closed?: string;
   /** Maintenance mode that its manager offers for it. */
   readonly maintenanceMode?: MaintenanceMode;
@@ -45,7 +45,7 @@ export interface GuestFacts {
   readonly diskBytes?: number;
   readonly unmovable: readonly string[];
   readonly manager?: string;
-  /** Its running migration, whoever requested it. */
+  /** The running migration, whoever requested it. */
   readonly migration?: string;
   readonly movingTo?: string;
   /** Hosts that run different guests of this name, if the name is ambiguous. */

@@ -182,7 +182,7 @@ function leavingOf(mode: FleetRequestMode): FleetRequestMode {
   }
 }
 
-/** Whether the manager itself moves that guest of a drained host, so Godwit must not. */
+/** Tells whether the manager itself moves that guest of a drained host, so Godwit must not. */
 export function isManagers(
   guest: Pick<GuestFacts, 'name' | 'at'>,
   { ask }: Pick<FleetRequest, 'ask'>,

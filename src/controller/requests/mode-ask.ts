@@ -36,7 +36,7 @@ function checkEach({ kind, hosts, sites }: FleetRequestAsk, world: World): void 
         `${host} has no agent of its own: nothing would report that it has started again`,
         `Drain it (\`godwit drain ${host}\`), restart it there, and \`godwit undrain ${host}\`.`,
       );
-    // With a deadline Godwit plans each guest, since managers keep none.
+    // Godwit plans each guest if there is a deadline, since managers keep none.
     if (kind !== 'evacuate' || hosts.length === 1 || sites !== undefined) continue;
     const mode = facts?.maintenanceMode;
     if (mode?.moves !== 'manager') continue;

@@ -115,7 +115,7 @@ export function callOf(
 ): Call {
   switch (phase) {
     case 'chosen':
-      // Its withdrawal is stored first.
+      // The move's withdrawal is stored first.
       if (cancel !== 'no') return 'nothing';
       return askedEpoch < epoch ? 'store-epoch' : 'put';
     case 'withdrawing':

@@ -21,7 +21,7 @@ export interface Confirmation {
   readonly asks: readonly string[];
   /** Guests that only their host reports so far. */
   readonly waiting: readonly Waiting[];
-  /** Why it is unknown whether a host is empty, for people. */
+  /** The reason, for people, why it is unknown whether a host is empty. */
   readonly unconfirmed: readonly string[];
 }
 

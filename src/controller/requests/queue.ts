@@ -40,7 +40,7 @@ export function withStarts(queue: readonly Waiting[], slots: Slots): Waiting[] {
   });
 }
 
-/** Whether only the end of moves, or time, is awaited. */
+/** The end of other moves, or time, is all that is awaited. */
 const PREDICTABLE: Readonly<Record<Waiting['waitsFor'], boolean>> = {
   'host-limit': true,
   'destination-limit': true,

@@ -79,7 +79,7 @@ const isMoveCancelled = ({ ask, tries }: FleetRequest): boolean =>
   ask.kind === 'migration' && ownOf(tries, ask.guest ?? '')?.cancelled !== undefined;
 
 export interface RequestProgress extends Pick<Confirmation, 'asks' | 'unconfirmed'> {
-  /** With its plan, queue and results; the phase is unchanged. */
+  /** The request with its plan, queue and results; the phase is unchanged. */
   readonly request: FleetRequest;
   readonly moves: readonly Move[];
   readonly left: RemainingWork;
@@ -118,8 +118,8 @@ export function carryMoves(input: StepInput, mayBegin: boolean): RequestProgress
 }
 
 /**
- * Whether the other site is silent as a whole, for example because its line is cut: until the deadline it may come
- * back.
+ * Tells whether the other site is silent as a whole, for example because its line is cut: until the deadline it may
+ * come back.
  */
 function isSiteSilent({ ask }: FleetRequest, { hosts, nowMs }: World): boolean {
   const { sites, deadlineAtMs = Infinity } = ask;
@@ -159,7 +159,7 @@ export function reservationOf(move: Move): Reservation | undefined {
   return { move: id, request, guest, host: to, ...source, memoryBytes };
 }
 
-/** Its agent may have got the order; that it does not begin is proved later. */
+/** The host's agent may have got the order; that it does not begin is proved later. */
 const withdrawn = (move: Move): Move =>
   move.phase === 'chosen' ? { ...move, phase: 'withdrawing' } : move;
 

@@ -14,7 +14,7 @@ export interface KnownMigration {
   readonly side: string;
 }
 
-/** Whether the row is final. A held migration may continue, and the source's report is the best. */
+/** Tells whether the row is final. A held migration may continue, and the source's report is the best. */
 export function isFinal({ outcome, side }: KnownMigration, reporter: string): boolean {
   if (outcome === null || outcome === 'held') return false;
   return side === 'source' || reporter === 'destination';

@@ -3,9 +3,9 @@ import type { Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
 /**
- * Whether something is due that was scheduled at most `aheadMs` ahead, by the database's clock. If the clock was set
- * back, a moment further ahead counts as due; otherwise it would wait until the clock catches up. Not for leases: see
- * `boundLeases`.
+ * Tells whether something is due that was scheduled at most `aheadMs` ahead, by the database's clock. If the clock was
+ * set back, a moment further ahead counts as due; otherwise it would wait until the clock catches up. Not for leases:
+ * see `boundLeases`.
  */
 export function isDue(
   column: string,

@@ -223,7 +223,7 @@ export class Requests implements RequestStore {
   async commit(claim: Claim, change: Change): Promise<CommitOutcome> {
     try {
       return await this.#store.transaction(async (db) => {
-        // Also locks the row against a takeover until the write is done.
+        // Locks the row against a takeover until the write is done.
         if (!(await updateClaim(db, claim, { owner: claim.owner }))) return 'stale';
         await this.#writeRequest(db, change);
         for (const each of change.moves) await writeMove(db, each, this.#store);

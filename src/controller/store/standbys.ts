@@ -151,8 +151,8 @@ async function homesOf(
 }
 
 /**
- * Whether a host keeps a guest despite a newer report elsewhere. Its own report decides, because any host can claim the
- * guest. A guest that moved to `newest` belongs there.
+ * Tells whether a host keeps a guest despite a newer report elsewhere. Its own report decides, because any host can
+ * claim the guest. A guest that moved to `newest` belongs there.
  */
 function keepsIt(info: string, newest: string): boolean {
   const report = guestInfo.safeParse(JSON.parse(info)).data;

@@ -174,7 +174,7 @@ export interface HostRow {
 
 export interface GuestRow {
   host: string;
-  /** With the UUID the key on its host: two guests of one name are two rows. */
+  /** The name and the UUID are the key on its host: two guests of one name are two rows. */
   name: string;
   uuid: string;
   state: string;

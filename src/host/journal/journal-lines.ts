@@ -21,7 +21,7 @@ export interface JournalKind<T extends JournalRecord> {
   readonly first: T['event']['type'];
 }
 
-/** Why a journal cannot be trusted from a line on. */
+/** The reason why a journal cannot be trusted from a line on. */
 export interface Damage {
   /** Counted from 1. */
   readonly line: number;

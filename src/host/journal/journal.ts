@@ -105,7 +105,7 @@ export class Journal<E extends { readonly type: string }> {
    * it breaks its schema.
    */
   write(event: E): void {
-    // Its descriptor's number may be reused.
+    // The descriptor's number may be reused.
     if (this.#closed) throw godwitError('GODWIT_INTERNAL', { what: 'the journal is closed' });
     const record: StampedEvent<E> = {
       v: 1,

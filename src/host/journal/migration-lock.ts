@@ -76,7 +76,7 @@ function refusal(id: string, side: string, cause: unknown): Error {
   return godwitError('GODWIT_INTERNAL', { what }, { cause });
 }
 
-/** Whether another process of this user holds that abstract socket. */
+/** Tells whether another process of this user holds that abstract socket. */
 function isOurs(name: string): boolean {
   const all = unixSockets(readFileSync('/proc/net/unix', 'utf8'));
   const held = all.find(({ boundTo }) => boundTo === `@${name}`);

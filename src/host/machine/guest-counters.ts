@@ -14,7 +14,7 @@ export interface CountedBy {
   /** The guest's process, or its first one if it has a cgroup. */
   readonly pid: number;
   readonly cgroup?: CountedCgroup | undefined;
-  /** Its links on this host; empty if unknown. */
+  /** The guest's links on this host; empty if unknown. */
   readonly ports: readonly string[];
 }
 

@@ -40,6 +40,6 @@ export function askHost(ask: AskKernel): AskKernel {
 
 const ask = askHost(askKernel);
 
-/** Whether the path to a host is open: a refusal and a full queue count as open. */
+/** Tells whether the path to a host is open: a refusal and a full queue count as open. */
 export const reachHost: Reach = (address, timeoutMs, signal) =>
   ask(address, timeoutMs, signal).then(({ what }) => what === 'answer');

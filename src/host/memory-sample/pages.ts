@@ -56,7 +56,7 @@ export interface Brief {
   readonly longestMs?: number | undefined;
 }
 
-/** Whether the other host already has a page; undefined for pages outside of its summary. */
+/** Tells whether the other host already has a page; undefined for pages outside of its summary. */
 export type Knows = Promise<((page: Uint8Array) => boolean | undefined) | undefined>;
 
 export interface Until {
@@ -147,7 +147,7 @@ interface Sample {
   readonly count: number;
 }
 
-/** Whether the newest look found many newly written pages. */
+/** Tells whether the newest look found many newly written pages. */
 function isRising(curve: readonly CurvePoint[], { sampled, count }: Sample): boolean {
   const [before = 0, all = 0] = curve.slice(-2).map(({ dirtyBytes }) => dirtyBytes);
   const memory = count * PAGE_BYTES;

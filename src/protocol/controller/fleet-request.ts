@@ -236,7 +236,7 @@ export const MOVE_PHASES = [
  */
 export type MovePhase = (typeof MOVE_PHASES)[number];
 
-/** Its id is stored before any agent is asked. `withdrawn`: by the engine, after a refusal. */
+/** The migration's id is stored before any agent is asked. `withdrawn`: by the engine, after a refusal. */
 export const move = z.object({
   id: migrationId,
   request: requestId,
@@ -257,7 +257,7 @@ export const move = z.object({
   settled: z.boolean(),
   settings: migrationSettings.partial(),
   withdrawn: z.literal(true).optional(),
-  /** Its host is dead: `to` starts the guest after proving `from` and these hosts off. */
+  /** The guest's host is dead: `to` starts the guest after proving `from` and these hosts off. */
   recovers: z
     .object({ off: z.array(hostName).max(64), insist: descriptionNumber.optional() })
     .optional(),

@@ -33,7 +33,7 @@ export const fleetHost = z.object({
   /** Start of the state; for a silent host its last report, for a woken one the wake-up. */
   since: moment,
   reason: shortText.optional(),
-  /** Its agent exceeds a limit: the rest waits or is left out. */
+  /** The host's agent exceeds a limit: the rest waits or is left out. */
   excess: z.object({ since: moment, words: shortText }).optional(),
   followedBy: hostName.optional(),
   version: name64.optional(),

@@ -164,7 +164,7 @@ export const insight = z.object({
   count,
   isPart: z.boolean(),
   outcomes: z.array(z.object({ outcome: migrationOutcome, count })).max(8),
-  /** Of completed ones; absent if there are none. */
+  /** Times of completed migrations; absent if there are none. */
   totalMs: distribution.optional(),
   downtimeMs: distribution.optional(),
   clientGapMs: distribution.optional(),

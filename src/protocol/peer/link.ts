@@ -12,7 +12,7 @@ export const LINK_KEPT_MS = 600_000;
 export const linkQuestion = z.object({ pad: z.string().max(MAX_PAD) });
 
 export const linkAnswer = z.object({
-  /** Why this host cannot measure now; the sender must stop. */
+  /** The reason why this host cannot measure now; the sender must stop. */
   busy: shortText.optional(),
   /** Time for which its agent has run or waited for a processor, ms; absent in earlier builds. */
   workMs: z.number().nonnegative().optional(),

@@ -133,7 +133,7 @@ export const preparation = z.object({
 export type Preparation = z.infer<typeof preparation>;
 
 export const prepared = z.object({
-  /** Where the destination's hypervisor listens for memory. */
+  /** The address where the destination's hypervisor listens for memory. */
   memoryAddress: address,
   tlsHostname: hostName,
   wire: wireSession.optional(),
@@ -144,7 +144,7 @@ export type PrepareAnswer = z.infer<typeof prepared>;
 
 export const assessment = z.object({
   checks: z.array(check).max(256),
-  /** Where copies will be made; absent: nowhere. */
+  /** The place where copies will be made; absent: nowhere. */
   copies: z.array(place).max(MAX_PLACES).optional(),
   /** Devices that it plugs in once the guest runs; absent: an earlier build plugs in none. */
   plugs: plugs.optional(),
@@ -188,7 +188,7 @@ export const diskEnd = epochBody.extend({ watch: z.boolean().optional() });
 /** How long the links of the disks' session may be down, ms. */
 export const diskOffer = epochBody.extend({ linkGraceMs: linkGrace });
 
-/** Where the destination's mover waits for disks; each call creates a new session. */
+/** The address where the destination's mover waits for disks; each call creates a new session. */
 export const diskTunnel = wireSession.extend({ address });
 export type DiskTunnel = z.infer<typeof diskTunnel>;
 

@@ -59,7 +59,9 @@ export const diskMoveProgress = z.object({
   /** The old image, if it was not removed. */
   kept: file.optional(),
   error: serialError.optional(),
-  /** Its journal is unreadable (`error`): its stage is unknown, `state` is a placeholder, and nothing is done. */
+  /**
+   * The move's journal is unreadable (`error`): its stage is unknown, `state` is a placeholder, and nothing is done.
+   */
   held: z.boolean().optional(),
 });
 export type DiskMoveProgress = z.infer<typeof diskMoveProgress>;

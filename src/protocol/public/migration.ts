@@ -239,7 +239,7 @@ export const report = z.object({
   downtimeMs: ms.optional(),
   /** Source stopped -> destination running, as the movers saw it, ms. */
   blackoutMs: ms.optional(),
-  /** Its parts: the hypervisor's stop, the last pages and device state, the commit, the resume. */
+  /** Parts of the downtime: the hypervisor's stop, the last pages and device state, the commit, the resume. */
   blackoutParts: z
     .array(z.object({ part: z.enum(['stop', 'state', 'commit', 'resume']), ms }))
     .max(4)
@@ -288,7 +288,7 @@ export const report = z.object({
   restartedAt: moment.optional(),
   /** The guest is at the destination and has been stopped, by its owner, by itself or by a fault. */
   halted: halt.optional(),
-  /** Where the guest runs by this side's records. */
+  /** The host where the guest runs by this side's records. */
   runsAt,
   /** Source of `runsAt` if the host that made the report disagrees; `otherwise`: the value of that host. */
   runsAtTold: z.object({ by: hostName, otherwise: runsAt }).optional(),

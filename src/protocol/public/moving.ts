@@ -37,14 +37,14 @@ export function eachOnce(guests: readonly GuestInfo[]): GuestInfo[] {
   });
 }
 
-/** Whether another host has reported the guest since: it has arrived there or moved on. */
+/** Tells whether another host has reported the guest since: it has arrived there or moved on. */
 export function isSuperseded<T extends GuestReport>(report: T, others: readonly T[]): boolean {
   return mergeReports([report, ...others]).some(
     (each) => each.others.includes(report) && rankOf(each.row) === RANK.claim,
   );
 }
 
-/** Whether the host claims the guest itself, not a waiting or abandoned copy. */
+/** Tells whether the host claims the guest itself, not a waiting or abandoned copy. */
 export function isClaim(report: GuestReport): boolean {
   return rankOf(report) === RANK.claim && !hasLeft(report);
 }

@@ -21,7 +21,10 @@ export const standby = z.object({
   confirmedAt: moment.optional(),
   /** Images that it would open, with their backing files. */
   disks: shortText.optional(),
-  /** Why the description may be out of date, which blocks a recovery; absent: it is fresh, or an earlier build. */
+  /**
+   * The reason why the description may be out of date, which blocks a recovery; absent: it is fresh, or an earlier
+   * build.
+   */
   stale: shortText.optional(),
   /** Identifies this description and its age: `insist` of a recovery. */
   number: descriptionNumber.optional(),

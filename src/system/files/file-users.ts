@@ -31,7 +31,7 @@ export interface UsersAsked {
   readonly except: readonly number[];
   readonly sys?: string;
   readonly proc?: string;
-  /** Where the kernel's targets are configured. */
+  /** The place where the kernel's targets are configured. */
   readonly config?: string;
   readonly backing?: typeof backingFiles;
   readonly ownTables?: typeof threadsWithOwnTables;
@@ -49,7 +49,7 @@ const INIT = 1;
 
 export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise<FileUsers> {
   const { identities, sys = '/sys', proc = '/proc', config = '/sys/kernel/config' } = asked;
-  // By number, because identities of earlier builds have no birth time, and an open file keeps its number.
+  // Compares by number, because identities of earlier builds have no birth time, and an open file keeps its number.
   const ids = new Map(identities.map((id) => [fileNumber(id), id]));
   if (ids.size === 0) return { users: [], unseen: [] };
   const byProcess = await processes(ids, asked, signal);

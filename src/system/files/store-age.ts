@@ -38,7 +38,7 @@ export function storeSince(stateDir: string): string | undefined {
   }
 }
 
-/** Whether this host's state was restored or recreated after a migration began (`createdAt`, ISO 8601). */
+/** Tells whether this host's state was restored or recreated after a migration began (`createdAt`, ISO 8601). */
 export function isRestored(stateDir: string, createdAt: string): boolean {
   const since = storeSince(stateDir);
   return since !== undefined && since > createdAt;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { bootId, readStat, type ProcessIdentity } from './process.ts';
 
 /**
- * Whether a process lives. Only `gone`, which the kernel proves for that process, permits acting as if it ran nothing.
+ * The state of a process. Only `gone`, which the kernel proves for that process, permits acting as if it ran nothing.
  * `unknown` permits nothing.
  */
 export type Life =
@@ -52,13 +52,13 @@ export function lifeOf({ pid, startTicks, bootId: boot }: BootProcess, kernel = 
   return { state: 'unknown', reason: 'which boot of this host this is cannot be read' };
 }
 
-/** Whether any process has that pid. */
+/** Tells whether any process has that pid. */
 export function lifeOfPid(pid: number, kernel = KERNEL): Life {
   const seen = look(pid, kernel);
   return seen.state === 'there' ? { state: 'alive' } : seen;
 }
 
-/** Whether that process is ending or has ended, so it runs nothing. False if unknown. */
+/** Tells whether that process is ending or has ended, so it runs nothing. False if unknown. */
 export function isEnding(identity: BootProcess, kernel = KERNEL): boolean {
   return lifeOf(identity, kernel).state === 'gone' || hasBegunToEnd(identity.pid, kernel);
 }

@@ -91,7 +91,7 @@ export function pids(): number[] {
   return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
 }
 
-/** Whether a process has an open file that matches; false without permission. */
+/** Tells whether a process has an open file that matches; false without permission. */
 export function opens(pid: number, isIt: (target: string) => boolean): boolean {
   const dir = `/proc/${pid}/fd`;
   try {

@@ -9,15 +9,15 @@ import { PRODUCT_VERSION } from '../../protocol/version.ts';
 /** Node's flags: a small nursery for little garbage, and no second compiler for little hot code. */
 export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--no-maglev'];
 /**
- * For movers and agents: no optimising compiler (8 MB with its data) until something is hot, and access to full garbage
- * collections.
+ * Flags of movers and agents: no optimising compiler (8 MB with its data) until something is hot, and access to full
+ * garbage collections.
  */
 export const UNOPTIMISED_FLAGS: readonly string[] = [...SMALL_FLAGS, '--no-opt', '--expose-gc'];
 /** One arena of malloc instead of one per thread. */
 export const SMALL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
 /**
- * For agents: allocations of two pages or more, such as request bodies, get separate pages that are returned when
+ * The agents' allocations of two pages or more, such as request bodies, get separate pages that are returned when
  * freed. In the arena, small long-lived allocations would keep them: 38 MiB after one burst of requests.
  */
 export const AGENT_ENVIRONMENT: Readonly<Record<string, string>> = {
@@ -25,7 +25,7 @@ export const AGENT_ENVIRONMENT: Readonly<Record<string, string>> = {
   MALLOC_MMAP_THRESHOLD_: '8192',
 };
 /**
- * For controllers: TLS read buffers (64 KiB, mostly empty) get separate pages, which count only when filled. The
+ * The controllers' TLS read buffers (64 KiB, mostly empty) get separate pages, which count only when filled. The
  * threshold is higher than an agent's, because of thousands of connections and the kernel's limit of mappings.
  */
 export const CONTROLLER_ENVIRONMENT: Readonly<Record<string, string>> = {
@@ -33,11 +33,11 @@ export const CONTROLLER_ENVIRONMENT: Readonly<Record<string, string>> = {
   MALLOC_MMAP_THRESHOLD_: '32768',
 };
 /**
- * For controllers: a small nursery would be collected all the time with thousands of hosts' samples, and hot code is
- * worth compiling.
+ * A controller's small nursery would be collected all the time with thousands of hosts' samples, and hot code is worth
+ * compiling.
  */
 export const CONTROLLER_FLAGS: readonly string[] = ['--max-semi-space-size=8'];
-/** For movers: separate pages would cost a map and unmap per buffer. */
+/** Separate pages would cost a mover a map and unmap per buffer. */
 export const MOVER_ENVIRONMENT: NodeJS.ProcessEnv = {
   ...SMALL_ENVIRONMENT,
   MALLOC_MMAP_THRESHOLD_: undefined,

@@ -110,7 +110,7 @@ class Count {
     }
   }
 
-  /** By host; without guests that no host runs. */
+  /** Counts each host's demand, without guests that no host runs. */
   #askedAt(tick: number): Map<string, number> {
     const asked = new Map<string, number>();
     for (const guest of this.#world.guests) {

@@ -230,7 +230,7 @@ export class World {
     guest.host = to;
   }
 
-  /** Whether a hypervisor would start it there, whatever the processor load. */
+  /** Tells whether a hypervisor would start it there, whatever the processor load. */
   #takes(name: string, { recorded }: WorldGuest): boolean {
     const host = this.hosts.get(name);
     if (host === undefined || host.failed || host.silent || host.draining) return false;

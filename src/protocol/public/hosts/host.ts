@@ -15,7 +15,7 @@ import {
 export const name64 = z.string().max(128);
 export const cores = z.number().int().nonnegative().max(1_000_000);
 
-/** Which side of a migration runs the guest, as far as the reporter knows. */
+/** The side of a migration that runs the guest, as far as the reporter knows. */
 export const runsAt = z.enum(['source', 'destination', 'unknown', 'nowhere']);
 
 export const hypervisorInfo = z.object({
@@ -58,7 +58,7 @@ export const hostInfo = z.object({
     .max(4096),
   bridges: z.array(name64).max(1024),
   hypervisors: z.array(hypervisorInfo).max(32),
-  /** Why the host admits no guests; absent: it does, or an earlier build. */
+  /** The reason why the host admits no guests; absent: it does, or an earlier build. */
   closed: shortText.optional(),
   /** Hardware health; absent before the first look, and in earlier builds. */
   health: hostHealth.optional(),
@@ -91,7 +91,7 @@ export type GuestRunState = z.infer<typeof guestRunState>;
 /** `godwit guests`. */
 export const guestInfo = z.object({
   name: guestName,
-  /** Its own name, if that is invalid here and `name` was derived from it. */
+  /** The guest's own name, if that is invalid here and `name` was derived from it. */
   ownName: shortText.optional(),
   host: hostName,
   driver: name64,
@@ -116,7 +116,7 @@ export const guestInfo = z.object({
     .array(z.object({ id: name64, type: name64 }))
     .max(1024)
     .default([]),
-  /** Its disks with the images that it writes to, if visible. */
+  /** The guest's disks with the images that it writes to, if visible. */
   disks: z
     .array(
       z.object({ name: z.string().max(256), file: z.string().max(4096), format: name64, bytes }),

@@ -12,7 +12,7 @@ export const processorOffer = z.object({
   driver: name64,
   version: name64,
   accelerator: name64,
-  /** As a guest sees it. */
+  /** The vendor that a guest sees. */
   vendor: name64,
   /** Features of the best processor, without those that no software uses. */
   features,
@@ -71,7 +71,7 @@ export const baselineAnswer = z.object({
           .max(10_000),
         /** Hosts that offer nothing of this kind. */
         without: z.array(hostName).max(10_000),
-        /** Why the checked host cannot give the baseline; empty: it can. */
+        /** Reasons why the checked host cannot give the baseline; empty: it can. */
         short: z.array(shortText).max(64).optional(),
         guests: z
           .array(
