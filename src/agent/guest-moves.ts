@@ -5,7 +5,7 @@ import type { Migration, MigrationStore } from './migrations/store.ts';
 
 type Store = Pick<MigrationStore, 'all' | 'isEnded' | 'progress' | 'runsAt'>;
 
-/** Time for which lists report a guest that left. Its new host has reported it by then. */
+/** Lists report a guest that left for this time. Its new host has reported it by then. */
 const LEFT_MS = 60_000;
 
 /** Epoch of a guest's next move. It exceeds every earlier epoch even if the clock was set back. */

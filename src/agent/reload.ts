@@ -96,7 +96,7 @@ export class Reload {
   }
 }
 
-/** Faults with which the agent can work; GODWIT_CONFIG if it would not start. */
+/** Faults that the agent can work with; GODWIT_CONFIG if it would not start. */
 async function checked(
   file: string,
   next: AgentConfig,

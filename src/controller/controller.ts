@@ -209,7 +209,7 @@ function signingInTo(
   return { ...who, recognition, audit, attempts, methods: methodsOf(config) };
 }
 
-/** All tokens, and the newest sessions for which there is room. */
+/** All tokens, and as many of the newest sessions as there is room for. */
 async function hashesOf(tokens: Tokens, sessions: Sessions): Promise<string[]> {
   const ofTokens = await tokens.hashes(MAX_LISTED);
   return [...ofTokens, ...(await sessions.hashes(MAX_LISTED - ofTokens.length))];

@@ -9,7 +9,7 @@ export interface BalanceOptions {
   readonly budget?: Budget;
   /** Includes moves of the last hour (`PlannerGuest.left`). */
   readonly perHour?: Budget;
-  /** Time for which a moved guest stays, s. */
+  /** A moved guest stays for this time, s. */
   readonly residenceSeconds: number;
   readonly horizonSeconds: number;
   readonly estimate?: EstimateOptions;

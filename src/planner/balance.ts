@@ -18,7 +18,7 @@ const LASTS = 0.3;
 /** Differences in standard deviations that count as noise. */
 const NOISE = 2;
 const CHOICES = 3;
-/** Hosts examined to explain why nobody leaves, those with most room. */
+/** Number of hosts, those with most room, that are examined to explain why no guest leaves. */
 const MAX_NAMED = 32;
 /** Discount on a guest's gain for each of its moves within a day, if another could leave. */
 const TWICE = 0.5;

@@ -140,7 +140,7 @@ class Consolidation {
     }
   }
 
-  /** Value of a host against its power and the moves to empty it; the least valuable is emptied first. */
+  /** Value of a host against its power and the moves to empty it; the host with the lowest value is emptied first. */
   #worthOf(): (place: Place) => number {
     const { perMove, thrift } = this.#options;
     const dear = this.#fleet.places.map(({ host }) => dearness(host) ** thrift);

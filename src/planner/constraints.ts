@@ -12,7 +12,7 @@ export function holds({ guest, at, unknown, grouped }: Seat): Constraint | undef
   return grouped ? 'together' : undefined;
 }
 
-/** Finds what prevents a guest on a host, except processor load. The most expensive test is last. */
+/** Finds what prevents a guest on a host, except processor load. The slowest test is last. */
 export function objection(seat: Seat, to: Place): Constraint | undefined {
   const { guest } = seat;
   const { host } = to;

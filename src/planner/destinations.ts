@@ -244,7 +244,7 @@ export const mostOf = ({ mostPerMove }: DrainOptions): number => mostPerMove ?? 
 
 const nameOf = ({ between }: Trunk): string => `${between[0]} to ${between[1]}`;
 
-/** A capacity shared by moves between two hosts besides their own links. */
+/** A capacity shared by moves between two hosts, apart from the hosts' links. */
 export function sharedBetween(
   { trunks, pairs }: DrainOptions,
   from: Place | undefined,

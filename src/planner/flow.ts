@@ -35,7 +35,7 @@ export function shareOut(flows: readonly Flow[], capacity: readonly number[]): v
   }
 }
 
-/** The resource with the least per open flow, and that rate; Infinity and -1 if no open flow uses any. */
+/** The resource with the smallest share per open flow, and that rate; Infinity and -1 if no open flow uses any. */
 function tightest(left: readonly number[], count: readonly number[]): [number, number] {
   let level = Infinity;
   let resource = -1;

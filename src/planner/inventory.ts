@@ -21,7 +21,7 @@ export interface PlannerHost {
   readonly processors?: readonly string[];
   /** Rate of moves, bytes/s; default: the planner's. */
   readonly linkBytesPerSecond?: number;
-  /** Share of time in which guests waited for its processors at the last looks, newest first. */
+  /** Share of time that guests waited for its processors at the last looks, newest first. */
   readonly pressure?: readonly number[];
   /** Its site; links between sites are `Trunk`s. */
   readonly site?: string;
@@ -48,7 +48,7 @@ export interface PlannerGuest {
   readonly reckoned?: boolean;
   /** Expected demand in the next hour by earlier days; absent without a pattern. */
   readonly soon?: number;
-  /** Share of time in which it waited for a processor (steal) at the last looks, newest first. */
+  /** Share of time that it waited for a processor (steal) at the last looks, newest first. */
   readonly steal?: readonly number[];
   readonly dirtyBytesPerSecond?: number;
   /** Non-zero memory; default: all. */

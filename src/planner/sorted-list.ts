@@ -43,7 +43,7 @@ export class SortedList<Item> {
     return this.#chunks[0]?.[0];
   }
 
-  /** In order, from the first item for which `before` is false; it must be true for a prefix only. */
+  /** Items in order, from the first one where `before` is false; it must be true for a prefix only. */
   *from(before: (item: Item) => boolean): Generator<Item, undefined> {
     const [at, within] = this.#find(before);
     for (let chunk = at; chunk < this.#chunks.length; chunk += 1) {
@@ -56,7 +56,7 @@ export class SortedList<Item> {
     return undefined;
   }
 
-  /** Chunk and position of the first item for which `before` is false. */
+  /** Chunk and position of the first item where `before` is false. */
   #find(before: (item: Item) => boolean): [number, number] {
     const isBefore = (item: Item | undefined): boolean => item !== undefined && before(item);
     const at = firstNot(this.#chunks.length, (chunk) => isBefore(this.#chunks[chunk]?.at(-1)));
@@ -65,7 +65,7 @@ export class SortedList<Item> {
   }
 }
 
-/** The first number below `count` for which `holds` is false, or `count`. Binary search. */
+/** The first number below `count` where `holds` is false, or `count`. Binary search. */
 function firstNot(count: number, holds: (at: number) => boolean): number {
   let low = 0;
   let high = count;

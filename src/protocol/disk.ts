@@ -198,7 +198,7 @@ export const nonce = z
   .max(64)
   .regex(/^[0-9a-f]{64}$/);
 
-/** A file next to an image in which the source just wrote a nonce, for the destination to find. */
+/** A file next to an image, for the destination to find: the source just wrote a nonce in it. */
 export const proofPlace = z.object({
   /** Path below its pool; empty: the pool itself. */
   directory: z.union([z.literal(''), pathInPool]),

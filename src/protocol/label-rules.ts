@@ -10,7 +10,7 @@ export interface Labels {
   readonly realtime?: true;
   /** Never on a host with another guest of this group. */
   readonly antiAffinity?: string;
-  /** UTC times at which it may begin to move. */
+  /** UTC times when it may begin to move. */
   readonly window?: Window;
   /** Time between the owner's notice and the move. */
   readonly noticeMs?: number;

@@ -39,7 +39,7 @@ const portVlan = z.discriminatedUnion('mode', [
 ]);
 export type PortVlan = z.infer<typeof portVlan>;
 
-/** `external_ids` by which a network controller (OVN, Neutron) identifies an Open vSwitch port. */
+/** `external_ids` that a network controller (OVN, Neutron) gives an Open vSwitch port to identify it. */
 export const BINDING_IDS = ['iface-id', 'attached-mac', 'vm-id', 'vm-uuid'] as const;
 const bindingIds = z.partialRecord(
   z.enum(BINDING_IDS),

@@ -45,7 +45,7 @@ export interface Traits {
    * changes nothing. `by-handler`: its handler adds the entry before a change.
    */
   readonly audited?: 'never' | 'by-handler';
-  /** Its errors besides the common ones; absent: any of the table. */
+  /** The route's errors, apart from the common ones; absent: any of the table. */
   readonly errors?: readonly ErrorCode[];
   /** Framing of a stream. Absent: NDJSON; `events`: server-sent events with ids. */
   readonly framing?: 'events';

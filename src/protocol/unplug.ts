@@ -20,7 +20,7 @@ export const unplugs = z
   .meta({ uniqueItems: true });
 export type Unplugs = z.infer<typeof unplugs>;
 
-/** Only the destination knows the devices behind the names, which become device ids in the guest. */
+/** Only the destination has the devices behind the names, which become device ids in the guest. */
 export const plugs = unplugs;
 
 /** `hostdev0,usb1`, as in a label. Undefined for an invalid or repeated id. */

@@ -19,11 +19,11 @@ const DISCOVER_MS = 10_000;
 const EVERY = '';
 const CENSUS_MS = 2000;
 
-/** Age up to which a list is answered from the inventory. */
+/** Maximum age of an answer from the inventory. */
 const KEPT_MS = 10_000;
 /** Interval of checks for new hypervisors and migrations; no hypervisor is queried. */
 const TICK_MS = 5000;
-/** Interval at which every guest is queried if no list is requested. */
+/** Interval of queries of every guest if no list is requested. */
 const LOOK_MS = 60_000;
 
 export interface GuestListing {
@@ -52,8 +52,8 @@ export interface GuestsBeside {
 }
 
 /**
- * Inventory of this host's guests, from which lists are answered. Rebuilt when a hypervisor or a migration begins or
- * ends, and at intervals. Commands look at their guest again.
+ * Inventory of this host's guests; it answers lists. Rebuilt when a hypervisor or a migration begins or ends, and at
+ * intervals. Commands look at their guest again.
  */
 export class Guests {
   readonly #config: AgentConfig;

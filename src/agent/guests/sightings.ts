@@ -114,7 +114,7 @@ export function arrivalOf(
     .findLast((each) => isSame(drivers, handleOf(store, each), handle));
 }
 
-/** The migrations by which a guest came here, newest first; empty if it was started here. */
+/** The migrations that brought a guest here, newest first; empty if it was started here. */
 export function lineageOf(
   deps: { store: MigrationStore; drivers: readonly Driver[] },
   handle: GuestHandle,

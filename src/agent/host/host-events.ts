@@ -12,7 +12,7 @@ import type { MigrationStore } from '../migrations/store.ts';
 const KEPT = { events: 1000, bytes: 8 * 1024 * 1024 };
 const TICK_MS = 1000;
 
-/** Events of this host in order. Each has an id with which a follower resumes. */
+/** Events of this host in order. A follower resumes by an event's id. */
 export class HostEvents {
   readonly #log = new EventLog<HostNews>(KEPT);
   #timer: NodeJS.Timeout | undefined;

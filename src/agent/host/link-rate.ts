@@ -41,7 +41,7 @@ export function seenLinkRate(reports: Iterable<RateLesson>): number | undefined 
     const isFree = !wasCapped(report) && compress === 'none';
     // In post-copy the guest's accesses decide the order of the last pages.
     const isMuch = bytes >= Math.max(MIN_BYTES, memoryBytes * MIN_SHARE);
-    // A rehearsal that changed its mover may have used the wire.
+    // The wire may have been used by a rehearsal whose mover was replaced.
     const isWhole =
       outcome === 'rehearsed'
         ? report.rehearsal?.switches === 'precopy' && report.takeovers === 0

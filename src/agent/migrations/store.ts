@@ -348,8 +348,8 @@ interface OrderedMigration {
 }
 
 /**
- * Sorts by the order in which the store took them, because the clock may go back. Migrations of earlier builds have no
- * ordinal; they come first, by time. Pure.
+ * Sorts by arrival in the store, because the clock may go back. Migrations of earlier builds have no ordinal; they come
+ * first, by time. Pure.
  */
 export function oldestFirst<M extends OrderedMigration>(migrations: Iterable<M>): M[] {
   return [...migrations].toSorted(

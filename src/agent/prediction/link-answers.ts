@@ -9,7 +9,7 @@ import type { Caller } from '../../rpc/caller.ts';
 import { ownWorkMs } from '../../system/processes/own-work.ts';
 import type { MigrationStore } from '../migrations/store.ts';
 
-/** Remembered hosts; the least recently used one is dropped. */
+/** Maximum number of remembered hosts. */
 const MAX_HOSTS = 1024;
 /** Minimum cost of a question, bytes. */
 const MIN_BYTES = 1024;
@@ -20,7 +20,7 @@ interface TrafficWindow {
 }
 
 /**
- * Receives bytes with which other hosts measure their link to this one, limited per host to the need of a measurement.
+ * Receives bytes from other hosts that measure their link to this one, limited per host to the need of a measurement.
  */
 export class LinkAnswers {
   readonly #clock: Clock;

@@ -41,7 +41,7 @@ export interface LinkMeterDependencies {
     pad: string,
     options: { readonly signal: AbortSignal; readonly deadlineMs: number },
   ) => Promise<LinkAnswer>;
-  /** Time for which this process has run or waited for a processor, ms; absent: unknown. */
+  /** Time of this process running or waiting for a processor, ms; absent: unknown. */
   readonly workMs?: () => number;
 }
 

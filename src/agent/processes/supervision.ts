@@ -74,7 +74,7 @@ export class Supervisor {
 
   /**
    * The running mover of a migration, even an ended one; starts one if there is none. Throws `unreadable`'s error for
-   * an unreadable journal, from which no mover could continue.
+   * an unreadable journal, because no mover could continue it.
    */
   async ensure(migration: Migration): Promise<MoverState> {
     const starting = this.#starting.get(migration.id);

@@ -13,7 +13,7 @@ import type { Peers } from '../peers.ts';
 import type { Standbys } from './standbys.ts';
 
 const LOOK_MS = 5000;
-/** Age of the last heartbeat after which the source's kernel is probed, ms. */
+/** The source's kernel is probed if the last heartbeat is older, ms. */
 const OVERDUE_MS = 15_000;
 const AT_ONCE = 16;
 

@@ -138,7 +138,7 @@ export class Standbys {
     void this.#writes.ask(from);
   }
 
-  /** GODWIT_OVERLOADED if there is no room. An evicted host learns it from its next heartbeat. */
+  /** GODWIT_OVERLOADED if there is no room. The next heartbeat of an evicted host tells it so. */
   #makeRoom(from: string, guest: string, bytes: number): void {
     const before = this.#kept.get(from)?.get(guest)?.bytes ?? 0;
     const own = this.of(from).reduce((sum, each) => sum + each.bytes, bytes - before);
@@ -154,8 +154,8 @@ export class Standbys {
   }
 
   /**
-   * Handles a heartbeat of a source. Returns guests of which this host has no description, or another one. A report of
-   * a stale description is durable once `settled` resolves.
+   * Handles a heartbeat of a source. Returns guests whose description is missing here or differs. A report of a stale
+   * description is durable once `settled` resolves.
    */
   confirm(from: string, { guests, withdrawn }: StandbyHeartbeat): string[] {
     for (const guest of withdrawn) this.forget(from, guest);

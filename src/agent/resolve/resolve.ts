@@ -232,7 +232,7 @@ export class Resolve {
     return undefined;
   }
 
-  /** Operators come first: a takeup meanwhile would outdate the answers on which an operator decides. */
+  /** Operators come first: a takeup meanwhile would outdate the answers that an operator decides on. */
   #mustNotDisturb(known: Pick<Resolution, 'id' | 'guest'>, runAt: RunAt): void {
     if (![...this.#operators].some(({ id }) => id === known.id)) return;
     throw refusal(known, runAt, `an operator decides about it at ${this.#deps.config.name} now`);

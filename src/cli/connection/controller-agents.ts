@@ -38,7 +38,7 @@ export async function agentsThrough(
   }
 }
 
-/** One reachable host knows all others; without one, each manager is asked about its hosts. */
+/** One reachable host lists all others; without one, each manager is asked about its hosts. */
 async function firstEndpoints(
   api: ControllerApi,
   open: (label: string, under: string) => Endpoint,

@@ -126,7 +126,7 @@ function hostRow(host: ListedHost, paint: Painter): string[] {
   ];
 }
 
-/** All guests, or those of one host. GODWIT_HOST_UNKNOWN for an unknown host. */
+/** All guests, or one host's. GODWIT_HOST_UNKNOWN for an unknown host. */
 export async function listFleetGuests(
   api: Api<typeof controllerContract>,
   { on, ...input }: ListInput & { readonly on: string | undefined },

@@ -19,7 +19,7 @@ import {
 import type { joinSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** Reported difference of clocks, on which certificates and the order of events in two journals depend. */
+/** A larger difference of clocks is reported. Certificates and the order of events in two journals depend on clocks. */
 const CLOCK_MS = 5000;
 
 /** Joins a host to a fleet. Checks everything possible before the token is used up. */

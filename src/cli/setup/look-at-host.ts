@@ -13,7 +13,7 @@ import { nameFrom } from './configuration.ts';
 /** Checks of init and join, before they write anything. */
 
 const PORT = 7443;
-/** Usual places of disks: libvirt's, Proxmox's, and those of the documentation. */
+/** Usual places of disks: libvirt's, Proxmox's, and the documentation's. */
 const USUAL_STORAGE = [
   '/var/lib/libvirt/images',
   '/var/lib/vz/images',

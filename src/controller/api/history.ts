@@ -37,7 +37,7 @@ const MAX_PER_GUEST = 1000;
 const MONTH_MS = 30 * 86_400_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** Step to which the start of an insight is rounded, by its length, so that callers share an answer. */
+/** The start of an insight is rounded to this step, by its length, so that callers share an answer. */
 const SINCE_STEPS: readonly { readonly upToMs: number; readonly stepMs: number }[] = [
   { upToMs: 2 * HOUR_MS, stepMs: 5 * MINUTE_MS },
   { upToMs: 48 * HOUR_MS, stepMs: HOUR_MS },

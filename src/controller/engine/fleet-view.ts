@@ -19,7 +19,7 @@ import type { FleetView } from './ports.ts';
 type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past' | 'standbys'>;
 
 /**
- * Time for which requests share one look at the database: four times the look's duration within these bounds, so that a
+ * Requests share one look at the database for this time: four times the look's duration within these bounds, so that a
  * large fleet leaves time for other work. The next move must begin within a second.
  */
 const FRESH_MS = { least: 300, most: 1000 };

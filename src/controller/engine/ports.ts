@@ -44,7 +44,7 @@ export interface Change {
   /** To mark as draining for this request, and to unmark. */
   readonly closes?: string;
   readonly opens?: string;
-  /** It begins something besides moves: refused once a cancel was requested. */
+  /** It begins more than moves: refused once a cancel was requested. */
   readonly begins?: boolean;
 }
 
@@ -84,7 +84,7 @@ export interface ProgramCall {
   readonly before?: NonNullable<Roll['before']>;
 }
 
-/** A roll's calls besides moves. Never throws. */
+/** A roll's calls other than moves. Never throws. */
 export interface RollCalls {
   host(name: string, signal: AbortSignal): Promise<StageAnswer>;
   program(call: ProgramCall, signal: AbortSignal): Promise<StageAnswer>;

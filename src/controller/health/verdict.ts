@@ -17,7 +17,7 @@ export interface Verdict {
 export const WELL: Verdict = { isIll: false };
 export const ILL: Verdict = { isIll: true };
 
-/** Age at which a host's report is stale, ms; an agent reads its hardware once a minute. */
+/** Maximum age of a host's report, ms; an agent reads its hardware once a minute. */
 const STALE_MS = 5 * 60_000;
 
 /** A host without data is not seen as well. */

@@ -113,8 +113,8 @@ async function keptOf({ db }: Pick<Store, 'db'>): Promise<KeptOfHost[]> {
 }
 
 /**
- * The largest limit per host with which the sum stays within `total`; hosts with less keep everything. Infinity if
- * there is room.
+ * The largest limit per host that keeps the sum within `total`; hosts with less keep everything. Infinity if there is
+ * room.
  */
 export function shareOf(amounts: readonly number[], total: number): number {
   if (amounts.reduce((sum, each) => sum + each, 0) < total) return Number.POSITIVE_INFINITY;

@@ -6,7 +6,7 @@ import type { WrittenGuest } from './write-queue.ts';
 import { claimants, identityOf, SETTLED_MS, type Claim } from './claims.ts';
 
 const AT_ONCE = 500;
-/** Interval at which a lasting conflict is reported again. */
+/** Interval of reports of a lasting conflict. */
 const AGAIN_MS = 60_000;
 /** Consecutive looks with fresh claims: a host that keeps changing its report cannot hide a conflict. */
 const MAX_UNSETTLED = 3;

@@ -23,7 +23,7 @@ const REFRESH_MS = 30 * 60_000;
 
 const MAX_LIST_BYTES = 4 * 1024 * 1024 + GUESTS_BYTES;
 const EVENT_BYTES = 1024;
-/** Longest pause for a host over its budget; much shorter than the time after which it counts as silent. */
+/** Longest pause for a host over its budget; a host counts as silent after a much longer one. */
 const MAX_PACE_MS = 5000;
 
 /** Each of thousands of hosts keeps a client; one with all routes would take 16 KiB. */

@@ -3,7 +3,7 @@ import { MAX_GUESTS_OF_A_SAMPLE, type HostLoad } from '../../protocol/public/hos
 import type { Store } from '../store/store.ts';
 import { isPossibleUse } from '../../planner/processor-use-bounds.ts';
 
-/** Default time over which each guest's use is averaged for plans. */
+/** Default time for the average of a guest's use, for plans. */
 export const LOOK_MS = 300_000;
 /** Hosts report every ten seconds; shorter looks would often be empty. */
 export const SHORTEST_LOOK_MS = 10_000;

@@ -338,7 +338,7 @@ interface Mark {
   readonly bytes: number;
 }
 
-/** Time for which a departed guest's row stays if no other host reports it. */
+/** A departed guest's row stays for this time if no other host reports it. */
 export const HELD_MS = 60_000;
 /** Per host; far more than leave within that time. */
 const MAX_HELD = 256;

@@ -100,8 +100,8 @@ export class HostLeases {
   }
 
   /**
-   * An expired lease that nobody took is renewed under its epoch, so that a controller delayed by a busy machine keeps
-   * its connections. A new owner would have written its id, so nobody else followed the hosts.
+   * An expired lease that no controller took is renewed under its epoch, so that a controller delayed by a busy machine
+   * keeps its connections. A new owner would have written its id, so no other controller followed the hosts.
    */
   async #renewed(db: Transaction<Tables>): Promise<Map<number, number>> {
     const rows = await db
@@ -179,8 +179,8 @@ export class HostLeases {
 }
 
 /**
- * The shards in `held` that nobody took since, locked until the transaction ends. Writes are allowed only under these.
- * A controller that was stopped during a takeover gets none.
+ * The shards in `held` that no controller took since, locked until the transaction ends. Writes are allowed only under
+ * these. A controller that was stopped during a takeover gets none.
  */
 export async function standing(
   db: Transaction<Tables>,

@@ -57,7 +57,7 @@ export const NOTHING: Pending = {
 
 /** Limit per host while the database does not answer; more than all of its guests. */
 export const MAX_PENDING_BYTES = 32 * 1024 * 1024;
-/** Row size besides its JSON; also the size of a removal. */
+/** Row size without its JSON; also the size of a removal. */
 const ROW_BYTES = 512;
 
 export function bytesOf({ replace = [], upserts, gone }: Pending): number {

@@ -20,7 +20,7 @@ const MAX_GUESTS = 100_000;
 export const MAX_MANAGER_BYTES = 256 * 1024 * 1024;
 /** Events: a burst of 100,000 guests' reports in a minute, then 4 MiB/s. */
 const MANAGER_EVENTS = { burstBytes: 64 * 1024 * 1024, bytesPerS: 4 * 1024 * 1024 };
-/** Longest pause for a manager over its budget; much shorter than the time after which it counts as silent. */
+/** Longest pause for a manager over its budget; a manager counts as silent after a much longer one. */
 const MAX_PACE_MS = 5000;
 /** Newest migrations, which may not be stored yet. */
 const NEWEST = 200;

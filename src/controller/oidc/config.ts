@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { webRole } from '../../protocol/controller/session.ts';
 
-/** Path to which the provider returns the browser. */
+/** The provider returns the browser to this path. */
 export const CALLBACK_PATH = '/v1/session/oidc/callback';
 
 const filePath = z.string().min(1).max(4096);
@@ -21,7 +21,7 @@ export const oidcConfig = z.strictObject({
   /** The provider's name for itself; its metadata are below this URL. */
   issuer: z.string().max(512).refine(isHttps, 'not https://...'),
   clientId: z.string().min(1).max(256),
-  /** One line, readable by nobody else. */
+  /** One line, readable only by its owner. */
   clientSecretFile: filePath,
   /** As registered at the provider: https://HOST[:PORT]/v1/session/oidc/callback, with the host that browsers use. */
   redirectUrl: z

@@ -11,7 +11,7 @@ import { httpsFetch, NoAnswer } from '../https-fetch.ts';
 
 const CALL_S = 5;
 const STEP_MS = 10_000;
-/** Age at which metadata are read again. */
+/** Maximum age of metadata. */
 const KNOWN_MS = 3_600_000;
 
 interface DiscoveredProvider {

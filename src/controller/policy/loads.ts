@@ -3,7 +3,7 @@ import type { FleetLook, HostLook } from '../inventory/guest-looks.ts';
 /** Looks that a plan uses; the planner's policies were tuned on as many. */
 const KEPT = 30;
 
-/** Age in looks at which data is stale. */
+/** Maximum age of data, in looks. */
 export const STALE_LOOKS = 3;
 
 /** A guest that two consecutive looks found on different hosts. */

@@ -46,7 +46,7 @@ const FALLING_ASLEEP = 'r-fallingasleep';
 export class PowerWatch {
   readonly #deps: PowerWatchDependencies;
   readonly #looks: Poller;
-  /** By host: since when it is empty; until when it is left alone; when it was woken. Monotonic ms. */
+  /** For each host: since when it is empty, until when it is left alone, when it was woken. Monotonic ms. */
   readonly #empty = new Map<string, number>();
   readonly #leftUntil = new Map<string, number>();
   readonly #called = new Map<string, number>();

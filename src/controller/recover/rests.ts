@@ -2,7 +2,7 @@
 export const SLOW_MS = 20_000;
 /** Length of a pause in multiples of the ask, so that a slow host takes a fifth of another's time. */
 const REST = 4;
-/** Consecutive slow asks with different destinations after which the source itself pauses. */
+/** The source itself pauses after this many consecutive slow asks with different destinations. */
 const MAX_SLOW = 4;
 
 interface SourceRests {

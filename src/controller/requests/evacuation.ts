@@ -114,7 +114,7 @@ function leaverOf(
     noticeSeconds: noticeMsOf(guest.name, request, world) / 1000,
     ...defined({ size }),
     diskBytes: world.guests.get(guest.name)?.diskBytes ?? 0,
-    // Only the hosts know whether a guest supports post-copy, so a failed one does not try it again.
+    // Only the hosts can tell whether a guest supports post-copy, so a failed one does not try it again.
     mayPostcopy: (ownOf(request.tries, guest.name)?.count ?? 0) === 0,
     maxPauseSeconds: pauseMs(guest.name, request, world) / 1000,
   };

@@ -45,7 +45,7 @@ export interface GuestFacts {
   readonly diskBytes?: number;
   readonly unmovable: readonly string[];
   readonly manager?: string;
-  /** The running migration, whoever requested it. */
+  /** The running migration, by Godwit or another program. */
   readonly migration?: string;
   readonly movingTo?: string;
   /** Hosts that run different guests of this name, if the name is ambiguous. */

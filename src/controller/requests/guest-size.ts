@@ -11,7 +11,7 @@ export interface SizedGuest {
   readonly to: string;
 }
 
-/** Probability from which pre-copy counts as ending. */
+/** Pre-copy counts as ending from this probability. */
 const SURE = 0.95;
 /** Upper bound of a believable measurement of one guest. */
 const MAX_BYTES = 2 ** 46;

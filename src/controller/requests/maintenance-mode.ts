@@ -211,7 +211,7 @@ export function situationWithMode(
     case 'asking':
     case 'entering':
       if (situation === 'fulfilled') return 'able';
-      // A running guest that nobody moves prevents the mode.
+      // A running guest that is not moved prevents the mode.
       return situation === 'stuck' && blocking.length === 0 ? 'able' : situation;
   }
 }

@@ -58,7 +58,7 @@ const MOVES: Readonly<Record<MovePhase, Readonly<Record<MoveAnswer, MovePhase>>>
     refused: 'running',
     silent: 'running',
     stale: 'running',
-    // An agent forgets a migration long after its end; the guest's place decides (settle.ts).
+    // An agent drops a migration long after its end; the guest's place decides (settle.ts).
     unknown: 'running',
   },
   withdrawing: {

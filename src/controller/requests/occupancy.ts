@@ -25,7 +25,7 @@ export interface Confirmation {
   readonly unconfirmed: readonly string[];
 }
 
-/** Stages of a roll in which its host must be empty. */
+/** The host must be empty in these stages of a roll. */
 const EMPTYING: ReadonlySet<string> = new Set(['draining', 'noting']);
 
 /** Without an answer a request does not end. */

@@ -35,7 +35,7 @@ export function sighted(move: Move, sight: Sight | undefined, world: World): Mov
 function judge(move: Move, sight: Sight, world: World): Sight {
   const { id, phase, from, to } = move;
   const isForgotten = phase === 'running' && sight.seen === 'unknown';
-  // A source that left the fleet answers nobody; only the destination decides.
+  // A source that left the fleet does not answer; only the destination decides.
   const isDead = move.recovers !== undefined;
   const hasLeft = !isDead && phase !== 'held' && sight.seen === 'silent' && !world.hosts.has(from);
   if (!isForgotten && !hasLeft) return sight;

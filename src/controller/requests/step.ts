@@ -42,7 +42,7 @@ export interface StepOutput {
   readonly moves: readonly Move[];
   readonly closes?: string;
   readonly opens?: string;
-  /** It begins something besides moves, so a stored cancel makes it void. */
+  /** It begins more than moves, so a stored cancel makes it void. */
   readonly begins?: boolean;
   /** Hosts to ask whether they are empty; the step is repeated with their answers before it is stored. */
   readonly asks?: readonly string[];

@@ -89,7 +89,7 @@ export class Policies {
         due_at: 0,
       };
       const free = { ...set, lease_until: 0 };
-      // The epoch must exceed those of a removed group of this name.
+      // The epoch must exceed every epoch of a removed group of this name.
       const fresh = { look: null, owner: '', epoch: nowMs };
       const epoch = sql<number>`policies.epoch + 1`;
       // Strictly increasing whatever the clock does, because the next setting compares it.

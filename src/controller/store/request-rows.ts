@@ -14,7 +14,7 @@ import type { Tables } from './tables.ts';
 
 export type Db = Transaction<Tables>;
 
-/** Maximum age of a look on which a promise relies, ms. */
+/** Maximum age of a look that a promise relies on, ms. */
 const KEPT_MS = 60_000;
 export const MAX_LISTED = 1000;
 

@@ -110,7 +110,7 @@ export class Requests implements RequestStore {
     await this.#store.transaction((db) => undrainHost(db, host, CANCELS.indexOf('let-run')));
   }
 
-  /** A plan's input besides the fleet. Read only. */
+  /** A plan's input, apart from the fleet. Read only. */
   async world(): Promise<Omit<World, 'hosts' | 'guests' | 'labels'>> {
     const { marks, limits, reservations: all } = await readShared(this.#store);
     const reservations = all.filter(({ givenBackAtMs }) => givenBackAtMs === undefined);

@@ -12,7 +12,7 @@ export interface AskedStandby {
   readonly to: string;
   /** ms since the answer, by the database's clock. */
   readonly ageMs: number;
-  /** Why the host does not keep the guest; undefined: it keeps it. */
+  /** The reason why the host does not keep the guest; undefined: it keeps it. */
   readonly words: string | undefined;
 }
 
@@ -121,7 +121,7 @@ async function labelledRows(
   return rows.map(({ name, state, reports }) => ({ name, state, reports: Number(reports) }));
 }
 
-/** By name: hosts at which a guest of that name runs with the label, if several reports have the name. */
+/** Hosts that run a guest with the label, by its name, if several reports have the name. */
 async function homesOf(
   { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
   names: readonly string[],
@@ -231,7 +231,7 @@ export async function askedStandbys({
   });
 }
 
-/** By `HOST GUEST`: hosts that can start it, or a refusal. */
+/** Key: `HOST GUEST`. Hosts that can start it, or a refusal. */
 export async function standbyFacts(
   store: Pick<Store, 'db' | 'nowMs'>,
 ): Promise<Map<string, StandbyFacts>> {

@@ -33,7 +33,7 @@ export interface Tables {
     ended_at: number | null;
   };
   claims: { request_id: string; owner: string; epoch: number; lease_until: number };
-  /** Every reported migration, whoever requested it. */
+  /** Every reported migration, also those of other programs. */
   migrations: MigrationRow;
   moves: {
     id: string;

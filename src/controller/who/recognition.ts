@@ -15,7 +15,7 @@ const MAX_NETWORKS = 4096;
 const MAX_PROVED = 8192;
 /** Hashes of valid secrets read at once; at most 64 bytes each. */
 export const MAX_LISTED = 16_384;
-/** Age of a list at which it is read again, and the longest delay for a newer secret, ms. */
+/** Maximum age of a list, and the longest delay for a newer secret, ms. */
 export const LIST_EVERY_MS = 10_000;
 
 interface Bucket {
@@ -79,7 +79,7 @@ export class Recognition {
   }
 
   #prove(hash: string): void {
-    // Moves it to the end: the most recently used is dropped last.
+    // Moves it to the end, because the first is dropped first.
     this.#proved.delete(hash);
     this.#proved.add(hash);
     const [oldest] = this.#proved;

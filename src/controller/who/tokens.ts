@@ -7,7 +7,7 @@ import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { hashOf, newSecret } from './secrets.ts';
 
-/** Interval at which a token's last use is written. */
+/** Interval of writes of a token's last use. */
 const USED_EVERY_MS = 60_000;
 
 export interface NewToken {

@@ -8,7 +8,7 @@ import {
 import { isAlive, ownIdentity } from '../../system/processes/process.ts';
 import { writeWhole } from '../../system/files/whole-file.ts';
 
-/** Records of this host's receivers, one file each, with which a restarted agent finds earlier ones. */
+/** Records of this host's receivers, one file each; a restarted agent finds earlier receivers by them. */
 
 type Of = Pick<ReceiverOrder, 'id' | 'from'>;
 

@@ -19,7 +19,7 @@ const PLACES: PlatformPlaces = {
 const CLOUDS: readonly (readonly [RegExp, string])[] = [
   [/Amazon EC2/i, 'Amazon EC2'],
   [/Google Compute Engine/i, 'Google Cloud'],
-  // Azure's asset tag; its vendor and model are those of any Hyper-V.
+  // Azure's asset tag; any Hyper-V has its vendor and model.
   [/7783-7084-3265-9085-8269-3286-77/, 'Azure'],
   [/OracleCloud/i, 'Oracle Cloud'],
   [/Alibaba Cloud/i, 'Alibaba Cloud'],

@@ -41,7 +41,7 @@ export interface DrainOptions {
   readonly deadlineSeconds?: number;
   /** Running moves, if the plan is made again during a drain. */
   readonly running?: readonly RunningMove[];
-  /** Others' moves: among equal places, the one with the least of them is better. */
+  /** Others' moves: of equal places, the one with fewer of them is better. */
   readonly others?: readonly OtherMove[];
   readonly linkFactors?: LinkFactors;
   /** Earlier destinations in order, kept while they are valid. */

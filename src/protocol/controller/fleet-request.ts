@@ -245,7 +245,7 @@ export const move = z.object({
   to: hostName,
   attempt: z.number().int().min(1),
   phase: z.enum(MOVE_PHASES),
-  /** The highest epoch under which an agent may have been ordered to begin it. */
+  /** The highest epoch of any order to begin it. */
   askedEpoch: epoch,
   memoryBytes: bytes,
   /** Predicted bytes, if its request counts them. */

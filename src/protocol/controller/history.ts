@@ -142,7 +142,7 @@ export const DISK_PREDICTED = [
 const predictionScore = z.object({
   of: z.enum(PREDICTED),
   count,
-  /** Share within the range, and the share for which ranges are made. */
+  /** Share within the range, and the intended share. */
   within: share,
   level: share,
   /** (result - middle) / middle; 0.1: a tenth more than predicted. */

@@ -21,7 +21,7 @@ const overviewHost = z.tuple([
   bytes.nullable(),
   /** Used share of the processors; null without a sample at the called controller. */
   share.nullable(),
-  /** Share of time in which tasks waited for a processor, memory or a disk: the highest of the three. */
+  /** Share of time that tasks waited for a processor, memory or a disk: the highest of the three. */
   share.nullable(),
   /** 1: a request drains or drained it. */
   z.union([z.literal(0), z.literal(1)]),

@@ -35,9 +35,9 @@ export const policySettings = z.strictObject({
   /** Hourly limits of its guests' moves by anyone: number and bytes of memory. */
   movesPerHour: z.number().int().min(1).max(10_000).default(60),
   bytesPerHour: bytes.min(1).optional(),
-  /** Time for which a moved guest stays. */
+  /** A moved guest stays for this time. */
   residenceMs: forMs.default(4 * 3_600_000),
-  /** Time for which a rejected proposal is not repeated. */
+  /** A rejected proposal is not repeated for this time. */
   rejectedMs: forMs.default(86_400_000),
 });
 export type PolicySettings = z.infer<typeof policySettings>;

@@ -8,7 +8,7 @@ import { wireSession } from '../wire.ts';
 /** Messages between an agent and its receiver, one per line. They stay on the host. */
 
 export const receiverOrder = receiverRequest.extend({
-  /** Socket on which the manager's hypervisor listens when memory comes. */
+  /** The manager's hypervisor listens here when memory comes. */
   socket: z.string().min(1).max(107),
   diskSocket: z.string().min(1).max(107).optional(),
 });

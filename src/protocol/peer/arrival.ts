@@ -18,7 +18,7 @@ export const arrivalAnswer = z.object({ checks: z.array(check).max(96) });
 export type ArrivalAnswer = z.infer<typeof arrivalAnswer>;
 
 /**
- * Longest time for which a host expects a guest from its manager, ms. The manager lists the guest there seconds after
+ * A host expects a guest from its manager for at most this time, ms. The manager lists the guest there seconds after
  * its order.
  */
 export const MAX_EXPECTED_MS = 600_000;

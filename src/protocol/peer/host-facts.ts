@@ -28,7 +28,7 @@ export const hostFacts = z.object({
   hooks: z.array(z.string().max(64)).max(32).optional(),
   /** Site checks that it can run; absent: none (an older host). */
   siteChecks: z.array(z.string().max(64)).max(MAX_SITE_CHECKS).optional(),
-  /** Hosts with which it permits unencrypted memory; absent: none (an older host). */
+  /** Hosts that may exchange unencrypted memory with it; absent: none (an older host). */
   unencryptedMemory: z.array(hostName).max(MAX_UNENCRYPTED).optional(),
   /** RDMA devices with an active port. */
   rdma: z.array(z.string().max(64)).max(MAX_RDMA).optional(),

@@ -14,7 +14,7 @@ export const linkQuestion = z.object({ pad: z.string().max(MAX_PAD) });
 export const linkAnswer = z.object({
   /** The reason why this host cannot measure now; the sender must stop. */
   busy: shortText.optional(),
-  /** Time for which its agent has run or waited for a processor, ms; absent in earlier builds. */
+  /** Time of its agent running or waiting for a processor, ms; absent in earlier builds. */
   workMs: z.number().nonnegative().optional(),
 });
 

@@ -253,7 +253,7 @@ export const destinationStatus = z.object({
   note: shortText.optional(),
   /** From the order to run to the first frame through one of its ports; absent before the first frame. */
   firstFrameMs: ms.optional(),
-  /** After post-copy: time for which all the guest's processors waited for memory at once; absent if not counted. */
+  /** After post-copy: time that all the guest's processors waited for memory at once; absent if not counted. */
   postcopyWaitedMs: ms.optional(),
   /** The guest ran there and has ended, by itself or by an order; absent in earlier builds. */
   ended: endKind.optional(),

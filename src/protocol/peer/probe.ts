@@ -42,7 +42,7 @@ export type Probing = z.infer<typeof probing>;
 export const guestProbing = probing.extend({
   /** Probing hosts; default: peers that have no part in the migration. */
   hosts: z.array(hostName).max(MAX_PROBES).optional(),
-  /** Addresses by guest, if no host knows them. */
+  /** Addresses by guest, if no host has them. */
   addresses: z.record(guestName, z.array(ipAddress).max(MAX_ADDRESSES)).default({}),
   /** Time of slower probing after the migration, ms; 0: none. */
   laterMs: z.number().int().min(0).max(MAX_LATER_MS).default(MAX_LATER_MS),
@@ -150,7 +150,7 @@ export const watcherLine = z.discriminatedUnion('verb', [
     verb: z.literal('watch'),
     owner: z.string().min(1).max(128),
     nics: nicNetworks,
-    /** From this host's configuration, if only its manager knows its NICs. */
+    /** Addresses from this host's configuration, if only its manager reports its NICs. */
     addresses: z.array(ipAddress).max(MAX_ADDRESSES).optional(),
     leastIntervalMs: z.number().int().min(1).max(1000).optional(),
     /** Link of the source -> link here, if the names differ. */

@@ -23,11 +23,11 @@ export const sighting = z.object({
         from: hostName,
         to: hostName,
         createdAt: moment,
-        /** Its journal has ended; absent: it has not, or an earlier build. */
+        /** The migration's journal has ended; absent: it has not, or an earlier build. */
         ended: z.boolean().optional(),
-        /** Where that migration's guest runs by this host's journal; absent in earlier builds. */
+        /** The host where that migration's guest runs by this host's journal; absent in earlier builds. */
         runsAt: runsAt.optional(),
-        /** The migrations by which it had come to `from`. */
+        /** The migrations that had brought it to `from`. */
         lineage,
       }),
     )

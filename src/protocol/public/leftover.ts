@@ -5,7 +5,7 @@ import { LIST_BYTES, route } from '../route.ts';
 
 export const leftover = z.object({
   kind: z.enum([
-    /** A migration's directory in which nothing had begun. */
+    /** The directory of a migration that had not begun. */
     'migration-directory',
     /** An open migration without a mover. */
     'migration-unfinished',

@@ -55,7 +55,7 @@ export const migrationSettings = z.object({
   streams: streams.default(1),
   compress: compression.default('none'),
   compressLevel,
-  /** Duration after which the migration is rolled back, ms. */
+  /** The migration is rolled back after this duration, ms. */
   timeoutMs: z.number().int().min(1000).max(86_400_000).default(600_000),
   /** Nothing begins before; `timeoutMs` starts then. */
   notBefore: moment.optional(),
@@ -230,7 +230,7 @@ export const report = z.object({
   finished: z.enum(['precopy', 'postcopy', 'none', 'unknown']),
   settings: migrationSettings,
   prediction: prediction.optional(),
-  /** Why there is none; absent in earlier builds, and for a cold move. */
+  /** The reason why there is no prediction; absent in earlier builds, and for a cold move. */
   unpredicted: shortText.optional(),
   startedAt: moment,
   endedAt: moment.optional(),
@@ -248,7 +248,7 @@ export const report = z.object({
   firstFrameMs: ms.optional(),
   /** Gaps seen by watching hosts; absent if none was asked. */
   vantages: probeReports.optional(),
-  /** Post-copy: time for which all the guest's processors waited for memory at once, ms; absent if not counted. */
+  /** Post-copy: time that all the guest's processors waited for memory at once, ms; absent if not counted. */
   postcopyWaitedMs: ms.optional(),
   /** Post-copy: total and number of the stream's stalls, ms; absent if there were none. */
   postcopyStalledMs: ms.optional(),

@@ -36,7 +36,7 @@ export const guestMeasure = z.object({
   curve: z.array(curvePoint).max(16),
   /** Absent if only the hypervisor measured. */
   mix: pageMix.optional(),
-  /** Free memory that the guest reports, most of which pre-copy skips. Absent: it reports none. */
+  /** Free memory that the guest reports; pre-copy skips most of it. Absent: it reports none. */
   hintedFreeBytes: bytes.optional(),
 });
 export type GuestMeasure = z.infer<typeof guestMeasure>;
@@ -58,7 +58,7 @@ const within = (amount: z.ZodNumber) => z.object({ low: amount, middle: amount, 
 export const range = within(z.number().nonnegative().max(Number.MAX_SAFE_INTEGER));
 export type Range = z.infer<typeof range>;
 
-/** An expected decision of the steering: after which round and when, ms of memory. */
+/** An expected decision of the steering: the round before it, and the time, ms of memory. */
 const plannedStep = z.object({
   round: z.number().int().nonnegative(),
   atMs: ms,

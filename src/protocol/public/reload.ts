@@ -13,7 +13,7 @@ export const reloaded = z.object({
   taken: settings,
   /** Changed settings that need a restart. */
   restart: settings,
-  /** Faults with which the agent works. */
+  /** Faults that the agent works with. */
   warnings: z.array(z.object({ what: shortText, hint: shortText })).max(MAX_SETTINGS),
 });
 export type ReloadAnswer = z.infer<typeof reloaded>;

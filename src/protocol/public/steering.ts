@@ -3,7 +3,7 @@ import { bytes, ms, shortText } from '../names.ts';
 
 /** Steering while memory moves: strategies as data, and records of decisions. Pure. */
 
-/** Measures against pre-copy that does not converge, besides giving up. */
+/** Measures against pre-copy that does not converge, other than giving up. */
 export const STEERING_MEASURES = ['downtime', 'throttle', 'postcopy'] as const;
 const steeringMeasure = z.enum(STEERING_MEASURES);
 export type SteeringMeasure = z.infer<typeof steeringMeasure>;

@@ -128,7 +128,7 @@ export async function targets(config: string): Promise<NamedUser[]> {
   return found;
 }
 
-/** Devices stacked on one of these or its partitions, and the numbers (`8:17`) under which each can be mounted. */
+/** Devices stacked on one of these or its partitions, and the numbers (`8:17`) that each can be mounted by. */
 export async function onDevices(
   ids: Iterable<FileIdentity>,
   sys: string,

@@ -25,7 +25,7 @@ while (my $line = <STDIN>) {
 
 const COMPARE_MS = 10_000;
 
-/** A process's threads besides the first; empty if it has ended. */
+/** A process's threads, without the first; empty if it has ended. */
 export function otherThreads(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`)

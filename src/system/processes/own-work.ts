@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 const SCHEDULED = '/proc/self/schedstat';
 
 /**
- * Time for which this process's main thread has run or waited for a processor, ms: if it approaches the elapsed time,
- * the process is saturated. Without kernel support, only the run time.
+ * Time of this process's main thread running or waiting for a processor, ms: if it approaches the elapsed time, the
+ * process is saturated. Without kernel support, only the run time.
  */
 export function ownWorkMs(file = SCHEDULED): number {
   try {

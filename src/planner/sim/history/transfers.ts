@@ -9,7 +9,7 @@ export interface Transfer {
   readonly to: string;
   readonly memoryBytes: number;
   readonly dirtyBytesPerSecond: number;
-  /** Part after which it fails; absent: it succeeds, if the guest writes no faster than the link. */
+  /** It fails after this part; absent: it succeeds, if the guest writes no faster than the link. */
   readonly failsAfter?: number;
 }
 

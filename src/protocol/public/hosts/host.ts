@@ -129,7 +129,7 @@ export const guestInfo = z.object({
   warnings: z.array(shortText).max(64).optional(),
   migration: migrationId.optional(),
   /**
-   * That migration's hosts, and which of them runs the guest by this host's records. `epoch`: the guest's epoch after
+   * The migration's hosts, and which of them runs the guest by this host's records. `epoch`: the guest's epoch after
    * the move; absent in earlier builds.
    */
   moving: z.object({ from: hostName, to: hostName, runsAt, epoch: epoch.optional() }).optional(),

@@ -21,7 +21,7 @@ export const hostLoad = z.object({
     /** Share of all cores that was requested, but taken by the hypervisor under this host. */
     steal: share,
   }),
-  /** Share of time in which at least one task (`some`) or all active ones (`full`) waited (PSI). */
+  /** Share of time that at least one task (`some`) or all active ones (`full`) waited (PSI). */
   pressure: z
     .object({
       processor: share.optional(),
