@@ -42,7 +42,6 @@ const webConfig = z.strictObject({
       error: 'not https://HOST[:PORT]',
     })
     .optional(),
-  /** OpenID Connect sign-in; absent: only tokens. */
   oidc: oidcConfig.optional(),
 });
 export type WebConfig = z.infer<typeof webConfig>;
@@ -81,7 +80,6 @@ export const controllerConfig = z.strictObject({
   audit: z
     .strictObject({
       days: z.number().int().min(1).max(3650).default(365),
-      /** Mostly half a KB each. */
       most: z.number().int().min(1000).max(10_000_000).default(200_000),
     })
     .prefault({}),
@@ -127,14 +125,13 @@ export const controllerConfig = z.strictObject({
         timeoutMs: z.number().int().min(1000).max(3_600_000).default(300_000),
       }),
       hosts: z.array(hostName).min(1).max(10_000),
-      /** A host sleeps after this time without a guest, ms. */
+      /** ms without a guest. */
       emptyMs: z
         .number()
         .int()
         .min(60_000)
         .max(7 * 86_400_000)
         .default(1_800_000),
-      /** Empty hosts that stay on, the largest ones. */
       spare: z.number().int().min(0).max(1000).default(1),
       /** A woken host must answer within this time; otherwise that is reported, ms. */
       wakeMs: z.number().int().min(10_000).max(3_600_000).default(WAKE_MS),

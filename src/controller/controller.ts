@@ -45,7 +45,6 @@ export interface ControllerOptions {
   readonly config: ControllerConfig;
   readonly log: Log;
   readonly clock?: Clock;
-  /** Directory of the dashboard. Default: the build's directory. */
   readonly pages?: string;
 }
 
@@ -209,7 +208,6 @@ function signingInTo(
   return { ...who, recognition, audit, attempts, methods: methodsOf(config) };
 }
 
-/** All tokens, and as many of the newest sessions as there is room for. */
 async function hashesOf(tokens: Tokens, sessions: Sessions): Promise<string[]> {
   const ofTokens = await tokens.hashes(MAX_LISTED);
   return [...ofTokens, ...(await sessions.hashes(MAX_LISTED - ofTokens.length))];
@@ -252,7 +250,6 @@ function methodsOf({ web }: ControllerConfig): SignInMethods {
   return { token: true, ...(oidc === undefined ? {} : { oidc: { name: oidc.name } }) };
 }
 
-/** The controller is not a host, whatever its name. */
 const NO_HOST = 'this controller';
 
 function fleetOf(config: ControllerConfig, clock: Clock): Fleet {

@@ -4,10 +4,7 @@ import { Mutex } from '../mutex.ts';
 /** Longest uninterrupted work, ms. */
 const TURN_MS = 5;
 
-/**
- * Yields to the event loop between pieces of work that become ready together: hundreds of requests wait for one look,
- * and SQLite transactions for one another.
- */
+/** Yields to the event loop between pieces of work that become ready together. */
 export class EventLoopYield {
   readonly #monotonicMs: () => number;
   readonly #turn: () => Promise<unknown>;

@@ -2,7 +2,6 @@ import { request } from 'node:https';
 import type { CustomFetch } from 'openid-client';
 import { defined } from '../protocol/defined.ts';
 
-/** A provider's metadata and keys have some KB. */
 const MAX_BYTES = 1024 * 1024;
 
 /** Response throws if it gets a body for these. */

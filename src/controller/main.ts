@@ -17,7 +17,6 @@ export async function runController(configFile: string, database?: string): Prom
     return;
   }
   log.error({ error: why }, 'controller ends: it is outdated');
-  // If its claims cannot be released, others take them when the leases end.
   await controller
     .close()
     .catch((thrown: unknown) => log.warn({ error: thrown }, 'error while the controller ended'));

@@ -49,7 +49,6 @@ export class GuestSamplesReader {
     const used = new Map<number, number>();
     for (const { at, body } of rows) {
       const cores = coresIn(JSON.parse(body) as Body, guest);
-      // Both hosts report a guest that moves.
       if (cores !== undefined) used.set(at, Math.max(cores, used.get(at) ?? 0));
     }
     const points = [...used].map(([atMs, cores]) => ({ at: momentOf(atMs), cores }));

@@ -170,7 +170,6 @@ async function isOpen({ store }: Reading, request: string): Promise<boolean> {
   return (await query.where('ended_at', 'is', null).executeTakeFirst()) !== undefined;
 }
 
-/** A migration without a request has an order derived from its id. */
 async function orderOf(
   { store }: Reading,
   { id, request }: ListedMigration,

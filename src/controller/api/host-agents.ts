@@ -18,7 +18,7 @@ import type { Store } from '../store/store.ts';
 
 /**
  * Routes to a host's agent, under `/v1/hosts/NAME/agent`. The controller checks the caller's role and records the call
- * in its audit log. It calls the agent with its own certificate, and numbers each order.
+ * in its audit log.
  */
 
 /** Orders that an agent takes from a controller: see test/agent/controller-rights.test.ts. */

@@ -148,7 +148,6 @@ function* inParts(names: readonly string[]): Generator<string[]> {
   for (let at = 0; at < names.length; at += AT_ONCE) yield names.slice(at, at + AT_ONCE);
 }
 
-/** Rounded to hundredths; smaller changes are not worth a new answer. */
 function shareOf(value: number | undefined): number | null {
   return value === undefined ? null : Math.round(Math.min(1, Math.max(0, value)) * 100) / 100;
 }

@@ -39,7 +39,6 @@ async function planAtHome(
   { body, signal }: Call<C['plan']>,
 ): Promise<RouteAnswer<C['plan']>> {
   const { guest } = body;
-  // A guest that is only arriving cannot be measured.
   const homes = await homesOf(store, guest);
   const [home] = homes;
   if (home === undefined) throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });

@@ -29,7 +29,7 @@ export interface ReadHandlerDependencies {
   readonly config: Pick<ControllerConfig, 'power'>;
 }
 
-/** Read together with the rows, because each query waits for its turn in a busy process. */
+/** Read together with the rows: each query waits for its turn in a busy process. */
 interface Following {
   readonly nowMs: number;
   readonly power: PowerNow;
@@ -128,7 +128,6 @@ export async function readHosts(
   let rows = markedHosts(deps).select(HOST_COLUMNS).orderBy('name');
   const [after] = cursor === undefined ? [] : keyIn(cursor);
   if (after !== undefined) rows = rows.where('name', '>', after);
-  // The lease, not the row, says whether a host is followed.
   if (state === 'asleep')
     rows = rows.where('name', 'in', (eb) => eb.selectFrom('host_power').select('host'));
   else if (state !== undefined && state !== 'unfollowed') rows = rows.where('state', '=', state);
@@ -218,7 +217,6 @@ export async function readGuests(
       let names = eb.selectFrom('guests').select('name').distinct().orderBy('name');
       if (host !== undefined) names = names.where('host', '=', host);
       if (name !== undefined) names = names.where('name', '=', name);
-      // Skips rows without labels; the exact filter follows below.
       if (label !== undefined) names = names.where('info', 'like', '%"labels":{"%');
       if (find !== undefined)
         names = names.where(sql<boolean>`lower(name) like ${partPattern(find)} escape '\\'`);
@@ -259,7 +257,7 @@ const MOVABLE = '%"unmovable":[]%';
 
 const MAX_CLAIMS = 64;
 
-/** At most a page. Rows of one guest that several hosts claim stay together; the next page continues after them. */
+/** At most a page. Rows of one guest that several hosts claim stay together. */
 function firstGuests(all: readonly ReportedGuest[], limit: number): readonly ReportedGuest[] {
   const isSame = (one: ReportedGuest | undefined, { row }: ReportedGuest): boolean =>
     one?.row.name === row.name && one.row.uuid === row.uuid;
@@ -269,7 +267,6 @@ function firstGuests(all: readonly ReportedGuest[], limit: number): readonly Rep
   return before.length > 0 ? before : all.filter((each) => isSame(next, each)).slice(0, MAX_CLAIMS);
 }
 
-/** More namesakes are not reported: such a number is a program's mistake. */
 const MAX_PER_NAME = 1000;
 
 export async function readGuest(

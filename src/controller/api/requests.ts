@@ -46,7 +46,7 @@ export function requestHandlers({
   config,
 }: RequestHandlerDependencies): Handlers<typeof requestRoutes> {
   const programs = Object.keys(config.programs);
-  /** Moves to a host may begin once it is open. A host that does not answer opens by itself within minutes. */
+  /** A host that does not answer opens by itself within minutes. */
   const confirmed = async (host: string, request: string): Promise<void> => {
     const over = new AbortController();
     const asked = calls.open(host, request).then((isOpen) => {
@@ -72,7 +72,6 @@ export function requestHandlers({
         const found = await sizes.of(asked, body, line);
         const measured = found.line === undefined ? {} : { measuredLine: found.line };
         request = { ...request, sizes: found.sizes, ...measured };
-        // The measurement took seconds, which count against the deadline.
         world = { ...(await requests.world()), ...(await fleet.look()) };
       }
       const plan = previewOf(request, storedWorld(request, world));
@@ -92,7 +91,6 @@ export function requestHandlers({
     },
     undrain: async ({ params: { host }, caller }) => {
       const { marks } = await requests.world();
-      // A host that left the fleet may still have a mark.
       if (!marks.has(host)) checkHost(host, (await fleet.look()).hosts);
       const request = marks.get(host)?.drainingFor;
       await leaveMode(request, { requests, modes });
@@ -214,7 +212,6 @@ function checkHost(host: string, hosts: World['hosts']): void {
 
 function checkPlaces(ask: FleetRequestAsk, world: World): void {
   const isOpen = (host: string): boolean => whyClosed(world, host) === undefined;
-  // A roll closes one host at a time.
   const closed = ask.kind === 'roll' ? ask.hosts.slice(0, 1) : ask.hosts;
   const target = ask.kind === 'roll' ? undefined : ask.to?.find((host) => ask.hosts.includes(host));
   if (target !== undefined) {

@@ -67,7 +67,6 @@ export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<type
     },
     signOut: async ({ request, caller, calledFrom: from, header }) => {
       const secret = secretIn(request.headers.cookie);
-      // Only the caller's own session ends. Any other request ends nothing and has no audit entry.
       if (secret !== undefined && caller.role !== 'none' && caller.by === 'session') {
         const who = { who: caller.name, role: caller.role, by: 'session', from } as const;
         await audit.sessionChanges({ ...who, what: 'signOut', route: 'DELETE /v1/session' });

@@ -11,7 +11,6 @@ export function keptArguments({
   readonly body?: unknown;
 }): string {
   const given = Object.entries({ params, query, body }).filter(([, part]) => !isEmpty(part));
-  // Bodies have bounded length, and their schemas limit their depth.
   const text = JSON.stringify(redactValue(Object.fromEntries(given)));
   if (text.length <= MAX_AUDIT_ARGUMENTS) return text;
   return `${text.slice(0, MAX_AUDIT_ARGUMENTS - 1)}…`;

@@ -19,7 +19,6 @@ export interface AuditDependencies {
   readonly dropped?: () => void;
 }
 
-/** A sign-in or sign-out. A person who signs in has no session yet. */
 export interface SessionChange {
   readonly who: string;
   readonly role: string;
@@ -34,7 +33,7 @@ const OK = 'ok';
 const PRUNE_EVERY_MS = 3_600_000;
 const PRUNE_EVERY_ROWS = 1000;
 const MAX_WRITING = 64;
-/** Refused reads that are kept: the caller had no right to read. Other refusals are kept only for changes. */
+/** Refused reads that are kept: the caller had no right to read. */
 const WITHOUT_RIGHT: ReadonlySet<string> = new Set([
   'GODWIT_ROLE_FORBIDDEN',
   'GODWIT_TOKEN_REFUSED',
@@ -87,7 +86,6 @@ export class Audit implements RequestRecord {
     await this.#write({ ...change, controller, from, arguments: text, result: OK, unkept: 0 });
   }
 
-  /** An OpenID Connect provider named nobody, or a person without a role here. */
   signInRefused(at: Pick<SessionChange, 'what' | 'route' | 'from'>, code: string): void {
     const { name: controller } = this.#deps;
     const from = at.from ?? null;
@@ -211,7 +209,6 @@ export class RefusedBudget {
     return unkept;
   }
 
-  /** The next kept attempt counts one that could not be written. */
   dropped(): void {
     this.#unkept += 1;
   }

@@ -39,10 +39,6 @@ export function rankOf({ role }: Pick<Who, 'role'>, isRefused: boolean): AuditRa
   return role === 'admin' || role === 'local' ? 'administrator' : 'change';
 }
 
-/**
- * Shares that must shrink so that `most` entries remain. The callers with most entries lose theirs first, and
- * administrators' entries go last.
- */
 export function cutShares(shares: readonly AuditShare[], most: number): CutShare[] {
   const [administrators, others] = [
     shares.filter(({ rank }) => rank === 'administrator'),

@@ -30,7 +30,6 @@ interface CachedClient {
 
 export class AgentClients {
   readonly #deps: AgentClientsDependencies;
-  /** Clients by host, least recently used first. */
   readonly #kept = new Map<string, CachedClient>();
 
   constructor(deps: AgentClientsDependencies) {

@@ -25,7 +25,6 @@ export interface AgentsDependencies extends AgentClientsDependencies {
   readonly clock: Clock;
 }
 
-/** The state of moves is unknown while an agent does not answer. */
 export class Agents implements AgentCalls {
   readonly #clients: AgentClients;
   readonly modes: ModeCalls;

@@ -33,7 +33,7 @@ export interface CarrierDependencies {
   readonly hosts: HostCalls;
   readonly newId: () => string;
   readonly leaseMs: number;
-  /** Shared by all requests of a controller: held while room is promised. */
+  /** Held while room is promised; shared by all requests. */
   readonly turns: Mutex;
   /** Awaited before each decision, so that decisions of many requests do not block the event loop. */
   readonly yieldTurn?: () => Promise<void>;
@@ -50,7 +50,6 @@ interface InRound extends Answers {
   readonly occupancies?: ReadonlyMap<string, HostHeard>;
 }
 
-/** A decision that hosts must confirm before it is written, or that must be sent to one. */
 interface PendingDecision {
   readonly round: InRound;
   readonly output: StepOutput;
@@ -68,14 +67,13 @@ const HOSTS_AT_ONCE = 32;
 const MAX_NEW = 64;
 
 /**
- * Carries one request forward under one claim, in rounds: read, ask agents, decide, write. A round leaves slow calls
- * running. It keeps no other state, so any controller can continue from the store.
+ * Carries one request forward under one claim, in rounds: read, ask agents, decide, write. It keeps no other state, so
+ * any controller can continue from the store.
  */
 export class Carrier {
   readonly #deps: CarrierDependencies;
   #claim: Claim;
   readonly #calls = new Map<string, Promise<void>>();
-  /** Calls whose answers allow a next step; looks are paced by the rounds. */
   readonly #pressing = new Set<Promise<void>>();
   readonly #sights = new Map<string, Sight>();
   #ended = Promise.withResolvers<void>();
@@ -102,7 +100,6 @@ export class Carrier {
     return [...this.#pressing];
   }
 
-  /** Resolves when an answer after the last round's start reports the end of a move. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
@@ -190,7 +187,6 @@ export class Carrier {
     return step({ ...input, mode });
   }
 
-  /** Takes a new epoch if orders of the present epoch must be proved dead. */
   async #mayAsk({ moves, cancel }: RequestView): Promise<boolean> {
     const needed = moves.some((each) => callOf(each, this.#claim.epoch, cancel) === 'advance');
     if (!needed) return true;
@@ -253,7 +249,6 @@ export class Carrier {
       const change = { ...decided, version, moves, ...admission };
       const written = await this.#deps.store.commit(this.#claim, change);
       if (written === 'stale') return 'lost';
-      // The answers are kept, and judged again against the present state.
       if (written === 'changed') return 'again';
       if (output.opens !== undefined)
         await this.#deps.hosts.open(output.opens, this.#claim.request);
@@ -315,7 +310,6 @@ class ModeCallUnderway {
     });
   }
 
-  /** The answer for the request's present phase. */
   heard(request: FleetRequest): ModeHeard | undefined {
     if (this.#heard === 'pending' || this.#of !== phaseOf(request)) return undefined;
     return this.#heard;

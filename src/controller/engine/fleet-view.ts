@@ -19,8 +19,8 @@ import type { FleetView } from './ports.ts';
 type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past' | 'standbys'>;
 
 /**
- * Requests share one look at the database for this time: four times the look's duration within these bounds, so that a
- * large fleet leaves time for other work. The next move must begin within a second.
+ * Requests share one look at the database for this time, so that a large fleet leaves time for other work. The next
+ * move must begin within a second.
  */
 const FRESH_MS = { least: 300, most: 1000 };
 const FRESH_SHARE = 4;
@@ -169,7 +169,7 @@ function listOf(all: Iterable<NamedGuests>): Guests {
   return { guests, labels };
 }
 
-/** Input of the pure core. A host that is not heard is silent, whatever the cause; its guests are as last reported. */
+/** Input of the pure core. Guests of a silent host are as last reported. */
 export function factsOf(
   { nowMs, hosts, guests }: FleetSnapshot,
   memory = new GuestsMemory(),
@@ -227,7 +227,6 @@ function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
   const diskBytes = most(infos.map((each) => sizeOf(each.disks)));
   const used = infos.flatMap((each) => each.usedCores ?? []);
   const labels = infos.flatMap((each) => Object.entries(each.labels ?? {}));
-  // The running copies come first: they decide the home.
   const at = [...all.filter((each) => !isStopped(each)), ...all.filter(isStopped)];
   const facts: GuestFacts = {
     name,

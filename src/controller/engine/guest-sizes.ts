@@ -17,7 +17,7 @@ import type { SiteLink } from '../site-map.ts';
 import type { AgentClients } from './agent-clients.ts';
 import type { GuestSizes, SizesFound } from './ports.ts';
 
-/** Guests of one host that are measured at a time: the host reads their memory. */
+/** Guests of one host that are measured at a time. */
 const AT_ONCE = 2;
 const BUSY_MS = 500;
 /** Deadline for one guest: 3 s for its memory, once 1.2 s for the line. */
@@ -27,7 +27,6 @@ const LINE_MS = 12_000;
 const MAX_LINE_HOSTS = 5;
 /** Deadline for all guests of a request; others count with all of their memory. */
 const ALL_MS = 60_000;
-/** A plan that is shown and then requested is the same one. */
 const KEPT_MS = 600_000;
 /** Longest accepted duration of a migration: over a thin line a large guest takes hours. */
 const MAX_TIMEOUT_MS = 86_400_000;
@@ -116,7 +115,7 @@ export class AskedSizes implements GuestSizes {
 
   /**
    * A few hosts measure the line between the sites for all, one after the other: concurrent measurements each see part
-   * of the line, and one host's report may be false.
+   * of the line.
    */
   async #measureLine(
     hosts: readonly SizedGuest[][],
@@ -136,12 +135,10 @@ export class AskedSizes implements GuestSizes {
     }
   }
 
-  /** A guest that cannot be measured has no size. */
   async #measure(waiting: SizedGuest[], asked: SizingRequest): Promise<void> {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       if (asked.signal.aborted) return;
       if ((await this.#plan(next, asked)) !== 'busy') continue;
-      // Other checks run on the host, or the last one's process has not ended.
       waiting.push(next);
       await this.#deps.clock.sleep(BUSY_MS, asked.signal).catch(() => {});
     }

@@ -24,7 +24,6 @@ const MAX = 1000;
 const LOOK_FOR_WORK_MS = 500;
 /** Pause between rounds while agents work; longer with many running moves, but short enough to start the next. */
 const WAIT_MS = { least: 300, most: 900 };
-/** Moves that are looked up per second by all rounds, unless that exceeds the longest pause. */
 const LOOKS_A_SECOND = 400;
 /** If only the fleet can change, the request is released and due again after this time. */
 const IDLE_MS = 1000;
@@ -90,7 +89,6 @@ export class RequestLoop {
       try {
         await store.release(carrier.claim, dueInMs);
       } catch (thrown) {
-        // The lease expires by itself.
         log.warn({ request: claim.request, error: toGodwitError(thrown) }, 'claim not released');
       }
     }

@@ -28,13 +28,12 @@ export interface RequestView {
   readonly moves: readonly Move[];
   readonly cancel: Cancel;
   readonly world: Omit<World, 'hosts' | 'guests' | 'labels'>;
-  /** Counts promises of room, marks and limits of the whole fleet; a new promise must have seen them all. */
+  /** Counts promises of room, marks and limits of the whole fleet. */
   readonly admission: number;
   readonly version: number;
 }
 
 export interface Change {
-  /** Version that was read: a late write of the same claim must not undo a newer one. */
   readonly version: number;
   readonly request: FleetRequest;
   /** New or changed moves; their reservations follow from them. */
@@ -54,17 +53,16 @@ export type CommitOutcome = 'written' | 'stale' | 'changed';
 /** Every write names its claim's epoch, and shows whether that was still the newest. */
 export interface RequestStore {
   acquire(owner: string, leaseMs: number): Promise<Claim | undefined>;
-  /** The same claim under a new epoch; undefined if the claim is lost. */
+  /** The same claim under a new epoch. */
   advance(claim: Claim, leaseMs: number): Promise<Claim | undefined>;
-  /** Extends the lease if half of it is over; undefined if the claim is lost. */
+  /** Extends the lease if half of it is over. */
   view(claim: Claim, leaseMs: number): Promise<RequestView | undefined>;
-  /** Extends the lease; false if the claim is lost. */
   renew(claim: Claim, leaseMs: number): Promise<boolean>;
   /** Renews many claims; lost ones stay unchanged. */
   renewAll(claims: readonly Claim[], leaseMs: number): Promise<void>;
   /** Atomic. A change that begins moves is refused once a cancel was requested. */
   commit(claim: Claim, change: Change): Promise<CommitOutcome>;
-  /** Releases the claim, due again after `dueInMs`. Does nothing if the claim is lost. */
+  /** Due again after `dueInMs`. */
   release(claim: Claim, dueInMs: number): Promise<void>;
 }
 
@@ -95,7 +93,6 @@ export interface ModeCalls {
   ask(call: Exclude<ModeCall, 'nothing'>, request: FleetRequest): Promise<ModeHeard>;
 }
 
-/** Calls to hosts that a request empties. Never throws. */
 export interface HostCalls {
   /** Closes the host to guests for a while, and returns what is on it. */
   occupancy(host: string, request: string): Promise<HostHeard>;
@@ -111,7 +108,6 @@ export interface SizesFound {
   readonly line?: MeasuredLine;
 }
 
-/** Sizes as the guests' hosts measure them; without guests that cannot be measured. Never throws. */
 export interface GuestSizes {
   of(guests: readonly SizedGuest[], ask: FleetRequestAsk, line?: SiteLink): Promise<SizesFound>;
 }

@@ -41,7 +41,6 @@ export class RequestWatch {
     await this.#running;
   }
 
-  /** The first look reports nothing. */
   async look(): Promise<void> {
     const { db, nowMs } = this.#deps.store;
     const rows = await db

@@ -78,7 +78,6 @@ export class RollCall {
   /** Undefined if the program did not run; the next round asks again if it still has the request. */
   async #program(request: FleetRequest, claim: Claim): Promise<StageAnswer | undefined> {
     const { store, roll, leaseMs } = this.#deps;
-    // Renewed right before the program: another controller may have taken over since the view.
     const isOwn = await store.renew(claim, leaseMs).catch(() => false);
     if (!isOwn) return undefined;
     const host = hostOf(request);

@@ -27,7 +27,7 @@ export function rollCalls(deps: RollCallsDependencies): RollCalls {
   };
 }
 
-/** Uses a new connection, since an old one may belong to the previous boot. */
+/** A new connection, since an old one may belong to the previous boot. */
 async function askHost(
   { credentials, agentOf }: RollCallsDependencies,
   name: string,

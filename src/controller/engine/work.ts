@@ -37,7 +37,7 @@ export interface Work {
   readonly proposals: Proposals;
   readonly policyLoop: PolicyLoop;
   readonly loops: readonly (RequestLoop | PolicyLoop | KeptClosed)[];
-  /** Resolves when nothing of it runs; migrations continue at their agents. */
+  /** Migrations continue at their agents. */
   close(): Promise<void>;
 }
 
@@ -147,7 +147,6 @@ class KeptClosed {
       ([host]) => nowMs - (this.#kept.get(host)?.calledAtMs ?? -Infinity) >= AGAIN_MS,
     );
     for (const [host, request] of due) this.#kept.set(host, { request, calledAtMs: nowMs });
-    // A host that does not answer gets the next call: nothing counts as empty without its answer.
     await inParts([
       ...opened.map(
         ([host, { request }]) =>

@@ -23,7 +23,7 @@ const MIB = 1024 ** 2;
 const LOW_BYTES = 1024 * MIB;
 const LOW_SHARE = 0.05;
 const FULL_BYTES = 64 * MIB;
-/** Pages and plans wait for the database; a normal answer takes a few ms. */
+/** Certificates and lists are renewed long before this. */
 const SLOW_MS = 1000;
 const DAY_MS = 86_400_000;
 /** Certificates and lists are renewed long before this; less time means that the renewal failed. */

@@ -31,8 +31,8 @@ export interface HealthWatchDependencies {
 const LOOK_MS = 10_000;
 
 /**
- * Watches the followed hosts. A host is ill if its hardware or an operator's note reports it; the health policy decides
- * what follows. A silent host is not judged.
+ * A host is ill if its hardware or an operator's note reports it; the health policy decides what follows. A silent host
+ * is not judged.
  */
 export class HealthWatch {
   readonly #deps: HealthWatchDependencies;
@@ -83,7 +83,6 @@ export class HealthWatch {
     return verdict;
   }
 
-  /** Measured here, since a host's clock may be wrong. */
   #ageMs(name: string, health: HostHealth | undefined, nowMs: number): number {
     const reported = this.#reported.get(name);
     if (health === undefined || reported?.at !== health.at)

@@ -28,7 +28,7 @@ export interface HistoryDependencies {
 }
 
 const TURN_MS = 500;
-/** Hosts that are read at once; hosts that failed the last time share a few of these places. */
+/** Hosts that are read at once. */
 const HOSTS_AT_ONCE = 16;
 const SILENT_AT_ONCE = 4;
 /** A destination's report counts after the source had this time for its own. */
@@ -150,7 +150,6 @@ export class History {
     }
   }
 
-  /** Waits for none of the looks that it starts. */
   #turn(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     const isWaited = ({ look, isSilent }: FollowedHost) => look !== undefined && isSilent;

@@ -2,7 +2,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { godwitError } from '../../errors.ts';
 import { report as reportShape, type Report } from '../../protocol/public/migration.ts';
 
-/** Length as JSON before packing; a report of 10,000 rounds is ten times that. */
+/** Length as JSON before packing. */
 const MAX_CHARS = 256 * 1024;
 /** Unpacked size, bytes; a character of JSON takes at most three bytes, or four for two. */
 const MAX_BYTES = 4 * MAX_CHARS;
@@ -28,7 +28,6 @@ export function packed(report: Report): string | undefined {
   return undefined;
 }
 
-/** GODWIT_INTERNAL for an invalid text, since Godwit wrote it itself. */
 export function unpacked(kept: string): Report {
   try {
     const raw = inflateRawSync(Buffer.from(kept, 'base64'), { maxOutputLength: MAX_BYTES });
@@ -47,7 +46,6 @@ function thinned(report: Report, most: (typeof THINNED)[number]): Report {
   };
 }
 
-/** Evenly from the first to the last. */
 function some<T>(all: readonly T[], most: number): T[] {
   if (all.length <= most) return [...all];
   const places = Array.from({ length: most }, (_none, at) =>

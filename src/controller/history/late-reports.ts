@@ -12,7 +12,7 @@ const EVERY_MS = 60_000;
 const ANSWER_MS = 10_000;
 /** A site's check may take a day; nothing is awaited longer than this, ms. */
 const LONGEST_MS = 25 * 3_600_000;
-/** Awaited reports; the oldest are given up first. */
+/** The oldest are given up first. */
 const MAX = 10_000;
 const MAX_PER_HOST = 200;
 const AT_ONCE = 4;
@@ -79,7 +79,6 @@ export class LateReports {
       if (each.dueMs > nowMs || this.#asked.has(host)) continue;
       this.#awaited.delete(key);
       if (nowMs > each.untilMs) continue;
-      // Moved to the end, so that each has its turn.
       this.#awaited.set(key, { ...each, dueMs: nowMs + EVERY_MS });
       const asked = this.#ask(id, host, signal);
       this.#asked.set(

@@ -80,7 +80,6 @@ export class Live {
     this.#deps.publish({ type: 'migration', what: 'progress', migration: next });
   }
 
-  /** Least recently asked first; waits for none. */
   poll(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     for (const [key, open] of this.#open) {
@@ -99,7 +98,6 @@ export class Live {
     }
   }
 
-  /** Call after the signal has aborted. */
   async close(): Promise<void> {
     await Promise.all(this.#answers);
   }

@@ -89,7 +89,6 @@ interface KeptOfHost {
   readonly oldestMs: number;
 }
 
-/** Sized without reading the texts. */
 const ROW_OCTETS = sql<number>`coalesce(octet_length(report), 0) + coalesce(octet_length(figures), 0) + coalesce(octet_length(words), 0) + ${sql.lit(ROW_BYTES)}`;
 
 async function keptOf({ db }: Pick<Store, 'db'>): Promise<KeptOfHost[]> {
@@ -206,7 +205,6 @@ async function dropRow(db: Db, { id, source, told_by: host }: MigrationKey): Pro
     .execute();
 }
 
-/** Removes requests with their claims and moves, unless a move still reserves memory. */
 async function dropRequests(db: Db, old: RawBuilder<number>): Promise<number> {
   const rows = await db
     .selectFrom('requests')

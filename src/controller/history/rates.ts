@@ -27,7 +27,6 @@ const MIN_BYTES = 256 * 1024 * 1024;
 const GOOD = 0.75;
 /** Moves that share a link have similar rates. */
 const MUCH_FASTER = 1.6;
-/** Overlap below which two migrations show nothing about a shared link. */
 const SEEN_BESIDE = 0.2;
 
 export function pastRates(migrations: readonly PastMigration[]): PastRates {

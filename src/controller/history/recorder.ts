@@ -41,7 +41,7 @@ const PAGE = 200;
 const MAX_PAGES = 20;
 /** All pages of one look, which are held until the oldest is read. */
 const MAX_LIST_BYTES = 32 * 1024 * 1024;
-/** Size of a report; one of 10,000 rounds takes half. */
+/** One of 10,000 rounds takes half. */
 export const MAX_REPORT_BYTES = 4 * 1024 * 1024;
 const ROWS = 50;
 /** Errors of a host that has no report now or later. */
@@ -54,7 +54,6 @@ const NO_REPORT = [
   'GODWIT_TOO_LARGE',
 ] as const;
 
-/** The database decides what is new. */
 export class Recorder {
   readonly #deps: RecorderDependencies;
   readonly #migrations: Migrations;
@@ -64,7 +63,6 @@ export class Recorder {
     this.#migrations = new Migrations(deps.store);
   }
 
-  /** Writes the oldest new entry first, so that an interruption leaves no gap. */
   async record(look: Look): Promise<void> {
     const { host, side } = look;
     const nowMs = await this.#migrations.nowMs();
@@ -204,7 +202,6 @@ export class Recorder {
       if (news.begun.has(row) && (row.ended_at === null || isNew))
         await this.#publish('begun', row);
       if (!news.ended.has(row)) continue;
-      // A destination's report ended the source's row.
       live.ended(row.source, row.id);
       if (isNew) await this.#publish('ended', row);
     }

@@ -25,7 +25,6 @@ const AGAIN_MS = 1000;
 const MAX_PER_HOST = 3;
 const REPORT_MS = 1000;
 
-/** Viewers' open streams per host, which the agent counts together. */
 type OpenStreams = Map<string, number>;
 
 /**
@@ -91,7 +90,6 @@ export class MigrationStreams {
   }
 }
 
-/** The source's report may have replaced the destination's. */
 async function rowNow(
   migrations: RelayDependencies['migrations'],
   asked: MigrationKey,
@@ -170,7 +168,7 @@ async function* followed(
   }
 }
 
-/** Changes when the report has more to show. */
+/** Events that a viewer may lag; beyond, it skips to the present state. */
 const markOf = ({ phase, sample, note }: Progress): string =>
   `${phase} ${sample?.round ?? 0} ${note ?? ''}`;
 
@@ -180,7 +178,6 @@ type UnsignedNews = MigrationNews extends infer N
     : never
   : never;
 
-/** Events that a viewer may lag; beyond, it skips to the present state. */
 const MAX_BEHIND = 64;
 /** JSON of these together, bytes; reports are long. */
 const MAX_BEHIND_BYTES = 4 * 1024 * 1024;
@@ -217,7 +214,6 @@ class MigrationFeed {
     wake(this.#waiting);
   }
 
-  /** Ends the feed; a failure reaches all viewers. */
   end(failure?: unknown): void {
     this.#over = failure === undefined ? {} : { failure };
     wake(this.#waiting);

@@ -9,7 +9,7 @@ export interface BoundedGuest {
   readonly bytes: number;
 }
 
-/** A long report keeps only its main properties and labels, and the guest is not moved; a plan names it. */
+/** A long report keeps only its main properties and labels, and the guest is not moved. */
 export function boundedGuest(reported: GuestInfo): BoundedGuest {
   const whole = withText(reported);
   if (whole.bytes <= MAX_GUEST_BYTES) return whole;

@@ -38,7 +38,6 @@ export class Conflicts {
     for (const guest of guests) {
       const identity = identityOf(guest);
       const before = this.#due.get(identity);
-      // A further change does not delay a due look.
       if (before !== undefined && before.atMs <= atMs) continue;
       this.#due.delete(identity);
       this.#due.set(identity, { guest, atMs, unsettled: 0 });

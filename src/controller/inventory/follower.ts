@@ -30,10 +30,8 @@ const MAX_PACE_MS = 5000;
 const STREAM = { hostEvents: agentContract.hostEvents };
 const LISTS = { host: agentContract.host, guests: agentContract.guests };
 
-/** States of hosts that failed the last time and must not block others' turns. */
 const HAD_FAILED: ReadonlySet<HostState> = new Set(['silent', 'untrusted', 'incompatible']);
 
-/** The calls about one host are in order. */
 export interface FollowerListener {
   readonly row: { readonly state: HostState };
   /** A stream begins, with everything the host has. */

@@ -25,7 +25,6 @@ export async function writeGuestHours(store: Database & Pick<Store, 'transaction
     const shards = await within.select('shard').distinct().execute();
     for (const { shard } of shards.filter((each) => !done.has(each.shard))) {
       const rows = await within.select('body').where('shard', '=', shard).execute();
-      // Godwit wrote this text itself.
       const means = hourMeans(rows.map(({ body }) => JSON.parse(body) as Body));
       const row = { shard, span: 'guests', at: hour, body: JSON.stringify(means) };
       await store.transaction((during) =>

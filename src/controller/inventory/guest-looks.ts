@@ -7,7 +7,6 @@ import { isPossibleUse } from '../../planner/processor-use-bounds.ts';
 export const LOOK_MS = 300_000;
 /** Hosts report every ten seconds; shorter looks would often be empty. */
 export const SHORTEST_LOOK_MS = 10_000;
-/** Retention in the database, ms. */
 export const LOOKS_KEPT_MS = 3 * 3_600_000;
 /** The oldest are dropped if the database fails for long. */
 const MAX_UNWRITTEN = 12;
@@ -19,7 +18,7 @@ export interface HostLook {
   readonly pressure: number;
   readonly cores: number;
   readonly guests: Readonly<Record<string, number>>;
-  /** Impossible values, the highest by guest. They count nowhere else. */
+  /** Impossible values, the highest by guest. */
   readonly aside?: Readonly<Record<string, number>>;
   /** How far the host's clock is ahead of the controller's, ms; absent if they agree. */
   readonly clockAheadMs?: number;
@@ -78,7 +77,6 @@ export class HostLooks {
     }
   }
 
-  /** Finished looks, which stay until they are written. */
   unwritten(nowMs: number): readonly Look[] {
     this.#end(nowMs);
     return this.#done;
@@ -139,7 +137,6 @@ export async function* fleetLooks(
   const moments = await rows.select('at').distinct().where(young).orderBy('at').execute();
   for (const { at: atMs } of moments) {
     const bodies = await rows.select('body').where('at', '=', atMs).execute();
-    // Godwit wrote this text itself.
     const all = bodies.flatMap(({ body }) =>
       Object.entries(JSON.parse(body) as Record<string, HostLook>),
     );

@@ -37,7 +37,7 @@ export interface Changes {
 
 /** JSON of all guests of one host, bytes. Lists are shorter on the wire. */
 const MAX_GUESTS_BYTES = 24 * 1024 * 1024;
-/** Guests of one name, such as containers of several managers and arriving copies; lookups by name read all. */
+/** Guests of one name, such as containers of several managers; lookups by name read all. */
 const MAX_NAMESAKES = 64;
 export type Excess = 'events' | 'migrations' | 'standbys';
 const EXCESS: Readonly<Record<Excess, string>> = {
@@ -162,7 +162,6 @@ export class HostBook implements FollowerListener {
     this.#changes.write({ replace: own.map(({ guest, text }) => guestRowOf(name, guest, text)) });
   }
 
-  /** False if the guest is unchanged. */
   #mark(key: string, { guest, text, bytes }: BoundedGuest): boolean {
     const mark = markOf(text);
     const before = this.#marks.get(key);
@@ -340,7 +339,6 @@ interface Mark {
 
 /** A departed guest's row stays for this time if no other host reports it. */
 export const HELD_MS = 60_000;
-/** Per host; far more than leave within that time. */
 const MAX_HELD = 256;
 const MAX_ARRIVED = 1024;
 
@@ -376,7 +374,6 @@ class HeldGuests {
     this.#held.set(key, { ...bounded, mark: markOf(bounded.text), untilMs: nowMs + HELD_MS });
   }
 
-  /** Another host reports the guest, or its time has expired. */
   release(key: string): void {
     const { guest } = this.#held.get(key) ?? {};
     if (!this.#held.delete(key) || guest?.migration === undefined) return;

@@ -134,7 +134,6 @@ export class Inventory {
     return { followed: all.length, samples, unwritten: this.#book.size };
   }
 
-  /** Undefined if the host is not in the fleet. */
   placeOf(host: string): HostPlace | undefined {
     if (Object.hasOwn(this.#peers, host)) return this.#peers[host];
     return this.#deps.managed?.placeOf(host);
@@ -225,7 +224,6 @@ export class Inventory {
     if (manager !== undefined) this.#deps.managed?.follow(name, manager, book);
   }
 
-  /** Returns how to end it. */
   #follower(name: string, book: HostBook): () => Promise<void> {
     const { managed } = this.#deps;
     if (managed !== undefined && this.#managed.has(name)) return async () => managed.left(name);
@@ -241,7 +239,6 @@ export class Inventory {
     this.#ending.add(ended);
   }
 
-  /** Removes a host that left the fleet, unless another controller has its shard. */
   async #forget(held: HeldShards, { name, shard }: NewHost): Promise<void> {
     const { store } = this.#deps;
     const isGone = await store.transaction(async (db) => {

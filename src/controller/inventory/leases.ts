@@ -33,7 +33,7 @@ export function isOfLease(
 
 /**
  * Keeps this controller's leases of shards: renews its own, takes free ones up to its fair share, and releases the
- * surplus. By the database's clock. A lease that one transaction did not renew is lost.
+ * surplus. A lease that one transaction did not renew is lost.
  */
 export class HostLeases {
   readonly #store: Store;
@@ -201,7 +201,6 @@ export async function standing(
   );
 }
 
-/** False if another controller has the lease of the host's shard. */
 export async function mayWrite(
   db: Transaction<Tables>,
   store: Pick<Store, 'kind'>,

@@ -65,7 +65,6 @@ export class ListPull {
     }
   }
 
-  /** A damaged list is replaced by any signed one; callers are refused meanwhile, with the reason. */
   #known(): KnownList | undefined {
     try {
       return this.#deps.fleet.known();

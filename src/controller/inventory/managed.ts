@@ -86,7 +86,6 @@ export class ManagedHosts {
     return undefined;
   }
 
-  /** Undefined before the first report. */
   counts(manager: string): { readonly hosts: number; readonly guests: number } | undefined {
     const own = this.#managers.get(manager);
     if (own?.lastMs === undefined) return undefined;

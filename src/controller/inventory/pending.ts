@@ -65,7 +65,6 @@ export function bytesOf({ replace = [], upserts, gone }: Pending): number {
   return rows.reduce((sum, { info }) => sum + info.length + ROW_BYTES, gone.size * ROW_BYTES);
 }
 
-/** Combines two changes; the later wins. */
 export function merged(earlier: Pending, later: Pending): Pending {
   const row = earlier.row || later.row;
   if (later.replace !== undefined) return { ...later, row };

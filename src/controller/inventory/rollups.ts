@@ -111,7 +111,6 @@ function rowsOf(nowMs: number, all: Iterable<SampledHost>): Map<string, Row> {
   return rows;
 }
 
-/** Oldest first. */
 export async function rolledUp(
   { db }: Pick<Store, 'db'>,
   { host, shard }: { readonly host: string; readonly shard: number },
@@ -153,7 +152,6 @@ function bothOf(one: readonly number[], other: readonly number[]): readonly numb
   });
 }
 
-/** Godwit wrote this text itself. */
 function bodyOf(text: string): Body {
   return JSON.parse(text) as Body;
 }

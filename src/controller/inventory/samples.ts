@@ -22,7 +22,6 @@ const SPAN_MS = { minute: 60_000, hour: 3_600_000 } as const;
 /** Per host: 10 minutes. Roll-ups stay in memory until they are written. */
 const SAMPLES_KEPT = 64;
 
-/** One sample, or the mean and maximum of each measure over a time. */
 export interface Point {
   /** Start, or arrival of a sample, ms since 1970 by the controller's clock. */
   readonly atMs: number;
@@ -55,7 +54,6 @@ class Ring {
     this.#next += 1;
   }
 
-  /** Oldest first. */
   points(width: number): { atMs: number; values: Float32Array }[] {
     const size = this.#times.length;
     const first = Math.max(0, this.#next - size);
@@ -100,7 +98,6 @@ class Sum {
     );
   }
 
-  /** Returns mean and maximum of each, and resets. */
   taken(): { atMs: number; count: number; values: Float64Array } {
     const values = new Float64Array(2 * WIDTH);
     for (let at = 0; at < WIDTH; at += 1) {
@@ -139,7 +136,6 @@ export class HostSamples {
     for (const sum of this.#sums) sum.add(atMs, values);
   }
 
-  /** They stay here, readable, until they are written. */
   unwritten(nowMs: number): readonly RollupPoint[] {
     this.#roll(nowMs);
     return this.#unwritten;

@@ -11,7 +11,6 @@ import type { GuestRow } from '../store/tables.ts';
 import type { Db } from '../store/request-rows.ts';
 import { managedIn, type ManagedFacts } from './managed-facts.ts';
 
-/** A host as all controllers see it. `info`: its last report. */
 export interface SnapshotHost {
   readonly name: string;
   readonly address: string;
@@ -38,7 +37,7 @@ export interface FleetSnapshot {
   readonly guests: readonly SnapshotGuest[];
 }
 
-/** The next snapshot parses only changed rows. Immutable. */
+/** Immutable. The next snapshot parses only changed rows. */
 export class SnapshotMemory {
   readonly hosts = new ParsedRows((text) => hostInfo.parse(JSON.parse(text)));
   readonly guests = new ParsedRows((text) => guestInfo.parse(JSON.parse(text)));
@@ -107,7 +106,6 @@ async function hostRows(db: Db, known: ParsedRows<HostInfo>, nowMs: number) {
 
 type GuestKeys = Pick<GuestRow, (typeof GUEST_COLUMNS)[number]>;
 
-/** The long text is made once for each row. */
 interface KeyedRow {
   readonly row: GuestKeys;
   readonly key: string;
@@ -157,8 +155,8 @@ interface ParsedRow<T> extends RowVersion {
 const SURE_MS = 1000;
 
 /**
- * Parsed rows of a table as of the last reading. Most rows do not change; the next reading fetches texts only of newer
- * rows, and parses only changed texts.
+ * Parsed rows of a table as of the last reading. The next reading fetches texts only of newer rows, and parses only
+ * changed texts.
  */
 class ParsedRows<T> {
   readonly #parse: (text: string) => T;

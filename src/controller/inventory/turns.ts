@@ -1,6 +1,6 @@
 import type { AskKernel } from '../../rpc/reach.ts';
 
-/** Hosts that are connected to and listed at once; hosts that failed the last time have as many places. */
+/** Hosts that are connected to and listed at once. */
 const AT_ONCE = 32;
 /** Hosts whose kernel is probed at once; a waiting probe is cheap. */
 const KNOCKS_AT_ONCE = 1024;
@@ -13,7 +13,6 @@ export interface Pacing {
   readonly knock: AskKernel;
 }
 
-/** A new controller begins to follow thousands of hosts at once. */
 export function paced(knock: AskKernel): Pacing {
   const [turns, failed] = [new Turns(AT_ONCE), new Turns(AT_ONCE)];
   const knocks = new Turns(KNOCKS_AT_ONCE);

@@ -20,7 +20,6 @@ const ROWS_OF_A_STATEMENT = 200;
 
 export type NewHost = Omit<HostRow, 'epoch' | 'changed_at'> & { readonly state: HostState };
 
-/** Identity of a written guest, for the search for conflicts. */
 export type WrittenGuest = Pick<NewGuest, 'name' | 'uuid'>;
 
 /**
@@ -44,7 +43,7 @@ export class WriteQueue {
     return this.#pending.size;
   }
 
-  /** False, without adding, if too much of that host waits. A full list always fits. */
+  /** False, without adding, if too much of that host waits. */
   add(host: string, change: Partial<Pending>): boolean {
     const later = { ...NOTHING, ...change };
     const isAll = later.replace !== undefined;

@@ -20,7 +20,6 @@ const CERTIFICATE_DAYS = 3650;
 export class AgentDirectory {
   readonly name: string;
   readonly dir: string;
-  /** Directory in memory, so that no password is at rest. */
   readonly #passwords: PasswordDirectory;
   readonly #secrets: string;
   readonly #controllerDir: string;
@@ -78,7 +77,6 @@ export class AgentDirectory {
     return parseAgentConfig(this.config, JSON.stringify(config));
   }
 
-  /** The access to the manager; the password is in the file that the agent reads. */
   #reached({ url, user, fingerprint, ca }: ManagerPlace): object {
     return {
       url,

@@ -16,7 +16,6 @@ type AnyApi = Readonly<Record<string, (input: object, options: object) => unknow
 
 /** A check asks the slow manager itself. */
 export const ANSWER_MS = 180_000;
-/** Routes for other programs and strangers are not passed on. */
 const ASKED_BY_PEOPLE: ReadonlySet<Access> = new Set(['viewer', 'orders', 'operator']);
 const OF_PASSING_ON = [
   'GODWIT_MANAGER_UNKNOWN',

@@ -9,7 +9,6 @@ import { everyPage } from '../../protocol/public/page.ts';
 import { ReadBudget } from '../inventory/read-budget.ts';
 import type { Api, Client } from '../../rpc/client.ts';
 
-/** A manager's agent sends a heartbeat every 5 s. */
 export const SILENT_MS = 15_000;
 /** Per page; the first one makes the manager read. */
 const ANSWER_MS = 45_000;
@@ -27,7 +26,6 @@ const NEWEST = 200;
 
 /** Receives a manager's reports; calls are in order. */
 export interface ManagerHeard {
-  /** The manager answers, with everything it has. */
   all(hosts: readonly ManagedHost[], guests: readonly GuestInfo[]): void;
   host(host: ManagedHost): void;
   hostGone(name: string): void;
@@ -36,7 +34,6 @@ export interface ManagerHeard {
   /** A migration that its agent made before, or whose phase changed. */
   migrated(migration: Pick<MigrationSummary, 'from' | 'to'>): void;
   moved(progress: Progress): void;
-  /** The manager or its agent does not answer. */
   silent(reason: string): void;
 }
 

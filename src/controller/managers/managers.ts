@@ -39,7 +39,6 @@ interface Running {
 export class Managers {
   readonly #deps: ManagersDependencies;
   readonly #running = new Map<string, Running>();
-  /** Directories of managers that the database lacks, after a restore or a crash. */
   readonly #left = new Map<string, AgentDirectory>();
   /** Serializes additions and removals: two of one name would share its files. */
   readonly #turns = new Mutex();
@@ -54,7 +53,6 @@ export class Managers {
     for (const each of kept) this.#begin(each);
   }
 
-  /** Ends the agents; their movers continue. */
   async close(): Promise<void> {
     await Promise.all([...this.#running.values()].map((each) => ended(each)));
     this.#running.clear();
@@ -75,8 +73,8 @@ export class Managers {
   }
 
   /**
-   * Tests the manager first: GODWIT_MANAGER_REFUSED if it cannot be used; nothing is kept then. Reuses an abandoned
-   * directory of that name with its journals. Resolves to the findings.
+   * Tests the manager first: GODWIT_MANAGER_REFUSED if it cannot be used. Reuses an abandoned directory of that name
+   * with its journals.
    */
   add(
     name: string,
@@ -118,7 +116,6 @@ export class Managers {
     } finally {
       if (!isKept && !this.#left.has(name)) at.remove();
     }
-    // The host's agent has the old configuration.
     if (this.#left.delete(name)) await endAgentAt(at, clock);
     this.#begin(await book.find(name));
     return checks;
@@ -250,7 +247,6 @@ export class Managers {
     throw godwitError('GODWIT_MANAGER_UNKNOWN', { manager: name });
   }
 
-  /** Removes only files of an addition whose agent never served. */
   #findLeft(names: ReadonlySet<string>): void {
     const { stateDir, log } = this.#deps;
     for (const manager of managersOnDisk(stateDir)) {
@@ -317,6 +313,5 @@ function watchedBy(
   };
 }
 
-/** An unchanged state keeps its start. */
 const next = (before: Sight, seen: Sight): Sight =>
   before.state === seen.state ? { ...seen, sinceMs: before.sinceMs } : seen;

@@ -66,7 +66,6 @@ export class PasswordDirectory {
       rmSync(before, { recursive: true, force: true });
   }
 
-  /** Removes one manager's files, and the directory with the last of them. */
   remove(name: string): void {
     const target = this.#target();
     for (const each of new Set([target, this.#earlier])) {

@@ -17,7 +17,6 @@ const LOOK_MS = 2000;
 const MAX_PAUSE_MS = 30_000;
 const ANSWER_MS = 2000;
 const END_MS = 10_000;
-/** A longer log of the agent is cut; its end stays. */
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 
 export interface ManagerProcessDependencies {
@@ -27,7 +26,6 @@ export interface ManagerProcessDependencies {
   readonly log: Log;
 }
 
-/** Takes over an agent of an earlier controller. */
 export class ManagerProcess {
   readonly #deps: ManagerProcessDependencies;
   readonly #end = new AbortController();
@@ -54,7 +52,6 @@ export class ManagerProcess {
     }
   }
 
-  /** Ends the agent; its movers keep running. */
   async close(): Promise<void> {
     this.#end.abort();
     await this.#ended;

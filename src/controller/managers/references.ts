@@ -17,7 +17,6 @@ const HOW_REACHED: ReadonlySet<string> = new Set([
   'fingerprint',
   'ca',
 ]);
-/** References that name files of this host. */
 const FILES: ReadonlySet<string> = new Set(['passwordFile', 'ca']);
 
 const DEEPEST = 8;

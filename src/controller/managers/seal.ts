@@ -12,16 +12,13 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 const keyFile = z.object({
-  /** The key for new passwords. */
   current: z.string(),
-  /** Keys by id; several after an unfinished exchange. */
   keys: z.record(z.string().max(64), z.base64().max(44)),
 });
 type KeyFile = z.infer<typeof keyFile>;
 
 export interface SealedSecret {
   readonly key: string;
-  /** base64 of nonce, tag and text. */
   readonly box: string;
 }
 

@@ -12,7 +12,6 @@ const VALUE = /^(\d{1,16})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{0,2732})$/;
 export interface SignInAttempt {
   readonly atMs: number;
   readonly secret: string;
-  /** The requested path of the dashboard. */
   readonly to: string;
 }
 

@@ -17,7 +17,6 @@ export interface Person {
 /** Control and bidirectional characters could falsify a log line. */
 const PLAIN = /^[^\p{C}\p{Zl}\p{Zp}]{1,128}$/u;
 
-/** The standard's limit. */
 const SUBJECT = /^[\x20-\x7e]{1,255}$/;
 
 /** The person with these claims. GODWIT_OIDC_ROLE if no value has a role; GODWIT_OIDC_REFUSED without a subject. */
@@ -54,12 +53,10 @@ export function hasRoleClaim(claims: Claims, claim: string | readonly string[]):
   return claimAt(claims, claim) !== undefined;
 }
 
-/** A claim is one text or several. */
 function roleValues(claims: Claims, claim: string | readonly string[]): string[] {
   return [claimAt(claims, claim)].flat().filter((value) => typeof value === 'string');
 }
 
-/** Only own properties, not those of every object. */
 function claimAt(claims: Claims, claim: string | readonly string[]): unknown {
   return [claim].flat().reduce<unknown>((at, name) => {
     if (typeof at !== 'object' || at === null || !Object.hasOwn(at, name)) return undefined;

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { webRole } from '../../protocol/controller/session.ts';
 
-/** The provider returns the browser to this path. */
 export const CALLBACK_PATH = '/v1/session/oidc/callback';
 
 const filePath = z.string().min(1).max(4096);
@@ -11,7 +10,6 @@ function isHttps(text: string): boolean {
   return URL.canParse(text) && new URL(text).protocol === 'https:';
 }
 
-/** Sign-in with OpenID Connect: the section `oidc` of `web`. */
 export const oidcConfig = z.strictObject({
   /** Label of the provider on the sign-in page, and suffix of each name. */
   name: z

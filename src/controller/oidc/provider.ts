@@ -27,7 +27,6 @@ export class Provider {
   readonly #monotonicMs: () => number;
   readonly #callS: number;
   #found: DiscoveredProvider | undefined;
-  /** Concurrent sign-ins share it. */
   #finding: { readonly of: string; readonly found: Promise<Configuration> } | undefined;
 
   constructor(config: OidcConfig, monotonicMs: () => number, callS: number = CALL_S) {
@@ -162,7 +161,6 @@ export class Provider {
   }
 }
 
-/** A provider's own failure says nothing about the person. */
 function unlessFailed(fetch: CustomFetch): CustomFetch {
   return async (url, options) => {
     const answer = await fetch(url, options);

@@ -28,7 +28,6 @@ const HOUR_S = 3600;
 export const subjectOfGuest = (guest: string, from: string): string => `guest ${guest} on ${from}`;
 export const subjectOfHost = (host: string): string => `host ${host}`;
 
-/** `isThere`: neither asleep nor about to wake. */
 export function draftsOf(
   kind: PolicyKind,
   inventory: Inventory,

@@ -43,7 +43,7 @@ const MAX_OTHER = 0.9;
 /** Waiting tasks count as contention only above this load, since the kernel reports some on any host. */
 const BUSY = 0.8;
 const LOOKS_OF_PRESSURE = 3;
-/** Extra demand of a host whose tasks always wait: a quarter, since not all tasks wait. */
+/** Extra demand of a host whose tasks always wait. */
 const WAITING = 0.2;
 
 /** Entries with unknown facts are left out and never move. */
@@ -113,7 +113,6 @@ function heldBytes(guests: readonly GuestPlacement[]): ReadonlyMap<string, numbe
   return held;
 }
 
-/** It runs without a reported load. */
 const isUnreported = (facts: GuestFacts, loads: Loads): boolean =>
   homesOf(facts).every(({ state }) => state !== 'stopped') && loads.guest(facts.name).length === 0;
 
@@ -153,7 +152,6 @@ function plannerHost(
 }
 
 interface Standing extends GuestPlacement {
-  /** Unreported guests of its host, possibly itself. */
   readonly beside: readonly GuestFacts[];
   readonly left: readonly PastMove[];
 }

@@ -6,7 +6,6 @@ const KEPT = 30;
 /** Maximum age of data, in looks. */
 export const STALE_LOOKS = 3;
 
-/** A guest that two consecutive looks found on different hosts. */
 export interface SeenMove {
   readonly guest: string;
   readonly from: string;
@@ -73,13 +72,11 @@ export class Loads {
     return past === undefined || this.#isStale(past.times[0] ?? 0) ? [] : past.used;
   }
 
-  /** A recent impossible value of the guest's cores. */
   nonsense(guest: string): number | undefined {
     const found = this.#aside.get(guest);
     return found === undefined || this.#isStale(found.atMs) ? undefined : found.cores;
   }
 
-  /** Use at one look; undefined without a report. */
   guestAt(name: string, atMs: number): number | undefined {
     const past = this.#guests.get(name);
     return past?.used[past.times.indexOf(atMs)];
@@ -114,7 +111,6 @@ export class Loads {
   #moved(guest: string, homes: readonly string[], atMs: number): void {
     const past = this.#guests.get(guest);
     const [home] = homes;
-    // A guest that two hosts report in one look is moving.
     if (past === undefined || home === undefined || homes.length > 1) return;
     if (past.host !== '' && past.host !== home) {
       const untilMs = atMs + this.lookMs;

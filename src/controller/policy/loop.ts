@@ -18,7 +18,6 @@ const AFTER_ERROR_MS = 5000;
 /** Retries of a requested look. With several concurrent requests, the last to begin always succeeds. */
 const MAX_LOOKS = 2;
 
-/** All state is in the store. */
 export class PolicyLoop {
   readonly #deps: PolicyLoopDependencies;
   readonly #stop = new AbortController();
@@ -53,7 +52,6 @@ export class PolicyLoop {
     throw godwitError('GODWIT_OVERLOADED', { what, limit: `${MAX_LOOKS} tries` }, { hint });
   }
 
-  /** Writes nothing. */
   async dryLook(kind: PolicyKind, scope: string): Promise<PolicyChange> {
     return lookFor(this.#deps, { kind, scope, asked: true });
   }

@@ -30,7 +30,6 @@ export interface UpdateInput {
   readonly drafted: DraftResult;
   readonly world: World;
   readonly run: string;
-  /** Fresh ids, one per draft. */
   readonly ids: readonly string[];
 }
 
@@ -137,7 +136,6 @@ function whyImpossible({ moves }: Pick<Proposal, 'moves'>, world: World): string
   return undefined;
 }
 
-/** The requests' ids derive from the proposal's. */
 export function accepted(
   proposal: Proposal,
   { nowMs, by }: { readonly nowMs: number; readonly by: string },
@@ -198,7 +196,6 @@ export function followed(proposal: Proposal, standing: Standing): Proposal {
   return benefit === undefined ? proposal : { ...proposal, actual: { ...actual, benefit } };
 }
 
-/** Sum of a figure, if every move has it. */
 function allOf(
   name: 'downtimeMs' | 'bytes',
   made: readonly MadeMove[],
@@ -254,8 +251,7 @@ const MIN_LOOKS = 6;
 
 /**
  * Benefit in the hour after the moves: the load above the source's capacity that its guests and its other load would
- * have had together. Unserved demand is calculated, so this is an upper bound. Undefined if the hosts were not watched
- * long enough.
+ * have had together. An upper bound, because unserved demand is calculated.
  */
 function realised(proposal: Proposal, endedAtMs: number, loads: Loads): Benefit | undefined {
   const { lookMs } = loads;

@@ -76,7 +76,6 @@ interface PolicyObservation {
   readonly setsPower: boolean;
 }
 
-/** Pure except for new ids. */
 export function changeOf(
   view: PolicyView,
   seen: PolicyObservation,
@@ -146,7 +145,6 @@ function otherBalancerIn(view: PolicyView, loads: Loads, isOurs: (host: string) 
   return otherBalancerWords(foreignMoves(loads.moves, view.own), isOurs);
 }
 
-/** Note for people, and whether it blocks proposals. */
 interface Note {
   readonly words?: string;
   readonly blocks: boolean;
@@ -180,7 +178,6 @@ function whyNothing(
   return words === '' ? { blocks: false } : { words, blocks: false };
 }
 
-/** A policy that is off looks at no hosts. */
 function withWords(note: Note, mode: Policy['mode'], more: string | undefined): Note {
   if (more === undefined || mode === 'off') return note;
   return { ...note, words: note.words === undefined ? more : `${note.words}; ${more}` };
@@ -208,7 +205,6 @@ function drafts(
   return draftsOf(kind, inventoryFor(known), settingsOf(policy), isThere);
 }
 
-/** Requests accepted long ago with unfinished moves: they begin no more. */
 const overdue = (proposals: readonly Proposal[], nowMs: number): string[] =>
   proposals
     .filter((each) => each.state === 'accepted' && nowMs > (each.decidedAtMs ?? 0) + OVERDUE_MS)

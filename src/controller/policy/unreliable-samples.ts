@@ -21,7 +21,6 @@ export function sampleWarnings(known: SampleFacts): string[] {
   );
   const heard = hosts.filter((each) => isAwake(each, world));
   const silent = silentWords(hosts, world);
-  // Before the first look no host counts as missing.
   if (loads.newestMs === 0) return silent;
   const guests = Map.groupBy(running(world), ({ host }) => host);
   return [

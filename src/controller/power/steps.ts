@@ -7,7 +7,6 @@ export interface PowerHost {
   /** An automatic consolidation policy has the host. */
   readonly maySleep: boolean;
   readonly isUp: boolean;
-  /** A guest is there or on its way. */
   readonly isUsed: boolean;
   /** An operator drains it or noted that it needs care, or its manager sets its power. */
   readonly isClosed: boolean;

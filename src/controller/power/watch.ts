@@ -106,7 +106,6 @@ export class PowerWatch {
     if (isUsed) this.#empty.delete(name);
     else if (!this.#empty.has(name)) this.#empty.set(name, nowMs);
     if (power?.state !== 'waking') this.#called.delete(name);
-    // The manager puts it to sleep by itself, so it is not one of our spares.
     const isManagers = facts?.powerMode?.sets === 'manager';
     const isLeft = (this.#leftUntil.get(name) ?? 0) > nowMs;
     const emptySinceMs = this.#empty.get(name);

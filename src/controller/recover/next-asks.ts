@@ -22,7 +22,7 @@ export interface Source {
 
 type Hash = (text: string) => string;
 
-/** Reachable hosts in a circle. Each guest starts at its own point, which spreads guests over the fleet. */
+/** Reachable hosts in a circle. Each guest starts at its own point. */
 export class Circle {
   readonly #hosts: readonly string[];
   readonly #places: ReadonlyMap<string, number>;
@@ -59,7 +59,6 @@ export class Circle {
 
 const hostOf = ({ host }: { readonly host: string }): string => host;
 
-/** Remembered rows per guest; one ask adds one. */
 const rowsOfEach = (guests: number): number => Math.floor(MAX_ROWS / Math.max(1, guests)) - 1;
 
 /**
@@ -92,7 +91,6 @@ export interface AskOptions {
   readonly max: number;
 }
 
-/** At most one ask per guest. */
 export function nextAsks(
   source: Source,
   { circle, resting, after, max }: AskOptions,
@@ -139,7 +137,6 @@ function nextFor(
     } else if (isKept && isOpen(to) && ageMs > (stale?.ageMs ?? 0)) stale = row;
   }
   if (fresh >= WANTED) return undefined;
-  // Hosts that kept it before come first.
   if (stale !== undefined) return stale.to;
   if (refused >= maxRefused || recentOpen >= open) return undefined;
   for (const to of circle.from(host, guest, newest?.to))
@@ -152,7 +149,6 @@ export function rotated(names: readonly string[], after: string | undefined): st
   return at < 0 ? [...names] : [...names.slice(at), ...names.slice(0, at)];
 }
 
-/** The first asks of each host, in turns, up to `max`. Without empty lists. */
 export function fairShares(hosts: readonly (readonly StandbyAsk[])[], max: number): StandbyAsk[][] {
   const shares = hosts.map((): StandbyAsk[] => []);
   let left = max;

@@ -12,13 +12,12 @@ interface SourceRests {
 }
 
 /**
- * Backs off slow hosts. The source may be waiting for the destination, so a slow ask pauses only this pair, and neither
- * can block others. A source that is slow with several destinations in a row pauses itself.
+ * A slow ask pauses only this pair of hosts, because the source may be waiting for the destination. A source that is
+ * slow with several destinations in a row pauses itself.
  */
 export class Rests {
   readonly #sources = new Map<string, SourceRests>();
 
-  /** Records an ask's duration. Returns the source's pause, ms; 0: none. */
   note({ host, to }: { host: string; to: string }, tookMs: number, nowMs: number): number {
     const known = this.#sources.get(host);
     if (tookMs < SLOW_MS) {

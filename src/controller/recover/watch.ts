@@ -62,8 +62,6 @@ export interface RecoverWatchDependencies {
  * Copies the start data of guests with the label godwit/recover to other hosts while their host lives. If the policy
  * allows it, requests their recovery once a host is silent for long. It proves nothing; the host that starts a guest
  * does.
- *
- * Each task has a separate loop, and none waits for a host's answer.
  */
 export class RecoverWatch {
   readonly #deps: RecoverWatchDependencies;
@@ -202,7 +200,6 @@ export class RecoverWatch {
     this.#open.set(host, round);
   }
 
-  /** All asks of one host; after a slow one the rest waits for a later look. */
   async #askAll(asks: readonly StandbyAsk[]): Promise<void> {
     const { log } = this.#deps;
     for (const ask of asks) {

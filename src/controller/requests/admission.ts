@@ -34,8 +34,8 @@ interface Obstacle {
 }
 
 /**
- * Decides which moves may begin now, in this order, and gives the others the reason for their wait. An admitted move
- * counts at once, so that room is promised only once.
+ * Decides which moves may begin now, in this order. An admitted move counts at once, so that room is promised only
+ * once.
  */
 export function admit(
   entries: readonly Entry[],
@@ -67,7 +67,6 @@ const reservationFor = (entry: Entry, request: string): Reservation => ({
   memoryBytes: entry.memoryBytes,
 });
 
-/** The first obstacle; the longest-lasting kinds come first. */
 function obstacleOf(
   entry: Entry,
   requester: RequestingRequest,

@@ -122,7 +122,6 @@ function newMove(
   };
 }
 
-/** A usable plan is kept. */
 function withPlan({ request, left, open, world }: Standing): FleetRequest {
   const placed = new Map(request.order.map((each) => [each.guest, each.to]));
   const readyAt = (guest: string): number => ownOf(request.tries, guest)?.notBeforeMs ?? 0;
@@ -175,7 +174,6 @@ function withPlan({ request, left, open, world }: Standing): FleetRequest {
   };
 }
 
-/** Possible destinations of that host's guests: the named hosts, or its site and realm. */
 function othersFor({ ask }: FleetRequest, from: string, { hosts }: World): readonly string[] {
   const here = hosts.get(from);
   return (

@@ -1,10 +1,7 @@
 import { MAX_TEXT } from '../../protocol/names.ts';
 import { MAX_GUESTS, type FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
-/**
- * Cuts the request to its schema's bounds, because stored requests must be readable. Omitted entries are counted in
- * words.
- */
+/** Cuts the request to its schema's bounds, because stored requests must be readable. */
 export function bounded(request: FleetRequest): FleetRequest {
   const { queue, stays, refused } = request;
   const notes = [

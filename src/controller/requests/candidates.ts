@@ -21,7 +21,6 @@ export interface RemainingWork {
   readonly candidates: readonly { readonly guest: string; readonly from: string }[];
   readonly stays: readonly Stay[];
   readonly waiting: readonly Waiting[];
-  /** Hosts whose guests are unknown. */
   readonly blind: readonly string[];
 }
 
@@ -93,7 +92,6 @@ function leftOfDead(
     if (moving.has(guest.name) || !isThere(guest, from)) continue;
     const entry = { guest: guest.name, from };
     const both = whoseItIs(guest, world);
-    // The dead host's move is over, or its destination reports the guest.
     const owner = world.reservations.find(
       (each) => each.guest === guest.name && each.source !== from,
     );
@@ -142,7 +140,6 @@ function guestsOf(aim: Aim, { moved }: FleetRequest, world: World): GuestFacts[]
         return facts === undefined ? [] : [[key, facts] as const];
       },
     );
-    // The guest under the plain name is the one meant by this request.
     const isNamed = ([key, { name }]: (typeof there)[number]): boolean => key === name;
     return [...there.filter(isNamed), ...there.filter((each) => !isNamed(each))].map(
       ([, facts]) => facts,

@@ -137,7 +137,6 @@ export function settingsFor(
 ): FleetRequestAsk['settings'] {
   const { ask } = request;
   if (ask.sites === undefined || step === undefined) return ask.settings;
-  // Twice the predicted time, so that a slower move is not rolled back.
   const timeoutMs = Math.min(
     MAX_TIMEOUT_MS,
     Math.max(MIN_TIMEOUT_MS, ask.settings.timeoutMs ?? 0, Math.ceil(step.seconds * 2000)),

@@ -63,7 +63,6 @@ export interface HostMark {
   readonly outLimit?: number;
   readonly inLimit?: number;
   readonly maintenance?: string;
-  /** Absent while it is on. */
   readonly power?: PowerState;
 }
 
@@ -102,7 +101,6 @@ export interface Reservation {
 }
 
 export interface Limits {
-  /** Concurrent moves out of one host, into one, and in all. */
   readonly outPerHost: number;
   readonly inPerHost: number;
   readonly fleet: number;
@@ -116,7 +114,6 @@ export interface Other {
   readonly request: string;
   readonly priority: number;
   readonly running: number;
-  /** Queue entries that wait only for the fleet's limit. */
   readonly waiting: number;
 }
 
@@ -138,9 +135,7 @@ export interface World {
   /** Rates from earlier migrations; absent: not read. */
   readonly past?: PastRates;
   readonly others: readonly Other[];
-  /** By the guest's key. */
   readonly labels: ReadonlyMap<string, Readonly<Record<string, string>>>;
-  /** From the controller's configuration. */
   readonly siteLinks?: readonly SiteLink[];
   /** By `HOST GUEST`; absent: not read. */
   readonly standbys?: ReadonlyMap<string, StandbyFacts>;
@@ -153,7 +148,6 @@ export const labelsOf = ({ labels }: World, guest: string): Labels | { words: st
   return given === undefined ? NO_LABELS : readLabels(given);
 };
 
-/** From its labels; 0 if they have none or cannot be read. */
 export function priorityOf(world: World, guest: string): number {
   const labels = labelsOf(world, guest);
   return 'words' in labels ? 0 : (labels.priority ?? 0);
@@ -181,11 +175,9 @@ export function goesCold(guest: string, { ask }: Pick<FleetRequest, 'ask'>, worl
   return ask.cold === true && (world.guests.get(guest)?.unmovable.length ?? 0) > 0;
 }
 
-/** Hosts where it is, not those where it is arriving. */
 export const homesOf = ({ at }: GuestFacts): readonly Sighting[] =>
   at.filter(({ state }) => state !== 'incoming');
 
-/** Hosts where it may run. */
 export const runsOf = (guest: GuestFacts): readonly Sighting[] =>
   homesOf(guest).filter(({ state }) => state !== 'stopped');
 
@@ -193,7 +185,6 @@ export const isAt = (guest: GuestFacts | undefined, host: string): boolean =>
   guest !== undefined && homesOf(guest).some((each) => each.host === host);
 
 interface OnHost {
-  /** Memory of the host's listed guests, arriving ones included. */
   bytes: number;
   readonly guests: string[];
   /** Keys of guests that are moving there and not listed yet. */
@@ -229,7 +220,6 @@ function indexOf(guests: World['guests']): ReadonlyMap<string, OnHost> {
 export const guestBytes = ({ guests }: World, host: string): number =>
   indexOf(guests).get(host)?.bytes ?? 0;
 
-/** Keys of the host's listed guests, arriving ones included. */
 export const guestsAt = ({ guests }: World, host: string): readonly string[] =>
   indexOf(guests).get(host)?.guests ?? [];
 

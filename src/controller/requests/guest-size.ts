@@ -35,7 +35,6 @@ export function sizeOf({
   const { path, bytes, converges } = prediction;
   const postcopy = others.find((each) => each.mode === 'postcopy' && each.path === path);
   const ends = converges.probability >= SURE;
-  // Neither mode is measured: the plan uses memory and dirty rate.
   if (!ends && postcopy === undefined) return undefined;
   const sent = [bytes.middle, postcopy?.bytes.middle ?? 0];
   if (sent.some((each) => !(each <= MAX_BYTES))) return undefined;

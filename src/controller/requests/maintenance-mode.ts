@@ -19,7 +19,6 @@ import type { Situation } from './transition.ts';
 export const MAX_ASKED = 3;
 const PAUSE_MS = 10_000;
 
-/** The manager's answer. `silent`: no answer, so the state is unknown. */
 export type ModeHeard =
   | { readonly of: 'sight'; readonly sight: MaintenanceSight }
   | { readonly of: 'refused'; readonly error: SerialError }
@@ -32,7 +31,6 @@ export interface ModeFacts {
   readonly leaves: readonly string[];
 }
 
-/** Undefined for a request without maintenance mode. */
 export function modeOf(
   { ask }: Pick<FleetRequest, 'ask'>,
   { hosts }: Pick<World, 'hosts'>,
@@ -94,7 +92,6 @@ export function withMode(
         };
   const mode = request.maintenanceMode ?? begun;
   if (mode === undefined) return request;
-  // DRS settings may have changed.
   const now = facts === undefined ? mode : { ...mode, moves: facts.moves, words: facts.words };
   const after = heard === undefined ? now : afterHearing(now, heard, world.nowMs);
   return { ...request, maintenanceMode: isCancelled ? leavingOf(after) : after };
@@ -140,7 +137,6 @@ function afterSight(
     case 'entering':
       return { ...rest, found: mode.found || !wasAsked(mode), phase: sight.state };
     case 'leaving':
-      // The host leaves the mode soon; ask then.
       return isWanted ? mode : failed(mode, 'somebody has it used again', { nowMs, isFinal: true });
     case 'out': {
       // The found mode is over; a new one is this drain's doing.

@@ -27,7 +27,6 @@ export function checkMode(ask: FleetRequestAsk, world: World): void {
     );
 }
 
-/** A roll needs a host's own agent, and only one mode is requested at a time. */
 function checkEach({ kind, hosts, sites }: FleetRequestAsk, world: World): void {
   for (const host of hosts) {
     const facts = world.hosts.get(host);

@@ -74,7 +74,6 @@ const MOVES: Readonly<Record<MovePhase, Readonly<Record<MoveAnswer, MovePhase>>>
   held: {
     ...ENDS,
     accepted: 'held',
-    // An operator has decided, and it continues.
     going: 'running',
     held: 'held',
     refused: 'held',
@@ -115,7 +114,6 @@ export function callOf(
 ): Call {
   switch (phase) {
     case 'chosen':
-      // The move's withdrawal is stored first.
       if (cancel !== 'no') return 'nothing';
       return askedEpoch < epoch ? 'store-epoch' : 'put';
     case 'withdrawing':

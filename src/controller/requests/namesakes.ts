@@ -51,7 +51,6 @@ export function meantBy(request: FleetRequest, moves: readonly Move[], world: Wo
   const emptied = emptiedBy(request, world);
   const open = new Map(moves.filter(({ settled }) => !settled).map((each) => [each.guest, each]));
   const ofShared = [...guests].filter(([, { name }]) => shared.has(name));
-  // A host may have a running and a stopped one: the running one goes first.
   const isRunning = ([, facts]: (typeof ofShared)[number]): boolean => runsOf(facts).length > 0;
   const all = [...ofShared.filter(isRunning), ...ofShared.filter((each) => !isRunning(each))];
   const next = { guests: new Map(guests), labels: new Map(labels) };

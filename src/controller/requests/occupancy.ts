@@ -11,7 +11,6 @@ import type { Situation } from './transition.ts';
  * there. A request asks its hosts before it ends. They were closed first, so the answer stays true.
  */
 
-/** The closed host's answer. `silent`: no answer, so its state is unknown. */
 export type HostHeard =
   | { readonly of: 'host'; readonly occupancy: Occupancy }
   | { readonly of: 'silent'; readonly words: string };
@@ -19,7 +18,6 @@ export type HostHeard =
 export interface Confirmation {
   readonly situation: Situation;
   readonly asks: readonly string[];
-  /** Guests that only their host reports so far. */
   readonly waiting: readonly Waiting[];
   /** The reason, for people, why it is unknown whether a host is empty. */
   readonly unconfirmed: readonly string[];
@@ -63,7 +61,6 @@ export function confirmed(
   return waiting.length > 0 ? { ...asIs, situation: 'able', waiting } : asIs;
 }
 
-/** Guests that the host reports and that this request does not list as staying. */
 function unlisted(
   host: string,
   { guests, underWay }: Occupancy,

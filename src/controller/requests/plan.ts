@@ -58,7 +58,6 @@ export function planFor(
   const inventory = inventoryOf(request, { wanted, running }, world);
   const plan = drain(inventory, {
     hosts: [...hosts],
-    // Running moves share the planned parallelism and links.
     running: running.map((each) => runningMove(each, world)),
     others: world.reservations.flatMap(({ request: other, source: from, host: to, memoryBytes }) =>
       other === request.id || from === undefined ? [] : [{ from, to, bytes: memoryBytes }],
@@ -199,7 +198,6 @@ function plannerGuest(
   };
 }
 
-/** The named hosts, the only way for a guest to leave its site. */
 function namedFor(request: FleetRequest, world: World): readonly string[] | undefined {
   const aim = aimOf(request, world);
   return aim.kind === 'bring' ? aim.to : request.ask.to;

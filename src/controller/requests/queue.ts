@@ -9,7 +9,6 @@ export interface Slots {
   readonly nowMs: number;
   readonly parallel: number;
   readonly running: readonly Underway[];
-  /** Predicted seconds of each waiting guest's move. */
   readonly seconds: ReadonlyMap<string, number>;
 }
 

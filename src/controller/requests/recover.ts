@@ -53,7 +53,6 @@ export function whyNotRecovered(
   }
   const past = ownOf(request.tries, guest.name);
   if (past === undefined) return undefined;
-  // A retry does not make a description newer; an operator must look.
   const { error } = past;
   const answering = standby.hosts.filter(
     (each) => world.hosts.get(each)?.silentSinceMs === undefined,

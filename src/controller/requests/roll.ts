@@ -52,7 +52,6 @@ const ROLL: Readonly<Record<RollStage, Readonly<Record<RollNews, RollNext>>>> = 
   noting: { ...staysAs('noting'), noted: 'running', occupied: 'draining' },
   running: { ...staysAs('running'), ran: 'waiting' },
   waiting: { ...staysAs('waiting'), back: 'returning' },
-  // Guests that do not return do not delay the next host.
   returning: {
     ...staysAs('returning'),
     returned: 'next-host',
@@ -78,7 +77,6 @@ const waitMs = ({ ask }: FleetRequest): Readonly<Record<RollStage, number>> => (
   planning: STATE_TIMEOUT_MS,
   draining: DRAIN_MS,
   noting: STATE_TIMEOUT_MS,
-  // The program has its own deadline.
   running: Infinity,
   waiting: ask.healthyWithinMs ?? HEALTHY_WITHIN_MS,
   returning: STATE_TIMEOUT_MS,
@@ -266,7 +264,6 @@ const stayWords = ({ stays }: RemainingWork): string => {
   return first === undefined ? 'guests stay' : `${first.guest} stays: ${first.words}${others}`;
 };
 
-/** Nothing is done to a host until the others have room for all its guests. */
 function judgePlan({ carried, host }: Judge): StageJudgement {
   const { request, left, world } = carried;
   const { deadlineAtMs } = request.ask;

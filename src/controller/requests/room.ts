@@ -17,7 +17,6 @@ export function stillPromised(
 
 const promises = new WeakMap<World['reservations'], ReadonlyMap<string, readonly Reservation[]>>();
 
-/** By destination, cached per list: a plan asks for every host. */
 function promisedAt(reservations: World['reservations'], host: string): readonly Reservation[] {
   let known = promises.get(reservations);
   if (known === undefined) {

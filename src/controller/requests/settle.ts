@@ -47,7 +47,6 @@ function judge(move: Move, sight: Sight, world: World): Sight {
   const guest = world.guests.get(move.guest);
   const homes = hosts.filter((host) => isAt(guest, host));
   const isListed = guest?.at.some(({ host }) => hosts.includes(host)) === true;
-  // Both hosts list it, or it is still arriving.
   if (homes.length > 1 || (homes.length === 0 && isListed)) return { seen: 'silent' };
   if (homes[0] === to) return { seen: 'done' };
   const hint = `Look for ${move.guest} with \`godwit guests\`: no host of its move has it.`;

@@ -27,12 +27,10 @@ export interface StepInput {
   readonly sights: ReadonlyMap<string, Sight>;
   readonly world: World;
   readonly cancel: Cancel;
-  /** Answer about the mode of a manager's host; absent: not asked or no answer yet. */
   readonly mode?: ModeHeard | undefined;
   /** This round's answers of hosts that must be empty; absent: none was asked. */
   readonly occupancies?: ReadonlyMap<string, HostHeard> | undefined;
   readonly epoch: number;
-  /** Fresh ids, as many as moves may begin. */
   readonly ids: readonly string[];
 }
 
@@ -59,7 +57,6 @@ export function step(input: StepInput): StepOutput {
   const blocking = blockingOf(left.stays, world);
   const situation = situationWithMode(carried.situation, inMode.maintenanceMode, blocking);
   const ending = nextRequestPhase(request.phase, situation, isCancelled);
-  // Cancelling its only move cancels the request.
   const phase = ending === 'left' && isMoveCancelled(carried.request) ? 'cancelled' : ending;
   const queue = isRequestEnd(phase) ? [] : carried.request.queue;
   const next: FleetRequest = { ...carried.request, phase, queue, stays: [...left.stays] };
@@ -110,7 +107,6 @@ export function carryMoves(input: StepInput, mayBegin: boolean): RequestProgress
   const rest = mayBegin && !isSiteSilent(after, now) ? withLeft(next, all, left) : left;
   const listed = { request: next, left: rest, world: now };
   const found = situationOf(all, rest);
-  // A cancelled request reports nothing about its hosts.
   if (isCancelled) return { ...listed, moves: all, situation: found, asks: [], unconfirmed: [] };
   const { waiting, ...confirmation } = confirmed(found, listed, input.occupancies ?? NO_ANSWERS);
   const queue = [...next.queue, ...waiting];

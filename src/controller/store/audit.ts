@@ -40,7 +40,6 @@ export async function audit({ schema }: Pick<Database, 'schema'>): Promise<void>
   await schema.createIndex('audit_who').on('audit').columns(['who', 'at']).execute();
 }
 
-/** Each entry counts against its caller's share, see audit/retention.ts. */
 export async function auditShares(db: Database): Promise<void> {
   await db.schema
     .alterTable('audit')
@@ -116,7 +115,6 @@ export class AuditRows {
     return rows.orderBy('at', 'desc').orderBy('id', 'desc').limit(most).execute();
   }
 
-  /** Removes expired entries, and the oldest ones of callers above their share. */
   async prune({ days, most }: AuditPolicy): Promise<void> {
     const { nowMs } = this.#store;
     const old = sql<number>`${nowMs} - ${sql.lit(days * DAY_MS)}`;

@@ -102,7 +102,6 @@ export async function drainIll(
 ): Promise<string | undefined> {
   return store.transaction(async (db) => {
     if (!(await mayWrite(db, store, held, host))) return undefined;
-    // Serializes the count among controllers.
     await raiseAdmission(db);
     const rows = await db.selectFrom('host_health').select(['host', 'request']).execute();
     const own = rows.find((row) => row.host === host);

@@ -30,7 +30,6 @@ export function readLimits(store: Store): Promise<FleetLimits> {
 /** Atomic. Null restores the default. */
 export async function changeLimits(store: Store, change: LimitsChange): Promise<void> {
   await store.transaction(async (db) => {
-    // Decisions that have not seen the limits are repeated.
     await raiseAdmission(db);
     await setLimit(db, ['fleet', ''], change.fleet);
     await setLimit(db, ['host', 'out'], change.out);

@@ -49,7 +49,6 @@ async function takeOver(db: Db, row: MigrationRow): Promise<void> {
   if (others.length === 0) return;
   const isSame = (each: (typeof said)[number]): boolean =>
     each.guest === guest && each.destination === destination;
-  // The destination's report is better than a third host's.
   const agreed = others.filter(isSame);
   const taken = agreed.find((each) => each.told_by === destination) ?? agreed[0];
   const hasOwn = others.length < said.length;

@@ -21,7 +21,6 @@ export function knownKey({ id, from }: { readonly id: string; readonly from: str
   return `${id} ${from}`;
 }
 
-/** Rows that no host had reported before. */
 export interface News {
   readonly begun: ReadonlySet<NewMigration>;
   readonly ended: ReadonlySet<NewMigration>;
@@ -118,7 +117,6 @@ export class Migrations {
     });
   }
 
-  /** Newest first. */
   async list(filter: MigrationFilter, most: number): Promise<ListedMigration[]> {
     let rows = listed(this.#store).orderBy('started_at', 'desc').orderBy('migrations.id', 'desc');
     const { guest, host, state, outcome, sinceMs, after } = filter;
@@ -163,7 +161,6 @@ export class Migrations {
     return all.find(({ row, report }) => row.told_by === host && report !== null);
   }
 
-  /** Newest first. */
   async reportsSince(host: string, sinceMs: number, most: number): Promise<string[]> {
     const rows = await this.#store.db
       .selectFrom('migrations')

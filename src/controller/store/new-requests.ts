@@ -42,7 +42,6 @@ export async function addRequest(
       ended_at: null,
     })
     .execute();
-  // A roll closes its hosts one by one.
   if (ask.kind === 'roll') return;
   for (const host of ask.hosts) await markDraining(db, request.id, host, now);
 }
@@ -94,7 +93,6 @@ async function checkNoneOpen(db: Db, { ask }: FleetRequest): Promise<void> {
     // A host may die while it is drained; the rest of that drain would wait forever.
     if (ask.kind === 'recover' && kind !== 'recover') continue;
     const same = subject.split(',').filter((each) => named.has(each));
-    // A host that was opened since no longer belongs to an evacuation.
     const of = kind === 'evacuate' ? await markedFor(db, id, same) : same;
     if (of[0] !== undefined)
       throw godwitError('GODWIT_REQUEST_OPEN', { subject: of[0], request: id });
@@ -181,7 +179,6 @@ export async function undrainHost(db: Db, host: string, cancel: number): Promise
     .limit(1)
     .executeTakeFirst();
   if (left === undefined) await cancelRequest(db, open, cancel);
-  // Decisions until then counted this host as one to be emptied.
   else
     await db
       .updateTable('requests')

@@ -91,7 +91,6 @@ async function again<T>(transaction: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Without possible secrets. */
 export function placeOf(url: string): string {
   return url.replace(/\/\/[^@/]*@/, '//').replace(/\?[^]*$/, '');
 }

@@ -6,7 +6,6 @@ const NEAR_LIMIT = 64;
 
 interface Read {
   readonly version: number;
-  /** Queue entries that wait only for the fleet's limit. */
   readonly waiting: number;
 }
 

@@ -184,7 +184,6 @@ export class Policies {
         .executeTakeFirstOrThrow();
       const { rejectedMs } = readPolicy(row);
       for (const { proposal, requests } of change.proposals) {
-        // A person's decision during this look stands.
         if (await isDecided(db, proposal)) continue;
         for (const request of requests) await addRequest(db, request, this.#store.nowMs);
         await writeProposal(db, proposal, isSettled(proposal, change.look.atMs, rejectedMs));
@@ -266,7 +265,6 @@ async function isDecided(
   if (row === undefined) return false;
   const stored = readProposal(row.body);
   if (stored.decidedAtMs === undefined) return false;
-  // Two decisions may share a millisecond.
   const isSame = decidedBy === stored.decidedBy && decidedAtMs === stored.decidedAtMs;
   return state === 'open' || !isSame;
 }

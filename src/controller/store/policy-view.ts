@@ -25,7 +25,6 @@ export interface PolicyView {
   /** Made moves of the last day, and all of Godwit's own. */
   readonly past: readonly PastMove[];
   readonly own: readonly OwnMove[];
-  /** Guests that a request is to move, with the destination; '' if there may be several. */
   readonly asked: ReadonlyMap<string, string>;
   readonly groups: readonly { readonly scope: string; readonly hosts: readonly string[] }[];
 }
@@ -98,7 +97,6 @@ async function movesOf(db: Db, sinceMs: number): Promise<KnownMove[]> {
     .where((eb) => eb.or([eb('ended_at', 'is', null), eb('ended_at', '>', sinceMs)]))
     .execute();
   const ids = new Set(moves.map(({ id }) => id));
-  // A request's migration has its move's id.
   return [...moves, ...migrations.filter(({ id }) => !ids.has(id))].map((each) => ({
     guest: each.guest,
     source: each.source,

@@ -50,7 +50,6 @@ export function postgresDialect(place: PostgresPlace, log: Log, most = CONNECTIO
 
 const INT8 = 20;
 
-/** Counts and times fit into a number; the driver would return text. */
 function parserOf(oid: number, format?: 'text' | 'binary'): unknown {
   return oid === INT8 ? Number : (pg.types.getTypeParser(oid, format) as unknown);
 }

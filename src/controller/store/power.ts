@@ -13,7 +13,6 @@ export async function closeForSleep(
 ): Promise<boolean> {
   return store.transaction(async (db) => {
     if (!(await mayWrite(db, store, held, host))) return false;
-    // Pending promises of room are decided again.
     await raiseAdmission(db);
     // Even an old report counts: a host that may have a guest stays on.
     const guest = await db

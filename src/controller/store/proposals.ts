@@ -23,7 +23,6 @@ export class Proposals {
     this.#store = store;
   }
 
-  /** Newest first. */
   async list({ state, kind, scope, after, limit }: ProposalsAsked): Promise<Proposal[]> {
     let rows = this.#store.db
       .selectFrom('proposals')
@@ -148,7 +147,6 @@ async function ofRun(db: Db, first: Proposal): Promise<Proposal[]> {
     if (id === first.id) continue;
     await lockProposal(db, id);
     const found = await proposalIn(db, id);
-    // It may have been decided meanwhile.
     if (found.state === 'open') all.push(found);
   }
   return all;

@@ -131,7 +131,6 @@ function readReservation(row: {
   };
 }
 
-/** Includes recently released ones. */
 export async function reservationsOf(
   db: Db,
   { nowMs }: Pick<Store, 'nowMs'>,
@@ -211,7 +210,6 @@ export async function sentFor({ db }: Pick<Store, 'db'>, request: string): Promi
     .where('request_id', '=', request)
     .execute();
   return rows.reduce((sum, { body, bytes, outcome }) => {
-    // A dropped move sent nothing.
     if (outcome === 'dropped') return sum;
     return sum + Math.max(bytes ?? 0, readMove(body).bytes ?? 0);
   }, 0);

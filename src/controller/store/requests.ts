@@ -60,7 +60,6 @@ export class Requests implements RequestStore {
     await this.#store.transaction((db) => addRequest(db, request, this.#until(0)));
   }
 
-  /** Newest first. */
   async list(): Promise<FleetRequest[]> {
     const rows = await this.#store.db
       .selectFrom('requests')
@@ -173,7 +172,6 @@ export class Requests implements RequestStore {
       db
         .updateTable('claims')
         .set(renewed)
-        // An epoch belongs to one claim.
         .where('request_id', 'in', requests)
         .where('epoch', 'in', epochs)
         // A claim released while this write waited stays released.

@@ -28,7 +28,6 @@ export class SharedWorld {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** Includes everything stored when the count was `admission`. */
   async at(admission: number): Promise<SharedFacts> {
     for (;;) {
       const last = this.#last;

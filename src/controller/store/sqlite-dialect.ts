@@ -13,7 +13,6 @@ import {
 import { Mutex } from '../../mutex.ts';
 import { EventLoopYield } from '../event-loop-yield.ts';
 
-/** Cached prepared statements; a controller has some dozens. */
 const MAX_STATEMENTS = 256;
 const SQLITE_BUSY = 5;
 /** Wait for another writing process. SQLite's own wait would block this process. */
@@ -122,7 +121,6 @@ class SqliteFileConnection implements DatabaseConnection {
   #run<R>({ sql, parameters }: CompiledQuery): QueryResult<R> {
     const statement = this.#statement(sql);
     const values = parameters.map(bindable);
-    // RETURNING yields rows as well.
     if (statement.columns().length > 0) return { rows: statement.all(...values) as R[] };
     const { changes, lastInsertRowid } = statement.run(...values);
     return { numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid), rows: [] };
@@ -149,7 +147,6 @@ class SqliteFileConnection implements DatabaseConnection {
   }
 }
 
-/** SQLite has neither booleans nor dates. */
 function bindable(value: unknown): SQLInputValue {
   if (typeof value === 'boolean') return value ? 1 : 0;
   if (value === null || typeof value === 'string' || typeof value === 'number') return value;

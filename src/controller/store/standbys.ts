@@ -17,7 +17,6 @@ export interface AskedStandby {
 }
 
 export interface LabelledGuests {
-  /** Sorted by name. */
   readonly covered: readonly string[];
   /** Some guests beyond the host's limit, to be named. */
   readonly beyond: readonly string[];
@@ -34,7 +33,6 @@ export const MAX_WORDS = 1000;
 /** Names and rows per statement. A name may have 64 long rows of each host. */
 const NAMES_AT_ONCE = 32;
 const ROWS_AT_ONCE = 100;
-/** Hosts per statement; most have no labelled guest. */
 const HOSTS_AT_ONCE = 8;
 
 /**
@@ -171,7 +169,6 @@ export interface HostNow {
   readonly nowMs: number;
 }
 
-/** Only names and states, because a fleet's full rows are large. */
 export async function hostsNow({ db, nowMs }: Pick<Store, 'db' | 'nowMs'>): Promise<HostNow[]> {
   return db
     .selectFrom('hosts')

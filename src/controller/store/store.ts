@@ -11,7 +11,6 @@ export interface Store {
   transaction<T>(work: (db: Transaction<Tables>) => Promise<T>): Promise<T>;
   /** The database's clock in a query, ms since 1970; the only clock for leases. */
   readonly nowMs: RawBuilder<number>;
-  /** Resolves when a transaction was refused with GODWIT_STORE_NEWER: this build must decide nothing more. */
   readonly outdated: Promise<GodwitError>;
   close(): Promise<void>;
 }

@@ -152,7 +152,6 @@ export interface HostRow {
   address: string;
   site: string | null;
   shard: number;
-  /** See protocol/controller/host.ts. */
   state: string;
   since: number;
   reason: string | null;
@@ -187,7 +186,6 @@ export interface GuestRow {
   epoch: number;
 }
 
-/** A requested change, see protocol/controller/audit.ts. */
 export interface AuditRow {
   id: string;
   at: number;
@@ -201,7 +199,6 @@ export interface AuditRow {
   arguments: string | null;
   result: string | null;
   unkept: number;
-  /** Its share, see audit/retention.ts. */
   rank: string;
   caller: string;
 }

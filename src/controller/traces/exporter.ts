@@ -46,7 +46,6 @@ export class Traces {
   heard(news: FleetNews): void {
     if (news.type !== 'migration' || news.what !== 'ended' || this.#end.signal.aborted) return;
     const { id, source, outcome } = news.migration;
-    // A held migration ends again after an operator's decision.
     if (outcome === 'held') return;
     if (this.#waiting.length >= MAX_WAITING) this.#drop();
     this.#waiting.push({ id, source });
@@ -122,7 +121,6 @@ interface ExportRefusal {
   readonly mayRetry: boolean;
 }
 
-/** Undefined if it was accepted. */
 async function post(
   { url, caFile }: TracesConfig,
   body: string,

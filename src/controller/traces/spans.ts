@@ -106,7 +106,6 @@ function statusOf({ outcome, words }: FleetMigration): OtlpSpan['status'] {
       return { code: STATUS.error, ...defined({ message: words }) };
     case 'cancelled':
     case undefined:
-      // A person cancelled it.
       return { code: STATUS.unset };
   }
 }

@@ -57,7 +57,6 @@ export interface Pages {
   readonly base: string;
   /** Paths without an extension show the index, for client-side routing. */
   readonly hasOwnPaths: boolean;
-  /** The hint if they are not built. */
   readonly unbuilt: string;
 }
 
@@ -68,7 +67,6 @@ export const dashboardPages = (directory: string): Pages => ({
   unbuilt: 'The pages of the dashboard are not built: `npm run web`.',
 });
 
-/** The documentation, built next to the dashboard. */
 export const docsPages = (dashboard: string): Pages => ({
   directory: path.join(path.dirname(dashboard), 'site'),
   base: '/docs',
@@ -171,7 +169,6 @@ async function filesBelow(directory: string): Promise<ReadonlyMap<string, Served
   return found;
 }
 
-/** The file in the caller's encoding, if that is smaller. */
 async function encodingFor(
   { bytes, encoded, isDense }: ServedFile,
   accepted: string | undefined,

@@ -24,7 +24,6 @@ export interface WebDependencies {
   readonly listening: ListenOptionsOf;
 }
 
-/** Serves callers without a certificate. GODWIT_CONFIG if that fails. */
 export async function listenWeb(deps: WebDependencies): Promise<Listening> {
   const { config, credentials, listening } = deps;
   const shown = config.certFile === undefined ? credentials : filesOf(config);

@@ -28,9 +28,8 @@ export type ListHashes = () => Promise<readonly string[]>;
 
 /**
  * Limits strangers' database look-ups. An invented secret is detected only by a look-up, so each network has a budget;
- * secrets that were valid before are exempt, so that their owners stay in. With a spent budget, the hashes of all valid
- * secrets are read together, at most each LIST_EVERY_MS. So an owner whose secret is new to this process gets in as
- * well.
+ * secrets that were valid before are exempt. With a spent budget, the hashes of all valid secrets are read together, so
+ * that an owner whose secret is new to this process gets in as well.
  */
 export class Recognition {
   readonly #monotonicMs: () => number;
@@ -72,7 +71,6 @@ export class Recognition {
     return (await this.#listed)?.has(hash) === true;
   }
 
-  /** The secret is no longer valid; its next look-up counts. */
   async #forget(hash: string): Promise<void> {
     this.#proved.delete(hash);
     (await this.#listed)?.delete(hash);

@@ -13,7 +13,6 @@ const SESSION_MS = 12 * 3_600_000;
 const MAX_EACH = 32;
 const ID_DIGITS = 16;
 
-/** Begun with a token's secret, or by a person whom a provider named. */
 export type NewSession = { readonly token: string } | PersonSession;
 
 interface PersonSession {
@@ -181,7 +180,6 @@ function entryOf(
     id: hash.slice(0, ID_DIGITS),
     name,
     role: webRole.parse(row.now ?? row.role),
-    // The token's sessions have its name.
     ...(tokenHash === null ? {} : { token: name }),
     ...(issuer === null || subject === null ? {} : { issuer, subject }),
     createdAt: momentOf(row.created_at),

@@ -43,7 +43,6 @@ export class Tokens {
     const token = newSecret('gdw');
     const { nowMs } = this.#store;
     const entry = await this.#store.transaction(async (db) => {
-      // An expired one releases its name.
       await db.deleteFrom('tokens').where('expires_at', '<=', nowMs).execute();
       const { count } = await db
         .selectFrom('tokens')
