@@ -80,7 +80,7 @@ export interface AgentOptions {
 export interface RunningAgent {
   readonly address: string;
   readonly socket: string;
-  /** Applies a changed configuration, as `godwit reload` does. Never rejects; the result is logged. */
+  /** Applies a changed configuration, as `godwit reload` does. Never rejects. */
   reload(): Promise<void>;
   /** Accepts no more calls and lets running ones end; movers keep running. */
   close(): Promise<void>;
@@ -226,7 +226,6 @@ function tend(options: AgentOptions, clock: Clock, grows: Grows) {
   return async (orders: readonly Promise<void>[]): Promise<void> => {
     clearInterval(pruning);
     idleCollection.stop();
-    // No guest is labelled after these have ended.
     await Promise.all(orders);
     await Promise.all([guestLogs.close(), endLabels()]);
   };
@@ -245,7 +244,6 @@ function prune({ config, drivers, log }: AgentOptions, { store, cache }: Grows) 
     store.prune();
     cache.tend();
   } catch (err) {
-    // The next cleanup tries the directory again.
     log.error({ err }, 'old files could not be removed');
   }
   const guestsDir = path.join(config.stateDir, 'guests');

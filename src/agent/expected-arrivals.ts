@@ -29,10 +29,7 @@ export interface ClosedHosts {
   requestFor(host: string): string | undefined;
 }
 
-/**
- * Guests that their manager is about to move to this host. The manager lists them only after the move has begun; until
- * then the source's announcement counts.
- */
+/** Guests that their manager is about to move to this host. The manager lists them only after the move has begun. */
 export class ExpectedArrivals {
   readonly #file: string;
   readonly #host: string;
@@ -74,7 +71,6 @@ export class ExpectedArrivals {
     return untilMs;
   }
 
-  /** The migration has ended: its manager lists the guest here, or the guest does not come. */
   drop(id: string, from: string): void {
     const left = this.#expected.filter((each) => each.id !== id || each.from !== from);
     if (left.length < this.#expected.length) this.#write(left);
@@ -105,7 +101,6 @@ export class ExpectedArrivals {
   }
 }
 
-/** Undefined if the file is damaged. */
 function readExpected(file: string): readonly ExpectedArrival[] | undefined {
   let text: string;
   try {

@@ -6,7 +6,7 @@ import { toGodwitError, type GodwitError } from '../errors.ts';
 import type { ManagedHost } from '../protocol/public/hosts/managed-host.ts';
 import { MANAGER_MS } from './guests/driver-guests.ts';
 
-/** Pause between two reads that reported changes trigger. Changes within it share one read. */
+/** Pause between two reads that reported changes trigger. */
 const BETWEEN_MS = 500;
 
 export class FarManagers {
@@ -38,7 +38,6 @@ export class FarManagers {
     if (!this.#end.signal.aborted && this.#drivers.length > 0) this.#onSilence(silence);
   }
 
-  /** A manager that does not answer counts with its last list. */
   async hosts(): Promise<readonly ManagedHost[]> {
     try {
       const all = this.#drivers.map((driver) =>

@@ -26,7 +26,6 @@ export function departures(store: Store, here: ReadonlySet<string>, nowMs: numbe
   });
 }
 
-/** A manager removes the guest at its source before it reports the end of the move. */
 function hasMoved(store: Store, { id, request }: Migration): boolean {
   if (store.runsAt(id) === 'destination') return true;
   return isManagedRequest(request) && !store.isEnded(id);

@@ -206,7 +206,6 @@ async function dryRun(
   signal: AbortSignal,
 ) {
   const done = { id, started: false };
-  // A migration that has begun under this id needs no check.
   if (outgoing.isBegun(id, asked)) return done;
   return { ...done, checks: [...(await checks.dryRun(asked, signal))] };
 }

@@ -44,7 +44,7 @@ const WHEN: Readonly<Record<keyof AgentConfig, 'reload' | 'restart'>> = {
 };
 
 export interface ReloadDependencies {
-  /** The one object that all parts of the agent read; its values are exchanged in one step. */
+  /** The one object that all parts of the agent read; exchanged in one step. */
   readonly config: AgentConfig;
   readonly log: Log;
   readonly setLogLevel?: ((level: LogLevel) => void) | undefined;
@@ -109,7 +109,6 @@ async function checked(
 
 const NAMES = Object.keys(WHEN) as (keyof AgentConfig)[];
 
-/** In one step, so that no part reads old and new values together. */
 function take(config: AgentConfig, next: AgentConfig): void {
   const names = NAMES.filter((name) => WHEN[name] === 'reload');
   Object.assign(config, Object.fromEntries(names.map((name) => [name, next[name]])));

@@ -19,7 +19,6 @@ export class Turns {
     const { what, deadlineMs, signal } = turn;
     const earlier = this.#last.get(key);
     const own = Promise.withResolvers<void>();
-    // If a job leaves the queue, the next one still waits for the earlier ones.
     const last: Promise<void> = Promise.all([earlier, own.promise]).then(() => {
       if (this.#last.get(key) === last) this.#last.delete(key);
     });

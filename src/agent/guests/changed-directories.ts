@@ -11,7 +11,6 @@ export class ChangedDirectories {
   readonly #missing = new Map<string, FSWatcher>();
   #changes = 0;
 
-  /** While it is unchanged, the results of `has` are, too. */
   get changes(): number {
     return this.#changes;
   }

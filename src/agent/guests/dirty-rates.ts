@@ -14,7 +14,7 @@ const TICK_MS = 10_000;
 /** Pause between two measurements of one guest; longer if the host has more guests than ticks. */
 const EVERY_MS = 600_000;
 const LOOK_MS = 10_000;
-/** A longer window means that the host was too busy, and the rate does not fit its window. */
+/** A longer window means that the host was too busy. */
 const LONGEST_WINDOW_MS = 1.5 * RATE_WINDOW_MS;
 const BUSY_LOAD = 2;
 
@@ -63,7 +63,6 @@ export class DirtyRates {
     const next = nextOf(this.#lookable(), this.#lookedMs, nowMs - EVERY_MS);
     if (next === undefined || this.#over.signal.aborted || this.#isBusy()) return;
     const { name } = next.info;
-    // Recorded even if the measurement fails, so that the other guests get their turn.
     this.#lookedMs = new Map(this.#lookedMs).set(name, nowMs);
     try {
       await this.#lookAt(name, next.handle);
@@ -80,7 +79,6 @@ export class DirtyRates {
     const point = await withDeadline(what, LOOK_MS, this.#over.signal, async (signal) =>
       driver?.sampleDirty?.(handle, signal),
     );
-    // A guest that began to move meanwhile is throttled or paused.
     if (point === undefined || point.windowMs > LONGEST_WINDOW_MS || this.#moving().has(name))
       return;
     guestLoads.dirtied(name, rateWithin(point));

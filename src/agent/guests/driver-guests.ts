@@ -13,7 +13,7 @@ const SILENT_MS = 1000;
 export interface Silent {
   readonly driver: string;
   readonly error: GodwitError;
-  /** Time of its last list, ms since 1970; undefined if it has answered none since this agent started. */
+  /** Time of its last list, ms since 1970; undefined without one. */
   readonly asOfMs: number | undefined;
 }
 

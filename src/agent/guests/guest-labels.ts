@@ -19,10 +19,9 @@ import {
 /** Size of all labels as JSON. One guest has at most 75 KiB. */
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_BYTES_OF_ONE = 75 * 1024;
-/** Guests of other hosts with larger labels may use only half of the room; a few hundred of them would fill it. */
+/** Guests of other hosts with larger labels may use only half of the room. */
 const MAX_BYTES_OF_SMALL = 2048;
 const MAX_BYTES_WITH_LARGE = MAX_BYTES / 2;
-/** At most about 1.6 MB/s. */
 const FOLD_MS = 10_000;
 
 /** The guests of this host now; undefined if some may be missing, so that any guest may be here. */
@@ -31,8 +30,8 @@ export type Present = ReadonlySet<string> | undefined;
 export type Arrival = 'arrived' | 'stayed-away' | 'open';
 
 /**
- * Labels of this host's guests, kept on disk. A guest brings its labels with the admission request; they stay
- * provisional until it runs here, so a host that sends no guest cannot change labels.
+ * Labels of this host's guests, kept on disk. Labels that a guest brings stay provisional until it runs here, so a host
+ * that sends no guest cannot change labels.
  */
 export class HostLabels {
   readonly #files: LabelFiles;
@@ -119,9 +118,6 @@ export class HostLabels {
     this.#write(kept, this.#expected);
   }
 
-  /**
-   * Evicts labels of absent guests, the oldest first, until `wanted` fits. GODWIT_LABELS_FULL if that is not enough.
-   */
   #withRoom(
     guest: string,
     wanted: ReadonlyMap<string, GuestLabels>,
@@ -162,7 +158,6 @@ export class HostLabels {
     return { kept: this.#kept, expected: this.#expected };
   }
 
-  /** Labels are on the disk before they take effect. */
   #write(now: ReadonlyMap<string, GuestLabels>, open: readonly ExpectedLabels[]): void {
     this.#files.write(this.#all(), { kept: now, expected: open });
     this.#kept = now;

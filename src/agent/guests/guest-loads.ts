@@ -35,7 +35,7 @@ const EVERY_MS = 55_000;
 const LONGEST_MS = 300_000;
 /** Maximum loss if the agent is killed. */
 const WRITTEN_MS = 3_600_000;
-/** Deadline for the source's answer; a week of hours is about 40 KiB. */
+/** A week of hours is about 40 KiB. */
 const SOURCE_MS = 3000;
 const MAX_BYTES = 256 * 1024;
 const AT_ONCE = 64;
@@ -65,7 +65,6 @@ export class GuestLoads {
   #history: Map<string, readonly LoadHour[]>;
   #seen = new Map<string, CounterSample>();
   #now = new Map<string, GuestLoad['now']>();
-  /** A guest that moves, or was not read, is counted at its last place. */
   #counted = new Map<string, CountedBy>();
   readonly #expected = new Map<string, ExpectedLoad>();
   #readMs = -Infinity;
@@ -109,10 +108,7 @@ export class GuestLoads {
     return this.#now.has(guest);
   }
 
-  /**
-   * Requests the load history of a guest that may come here. It takes effect only when the guest runs here. Never
-   * rejects: without it the history starts empty.
-   */
+  /** Requests the load history of a guest that may come here. Never rejects: without it the history starts empty. */
   async expect(migration: string, guest: string, ask: () => Promise<GuestLoad>): Promise<void> {
     if (this.#expected.has(migration)) return;
     this.#expected.set(migration, { guest });
@@ -151,7 +147,6 @@ export class GuestLoads {
       if (all.length === own.length) continue;
       this.#history.set(guest, all);
       this.#isChanged = true;
-      // The next mover of the guest reads the hours from disk, so the next read writes them.
       this.#writtenMs = -Infinity;
     }
   }
@@ -219,7 +214,6 @@ export class GuestLoads {
       writeLoadHistory(this.#stateDir, this.#history);
       this.#isChanged = false;
     } catch (error) {
-      // The disk may have room again in an hour.
       log.warn({ error: toGodwitError(error) }, 'load of guests could not be written');
     }
   }

@@ -65,8 +65,7 @@ export class GuestLogs {
   }
 
   /**
-   * Cuts long logs and removes logs of departed guests. Returns whether a log grows towards its bound. If the guests
-   * cannot be listed, cuts and removes nothing. Never rejects.
+   * Cuts long logs and removes logs of departed guests. Returns whether a log grows towards its bound. Never rejects.
    */
   async look(isOfAll = true): Promise<boolean> {
     const { stateDir } = this.#config;
@@ -74,7 +73,6 @@ export class GuestLogs {
     if (!isOfAll && changes === this.#quietSince) return false;
     this.#quietSince = undefined;
     try {
-      // The second directory is missing until a guest has arrived.
       const hasOthers = this.#changedAt([stateDir, guestsDirOf(this.#config)]) || isOfAll;
       // Read before the guests are: a guest that arrives meanwhile has its own directory first.
       const kept = hasOthers ? await this.#kept() : [];
@@ -92,7 +90,6 @@ export class GuestLogs {
     }
   }
 
-  /** Guests with logs elsewhere; empty if unknown, so that nothing is removed. */
   async #kept(): Promise<string[]> {
     return guestsElsewhere(this.#config).catch((err: unknown) => {
       const directory = logsElsewhere(this.#config) ?? '';
@@ -147,7 +144,6 @@ export class GuestLogs {
     );
   }
 
-  /** Once per place, because each is tried up to twenty times a second. */
   #warn(place: string, facts: LogFacts, text: string): void {
     if (this.#failed.has(place)) return;
     if (this.#failed.size >= MAX_FAILED) this.#failed.clear();

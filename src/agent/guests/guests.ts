@@ -122,7 +122,6 @@ export class Guests {
     const namesakes = all.filter(({ info }) => info.name === name);
     const found = namesakes.find((each) => !isManagersOwn(each)) ?? namesakes[0];
     if (found !== undefined) return found;
-    // The guest may belong to a driver that could not list.
     if (failed !== undefined) throw failed;
     const names = all.map(({ info }) => info.name);
     const near = didYouMean(name, names);
@@ -141,7 +140,7 @@ export class Guests {
     return false;
   }
 
-  /** Concurrent calls share one look. Rejects if a driver is silent, because guests may be missing. */
+  /** Rejects if a driver is silent, because guests may be missing. */
   async look(): Promise<readonly DiscoveredGuest[]> {
     const { found, silent } = await this.#updateProposals();
     const [first] = silent;
@@ -149,9 +148,7 @@ export class Guests {
     return found;
   }
 
-  /**
-   * Begins a new look, because a running one may miss a guest that has just come. Rejects if a driver does not answer.
-   */
+  /** A running look may miss a guest that has just come. Rejects if a driver does not answer. */
   async seenNow(): Promise<readonly DiscoveredGuest[]> {
     const { found, failed } = await this.#single.fresh(EVERY);
     if (failed !== undefined) throw failed;
@@ -188,7 +185,6 @@ export class Guests {
     this.#looked(found);
     this.#seen(snapshotOf(this.#kept ?? { found: [], hosts: [] }), snapshotOf({ found, hosts }));
     const observedAt = new Date(wallMs).toISOString();
-    // The next list queries a silent driver again.
     const known = first === undefined ? key : undefined;
     this.#kept = { found, hosts, silent, key: known, atMs, observedAt };
     return this.#kept;
@@ -269,8 +265,7 @@ export function migrationOf(store: MigrationStore, guest: string): Migration | u
 }
 
 /**
- * Throws if the request or journal of its newest migration cannot be read. Such a guest is neither moved nor admitted
- * until an operator has looked.
+ * Throws if the request or journal of its newest migration cannot be read: such a guest is neither moved nor admitted.
  */
 export function mustBeReadable(store: MigrationStore, guest: string): void {
   const damaged = store.all().find((each) => each.damage !== undefined && mayBeOf(each, guest));
@@ -340,6 +335,6 @@ function withoutDuplicates(found: readonly DiscoveredGuest[]): DiscoveredGuest[]
   });
 }
 
-/** A container of a manager. It cannot be moved here, and its manager chose its name. A virtual machine has a UUID. */
+/** A container of a manager, which chose its name. It cannot be moved here. A virtual machine has a UUID. */
 const isManagersOwn = ({ handle, info }: DiscoveredGuest): boolean =>
   handle === undefined && info.manager !== undefined && info.uuid === undefined;

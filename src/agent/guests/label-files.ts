@@ -12,7 +12,6 @@ export const MAX_LABELLED = 10_000;
 /** A longer log causes an immediate rewrite of the file, bytes. */
 const MAX_LOG_BYTES = 16 * 1024 * 1024;
 const AT_ONCE = 32;
-/** Both files are in stateDir. */
 const FILE = 'guest-labels.json';
 const LOG = 'guest-labels.log';
 
@@ -66,7 +65,6 @@ export class LabelFiles {
     let open = all.expected;
     for (const [at, line] of lines.entries()) {
       const read = readLine(line);
-      // The agent ended while it wrote the last line, so that change was never confirmed.
       if (read === undefined && at === lines.length - 1) break;
       if (read === undefined) throw damaged(this.#logFile);
       for (const [guest, each] of read.kept) setLabels(kept, guest, each);
@@ -94,7 +92,6 @@ export class LabelFiles {
     const bytes = this.#logBytes;
     try {
       await writeWholeInPieces(this.#file, textOf(now));
-      // Otherwise the log has newer changes. Replaying a change twice is harmless.
       if (this.#logBytes === bytes) this.#removeLog();
     } finally {
       this.#writing = undefined;
@@ -117,7 +114,6 @@ export class LabelFiles {
     this.#logBytes = statSync(this.#logFile).size;
   }
 
-  /** The log is removed last, because replaying it is harmless. */
   #writeAtOnce(now: KeptLabels): void {
     if (now.kept.size === 0 && now.expected.length === 0) {
       rmSync(this.#file, { force: true });
@@ -158,12 +154,10 @@ function expectedAfter(
   before: readonly ExpectedLabels[],
   { ended, expected: more }: Change,
 ): ExpectedLabels[] {
-  // The file may already have the changes of a line.
   const outdated = new Set([...ended, ...more.map(([migration]) => migration)]);
   return [...before.filter(([migration]) => !outdated.has(migration)), ...more];
 }
 
-/** The guest that was labelled last is the last entry. */
 export function withLabels(
   before: ReadonlyMap<string, GuestLabels>,
   guest: string,

@@ -37,7 +37,6 @@ type ListRoutes = MaintenanceRoutes &
   ClosingRoutes &
   Pick<typeof agentContract, 'hosts' | 'guests' | 'managedHosts' | 'migrations'>;
 
-/** A host that does not answer is part of the list. */
 export function listHandlers(
   deps: ListDependencies,
   own: () => Promise<HostInfo>,
@@ -99,9 +98,7 @@ export function listHandlers(
   };
 }
 
-/** The host's guests are missing, or come from its last list. */
 function lacking(host: string, { driver, error, asOfMs }: Silent): MissingGuests {
-  // The hint is included, because this error reaches only the reader of the list.
   const said = `${error.message}. ${error.hint}`;
   if (asOfMs === undefined) return { host, why: `${driver}: ${said}`.slice(0, MAX_TEXT) };
   const asOf = new Date(asOfMs).toISOString();

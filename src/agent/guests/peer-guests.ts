@@ -53,7 +53,7 @@ export async function guestsOfPeer(
 
 /**
  * All guests of a host, for callers that treat unlisted guests as gone. A silent driver counts with its last list;
- * GODWIT_INCOMPLETE if it has none. `signal` aborts when the host is no longer followed.
+ * GODWIT_INCOMPLETE if it has none.
  */
 export async function everyGuestOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,

@@ -14,8 +14,8 @@ const LOOKED_AT = 16;
 
 /**
  * Copies of a guest that run or are paused here, and its migrations. For `asker`, the other host of the migration, this
- * side of that migration is left out, because `asker` judges it directly. Other hosts see everything: an id proves
- * nothing. GODWIT_DEADLINE if the guests cannot be listed in time.
+ * side of that migration is left out. Other hosts see everything: an id proves nothing. GODWIT_DEADLINE if the guests
+ * cannot be listed in time.
  */
 export async function sightingOf(
   { guests, store, host }: { guests: Guests; store: MigrationStore; host: string },
@@ -92,7 +92,6 @@ function handleOf(store: MigrationStore, { id, request }: Migration): GuestHandl
   try {
     return replayDestination(store.journals(id).destination.map(({ event }) => event))?.handle;
   } catch {
-    // A damaged journal yields no handle, so its copy counts as another one.
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Runs one look per name at a time, because a hypervisor serves one client. Readers share a running look; callers that
- * act on the result get a look that begins later.
+ * One look per name at a time, because a hypervisor serves one client. Readers share a running look; callers that act
+ * on the result get a later one.
  */
 export class SingleFlight<T> {
   readonly #look: (name: string) => Promise<T>;

@@ -46,13 +46,11 @@ export function workloadOf(known: WorkloadSources, request: MigrationRequest): W
 const rateOf = (link: LinkMeasure | undefined): number | undefined =>
   link?.isLeast === true ? undefined : link?.rate;
 
-/** Repeats the workload check with later findings: copied disks, and the link's rate. */
 export function withWorkload(
   host: CheckedHost,
   facts: WorkloadFacts,
   learned: { readonly copiesDisks?: boolean | undefined; readonly link?: LinkMeasure | undefined },
 ): CheckedHost {
-  // The workload check is absent if, for example, the guest is busy.
   if (!host.checks.some(({ name }) => name === 'workload')) return host;
   const { copiesDisks, link } = learned;
   const linkRate = link === undefined ? facts.linkRate : rateOf(link);

@@ -69,7 +69,6 @@ export class HostCache {
     sharing: NonNullable<ReturnType<typeof circleOf>>,
     signal: AbortSignal,
   ): Promise<number> {
-    // Loaded on demand to keep the agent small.
     const [{ Scope }, { Store }] = await Promise.all([
       import('../../wire/cache/scope.ts'),
       import('../../wire/cache/store.ts'),
@@ -94,7 +93,6 @@ export class HostCache {
     }
   }
 
-  /** Forgets guests that have been away for long. The long-running agent does this at intervals. */
   tend(): void {
     trimPlaces(cacheDirectory(this.#config), this.#config.cache.bytes / PLACES_PART);
   }

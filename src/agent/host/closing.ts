@@ -18,7 +18,6 @@ import { guestOf, type Guests } from '../guests/guests.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 
 const FILE = 'closed.json';
-/** A new entry replaces the oldest. */
 const MAX_HOSTS = 4096;
 
 /** `untilMs` is for people; setting the clock neither opens nor closes a host. */
@@ -33,8 +32,7 @@ interface Closing {
 
 /**
  * Hosts that a request of the fleet empties and that admit no guests meanwhile. The controller repeats the call, so a
- * host opens by itself if the controller is gone. A restart does not open it: its length is unknown, so the full time
- * starts again.
+ * host opens by itself if the controller is gone. A restart starts the full time again.
  */
 export class Closings {
   readonly #file: string;
@@ -54,7 +52,6 @@ export class Closings {
   requestFor(host: string): string | undefined {
     const found = this.#closed.get(host);
     if (found === undefined || !this.#isOver(found)) return found?.request;
-    // Otherwise the next agent would read it as closed.
     this.#closed.delete(host);
     this.#write();
     return undefined;
@@ -138,7 +135,6 @@ export function closingHandlers(deps: ClosingDependencies): Handlers<ClosingRout
   };
 }
 
-/** GODWIT_HOST_UNKNOWN for a host that is neither this one nor one of its manager. */
 async function mustBeHere({ config, guests }: ClosingDependencies, host: string): Promise<void> {
   if (host === config.name) return;
   const { hosts } = await guests.listed();

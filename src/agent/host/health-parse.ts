@@ -40,7 +40,6 @@ export function parseCount(text: string | undefined): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** hwmon reports thousandths of a degree; impossible values are undefined. */
 export function parseDegrees(text: string | undefined): number | undefined {
   const digits = /^\s*(-?\d{1,9})\s*$/.exec(text ?? '')?.[1];
   const degrees = Number(digits) / 1000;

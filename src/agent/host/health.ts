@@ -118,7 +118,6 @@ export class Health {
     return this.#newest;
   }
 
-  /** Keeps the newest read, and one in ten minutes of the last day. */
   #keep(look: HealthLook): void {
     const within = this.#looks.filter(({ atMs }) => look.atMs - atMs <= parse.DAY_MS);
     const last = within.at(-1);
@@ -188,7 +187,6 @@ export class Health {
     const known = this.#disks;
     const { signal } = this.#loops;
     const scan = await this.#reader.smartctl(['--scan', '--json=c'], signal);
-    // Without an answer the last report stands.
     if (scan === undefined && known !== undefined) return;
     const disks = parse.parseScan(scan ?? '', MAX_DISKS);
     const signals: HealthSignal[] = [];

@@ -87,7 +87,6 @@ export class HostEvents {
     );
   }
 
-  /** A reader that falls behind the kept events is informed of the loss. */
   follow(lastId: string | undefined, signal: AbortSignal): AsyncGenerator<HostEvent> {
     return this.#log.follow(lastId, signal);
   }

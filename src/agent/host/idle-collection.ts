@@ -1,5 +1,4 @@
 const LOOK_MS = 30_000;
-/** The agent is quiet if it used less of a core since the last check. */
 const QUIET_SHARE = 0.05;
 /** Processor time since the last collection, ms. A collection takes 130 to 200 ms. */
 const WORKED_MS = 1000;
@@ -13,8 +12,8 @@ export interface IdleCollectionDependencies {
 }
 
 /**
- * V8 collects garbage only when the program allocates, so an idle agent keeps the memory of its start and of the last
- * burst of requests. Once the agent has worked, has grown and is quiet again, a full collection returns the pages.
+ * V8 collects garbage only when the program allocates. Once the agent has worked, has grown and is quiet again, a full
+ * collection returns the pages.
  */
 export class IdleCollection {
   readonly #deps: IdleCollectionDependencies;

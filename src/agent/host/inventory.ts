@@ -108,7 +108,6 @@ export class HostInventory {
   }
 
   async freePorts(range: { readonly from: number; readonly to: number }): Promise<number> {
-    // A kernel without IPv6 has only one table.
     const read = (file: 'net/tcp' | 'net/tcp6') => this.#reader.proc(file).catch(() => '');
     return freePortsIn(await Promise.all([read('net/tcp'), read('net/tcp6')]), range);
   }
@@ -148,7 +147,6 @@ function newest<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => T
   };
 }
 
-/** A failure is not cached. */
 function kept<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => Promise<T> {
   let value: Promise<T> | undefined;
   let since = 0;

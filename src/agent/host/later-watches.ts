@@ -4,7 +4,6 @@ import type { WatcherProcess } from '../processes/watcher-process.ts';
 
 const MAX = 4;
 const MAX_EACH = 3;
-/** Kept results; a new one replaces the oldest. */
 const MAX_KEPT = 64;
 const NOTHING: Later = { sent: 0, answered: 0, gapMs: 0, forMs: 0, complete: false };
 
@@ -78,7 +77,6 @@ export class LaterWatches {
   }
 
   #over(key: string, going: Going): void {
-    // It was given up before it began.
     if (this.#going.get(key) !== going) return;
     this.#going.delete(key);
     const { process, ended = `its process on ${this.#host} ended` } = going;

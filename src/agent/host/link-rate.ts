@@ -21,7 +21,6 @@ import type { Migration, MigrationStore } from '../migrations/store.ts';
 const MIN_BYTES = 32 * 1024 * 1024;
 /** A guest that sent a smaller share of its memory spent much of the time on zero pages. */
 const MIN_SHARE = 0.25;
-/** A link changes, so only the latest count. */
 const LOOKED_AT = 32;
 
 /** A migration that exceeded the earlier measurement by this factor refutes it. */
@@ -69,7 +68,6 @@ export function linkKnown(
     const { link } = metered;
     // The link itself limited the measurement, so an older migration does not override it.
     if (link.isLeast !== true && seenSince <= link.rate * REFUTES) return { link };
-    // The time belongs to the measurement.
     const { at: _at, isLeast: _isLeast, ...found } = link;
     // Both agents were slower than the link, and a migration may have been, too.
     if (configured !== undefined && configured >= Math.max(seen ?? 0, link.rate)) {
@@ -85,7 +83,6 @@ export function linkKnown(
 
 function unmeasured(rate: number | undefined, how: LinkMeasure['how']): LinkMeasure | undefined {
   if (rate === undefined) return undefined;
-  // The hypervisors may have been slower than the link.
   return how === 'seen' ? { rate, how, isLeast: true } : { rate, how };
 }
 
@@ -113,7 +110,6 @@ export class LinkRates {
    * migrations requested since then, and none by a manager, whose hypervisors may use another link.
    */
   seen(to: string, since?: string): number | undefined {
-    // Settings that limit the rate exclude a report without reading it.
     const free = this.#latest((request) => {
       if (request.side !== 'source' || request.toHost !== to) return false;
       if (since !== undefined && isManagedRequest(request)) return false;
@@ -171,10 +167,7 @@ export class LinkRates {
     });
   }
 
-  /**
-   * Like `known`, unless the rate is configured or a recent migration was faster than 1 Gbit/s. An earlier migration
-   * may only show the rate of its processors. Never rejects.
-   */
+  /** Like `known`, unless the rate is configured or a recent migration was faster than 1 Gbit/s. Never rejects. */
   async measured(to: string): Promise<void> {
     const { config, clock } = this.#deps;
     if (config.wire.rates[to] !== undefined) return;
@@ -196,9 +189,7 @@ export class LinkRates {
   }
 }
 
-/**
- * Lessons of migrations requested at `since` (ISO 8601 in UTC, this host's clock) or later. `lessons` is newest first.
- */
+/** Lessons of migrations requested at `since` (ISO 8601, UTC) or later. `lessons` is newest first. */
 function* sinceThen(lessons: Iterable<Lesson>, since: string): Generator<Lesson> {
   for (const lesson of lessons) {
     if (lesson.startedAt < since) return;

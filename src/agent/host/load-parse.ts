@@ -37,7 +37,6 @@ export interface Flow {
 }
 
 export interface GuestUse {
-  /** Identity of the process: pid and start time. */
   readonly of: string;
   readonly ticks: number;
   readonly residentBytes: number;
@@ -210,7 +209,6 @@ function pressureBetween(
   return known.length === 0 ? {} : { pressure: Object.fromEntries(known) };
 }
 
-/** A new guest, or a guest with a new process, has no processor time yet. */
 function guestsBetween(
   before: Counters['guests'],
   now: Counters['guests'],
@@ -228,7 +226,6 @@ function bounded(share: number): number {
   return rounded(Math.min(1, Math.max(0, share)));
 }
 
-/** Rounds to a tenth of a percent, the precision of a sample. */
 function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
 }

@@ -55,7 +55,6 @@ export interface LoadFeed {
   release(): void;
 }
 
-/** Samples the host's load while it has followers. */
 export class Load {
   readonly #guests: () => readonly GuestProcess[];
   readonly #clock: Clock;
@@ -179,7 +178,6 @@ export class Load {
       const [processor, memory] = await Promise.all([proc(cgroup.processor), proc(cgroup.memory)]);
       const whole = parse.parseCgroup(pid, stat, { processor, memory });
       if (whole !== undefined) return whole;
-      // The cgroup may not count memory; its first process is an estimate.
     }
     return parse.parseProcess(pid, stat, await proc(`${pid}/status`));
   }

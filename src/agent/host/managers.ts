@@ -38,7 +38,6 @@ export async function diagnoseManager(name: string, configFile: string): Promise
   }
 }
 
-/** Undefined without a manager. Changes nothing. */
 export async function diagnoseIn(
   config: AgentConfig,
   signal: AbortSignal,

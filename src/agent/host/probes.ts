@@ -30,7 +30,6 @@ import {
 
 const MAX_WATCHES = 8;
 const MAX_EACH = 6;
-/** Results kept for each host that requested watches; a new one replaces its oldest. */
 const MAX_RESULTS = 16;
 
 export interface Others {
@@ -38,7 +37,6 @@ export interface Others {
   readonly addresses: () => readonly string[];
 }
 
-/** Watches of guests that other hosts move, each in a small process. */
 export class GuestProbes {
   readonly #config: AgentConfig;
   readonly #clock: Clock;
@@ -139,7 +137,6 @@ export class GuestProbes {
   #begin(order: WatchOrder, caller: Caller): WatchAnswer {
     const { name, bridges } = this.#config;
     const key = keyOf(order.id, caller);
-    // Another order may have come meanwhile.
     if (this.#watches.has(key) || this.#results.has(key)) return this.#goesOn();
     const ofCaller = [...this.#watches.keys()].filter((each) => isOf(each, caller)).length;
     if (ofCaller >= MAX_EACH)
@@ -167,10 +164,7 @@ export class GuestProbes {
     return this.#goesOn();
   }
 
-  /**
-   * Ends a watch and returns its result, again if it was reported before. On request the guest is probed further; a
-   * repeated call without the request ends that.
-   */
+  /** Ends a watch and returns its result, again if it was reported before. On request the guest is probed further. */
   async end(id: string, of: WatchEnd, caller: Caller): Promise<WatchResult> {
     const key = keyOf(id, caller);
     const known = this.#results.get(key);
@@ -193,7 +187,6 @@ export class GuestProbes {
     if (laterMs === undefined) return process.end(of);
     const goesNot = this.#later.take(key, arrived, process);
     if (goesNot !== undefined) return { ...(await process.end(of)), goesNot };
-    // It no longer takes the place of a migration's watch.
     this.#watches.delete(key);
     const result = await process.end({ ...of, laterMs });
     if (result.goesOnMs === undefined) this.#later.leave(key);

@@ -13,7 +13,6 @@ export interface HostFacts {
 export interface MigrationFact {
   readonly id: string;
   readonly dir: string;
-  /** Absent if request.json is missing or has an unsupported version. */
   readonly known?: {
     readonly guest: string;
     /** No record names the guest: it may be any guest of this host. */

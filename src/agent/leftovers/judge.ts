@@ -48,7 +48,6 @@ function ofMigration(fact: MigrationFact): Leftover[] {
   ];
 }
 
-/** The open migration of a guest that may need its files; a running one before a held one. */
 function openMigration(guest: string, { migrations }: HostFacts): MigrationFact | undefined {
   const open = migrations.filter(({ known }) => {
     if (known === undefined || (known.guest !== guest && known.isNameless !== true)) return false;

@@ -31,7 +31,6 @@ export class Leftovers {
     return judgeLeftovers(await collectFacts(this.#deps)).slice(0, 10_000);
   }
 
-  /** Each item is judged again right before its removal. */
   clear(): Promise<ClearedList> {
     return this.#mutex.run(async () => {
       const cleared: Leftover[] = [];

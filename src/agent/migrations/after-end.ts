@@ -30,7 +30,6 @@ export abstract class AfterEnd<State> {
     this.#deps = deps;
   }
 
-  /** Does the work that is due for one migration. An error is logged, and the next check calls this again. */
   protected abstract advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'>;
 
   start(): void {
@@ -55,7 +54,6 @@ export abstract class AfterEnd<State> {
       );
     }
     await Promise.all(this.#busy.values());
-    // Some migrations were pruned; states are on disk and are read again.
     if (this.#settled.size > all.length) {
       this.#settled.clear();
       this.#states.clear();

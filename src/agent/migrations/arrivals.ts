@@ -23,9 +23,8 @@ interface ArrivalRequest extends ArrivalQuery {
 }
 
 /**
- * Observes a guest that its manager has moved here, from outside of its hypervisor. The manager reports its disks; this
- * host's configuration has its addresses. GODWIT_MIGRATION_UNKNOWN if the manager has no guest by that migration: a
- * host may query only what it has moved here.
+ * Observes a guest that its manager has moved here, from outside of its hypervisor. GODWIT_MIGRATION_UNKNOWN if the
+ * manager has no guest by that migration: a host may query only what it has moved here.
  */
 export async function arrivalSeen(
   deps: ArrivalDependencies,

@@ -80,7 +80,6 @@ function firstRecord(file: string, of: JournalOf): FirstRecord | undefined {
     const first = EVENTS[of].parse(event);
     return first.type === 'planned' || first.type === 'admitted' ? { first, atMs } : undefined;
   } catch {
-    // The journal is damaged as well, or of a newer build.
     return undefined;
   }
 }

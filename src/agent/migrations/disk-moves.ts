@@ -121,7 +121,6 @@ export class DiskMoves {
       }
       this.#mustBeIdle(request);
       const plan = await this.#plan(request);
-      // The guest may have begun to leave while its disks were read.
       this.#mustBeIdle(request);
       this.#forgetOldest();
       const move = await this.#add(plan);
@@ -150,7 +149,6 @@ export class DiskMoves {
     }
   }
 
-  /** Answers at once with the consequence. */
   async cancel(id: string): Promise<{ accepted: boolean; what: string }> {
     if (this.#held.get(id) !== undefined) return this.#held.cancel(id);
     const move = this.#need(id);
@@ -264,17 +262,13 @@ export class DiskMoves {
     } catch (thrown) {
       this.#moves.delete(plan.id);
       await journal.close();
-      // Otherwise the next agent would continue a move that was refused to its caller.
       rmSync(dir, { recursive: true, force: true });
       throw thrown;
     }
     return move;
   }
 
-  /**
-   * Loads a move from its journal. Without a record nothing had begun, and it is removed. With a damaged journal it is
-   * held.
-   */
+  /** Loads a move from its journal. Without a record nothing had begun, and it is removed. */
   #find(id: string): void {
     const dir = path.join(this.#dir, id);
     let opened: OpenedJournal<DiskMoveEvent>;
@@ -357,7 +351,6 @@ export class DiskMoves {
   }
 }
 
-/** A running disk move of a guest, or a held one that may be of this guest. */
 export interface MovingDisk {
   readonly id: string;
   readonly device: string;

@@ -28,7 +28,6 @@ export interface FollowDependencies {
   readonly supervisor: Supervisor;
 }
 
-/** The mover is asked first, because it has the newest state. */
 export class Follow {
   readonly #deps: FollowDependencies;
 
@@ -114,7 +113,6 @@ export class Follow {
     try {
       yield* api.events({}, { signal });
     } catch (thrown) {
-      // Another mover takes over, so the follower is not informed.
       this.#deps.log.debug({ id, error: toGodwitError(thrown) }, 'mover stopped reporting');
     } finally {
       close();

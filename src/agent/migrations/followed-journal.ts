@@ -25,10 +25,7 @@ import { journalFile, type JournalOf } from '../../protocol/mover/request.ts';
 import type { Progress, Report } from '../../protocol/public/migration.ts';
 import { briefly } from './planned-report.ts';
 
-/**
- * The journal of an open migration and the state that follows from it. A read costs only the newly written records:
- * each migration is read every second, and its journal may have grown for a day.
- */
+/** The journal of an open migration and the state that follows from it. A read costs only the newly written records. */
 export interface JournalFollower {
   look(): FollowedState;
 }
@@ -109,7 +106,6 @@ function follow<T extends JournalRecord, S>(
   };
 }
 
-/** Folds growing records into a state, each record once; starts again if the records were replaced. */
 class Fold<T, S> {
   readonly #after: (state: S | undefined, record: T) => S | undefined;
   #records: readonly T[] = [];

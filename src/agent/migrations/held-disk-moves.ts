@@ -161,7 +161,6 @@ export class HeldDiskMoves {
     isSeen: boolean,
   ): Promise<string> {
     const { dir, plan } = this.#need(id);
-    // The guest runs on the image, so it no longer belongs to the move.
     if (plan !== undefined && runAt === 'destination' && isSeen) await keepNew(plan);
     const place = path.join(this.#deps.stateDir, SET_ASIDE);
     mkdirSync(place, { recursive: true, mode: 0o700 });
@@ -196,7 +195,6 @@ export class HeldDiskMoves {
     }
   }
 
-  /** Queries each hypervisor of this host that may have a job of the move. */
   async #lookAtAll(): Promise<HeldMoveSight> {
     const { found, silent: drivers } = await this.#deps.guests.listed(true);
     const busy: string[] = [];

@@ -50,20 +50,14 @@ export interface PeersOf {
   readonly peers: Pick<Peers, 'address' | 'names'>;
 }
 
-/** A new id replaces the oldest. */
 const MAX_DISOWNED = 1000;
-/**
- * Minimum limit of movers that only report to one host how its ended migrations ended. The limit is higher if the host
- * may have more migrations here.
- */
+/** Minimum limit of movers that only report to one host how its ended migrations ended. */
 const MAX_REPORTING = 16;
 /** The mover's own port; memory gets another one later, or uses the mover. */
 const MOVER_PORTS = 1;
 /** At the limit, no more guests of the host are admitted. */
 const MAX_HELD = 16;
-/** At the limit, no more guests of the host are admitted. */
 const MAX_UNHEARD = 64;
-/** How many of those are queried at the host before an admission is refused. */
 const MAX_ASKED = 8;
 
 export class Incoming {
@@ -77,7 +71,7 @@ export class Incoming {
     this.#deps = deps;
   }
 
-  /** Checks for room, and resolves once the destination's mover listens. May be repeated. */
+  /** Resolves once the destination's mover listens. May be repeated. */
   async admit(admission: Admission, caller: Caller): Promise<AdmissionGrant> {
     checkSender(caller, admission.from);
     // Outside of the mutex, so that a host that does not answer delays only itself.
@@ -107,10 +101,7 @@ export class Incoming {
     return { checks, wire: offerOf(config, guest, from), host };
   }
 
-  /**
-   * At the limit, queries the host about its oldest ended migrations; those that it ended as well lose their protection
-   * from pruning.
-   */
+  /** At the limit, queries the host about its oldest ended migrations; those that it ended as well may be pruned. */
   async #hear(from: string): Promise<void> {
     const { store, peers } = this.#deps;
     const unheard = store.unheard(from);
@@ -174,7 +165,6 @@ export class Incoming {
     reporting.add(id);
   }
 
-  /** GODWIT_MIGRATION_UNKNOWN if no open migration to this host has that id. */
   guest(id: string): AdmittedGuest {
     const { store, config } = this.#deps;
     const { request, dir } = store.need(id);

@@ -18,7 +18,6 @@ export interface Lesson extends Pick<
   | 'phases'
   | 'startedAt'
 > {
-  /** The guest's pause and the cost of the path; absent if the guest did not move. */
   readonly move?: OwnMove | undefined;
   readonly diskLatency: NonNullable<Report['diskLatency']>;
 }
@@ -28,7 +27,6 @@ const MAX = 1024;
 /** Final outcomes. A held or lost migration may still be resolved. */
 const ENDS: ReadonlySet<Report['outcome']> = new Set(['done', 'rehearsed', 'failed', 'cancelled']);
 
-/** The journal of an ended migration is read once, because it does not change. */
 export class Lessons {
   readonly #store: Pick<MigrationStore, 'report'>;
   readonly #kept = new Map<string, Lesson>();
@@ -51,7 +49,6 @@ export class Lessons {
     try {
       report = this.#store.report(id);
     } catch {
-      // A journal that was damaged, even after its end, gives no lesson and must not stop the others.
       return undefined;
     }
     const lesson = lessonOf(report);

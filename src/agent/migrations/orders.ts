@@ -23,7 +23,6 @@ export class Orders {
     this.#most = most;
     for (const line of this.#file.read()) {
       const [request = '', epoch = ''] = line.split(' ');
-      // Nothing was done for the order of a line that a power loss truncated.
       const read = orderShape.safeParse({ request, epoch: Number(epoch) });
       if (read.success && read.data.epoch > this.seen(request)) this.#keep(read.data);
     }
@@ -57,7 +56,6 @@ export class Orders {
     const seen = this.seen(request);
     if (epoch < seen) throw godwitError('GODWIT_ORDER_STALE', { request, epoch, seen });
     if (epoch === seen) {
-      // Marks the request as recently used.
       this.#keep({ request, epoch });
       return;
     }
@@ -90,7 +88,6 @@ export function orderFor(
     const what = 'a controller names its request and the epoch of its claim on it';
     throw godwitError('GODWIT_USAGE', { what });
   }
-  // An epoch supersedes the controller that has the request, so only controllers may name one.
   const mayName = caller.role === 'controller' || (bySocket && caller.role === 'local');
   if (order !== undefined && !mayName)
     throw godwitError('GODWIT_USAGE', { what: 'only a controller names a request and an epoch' });

@@ -99,7 +99,6 @@ export class Outgoing {
     try {
       await supervisor.ensure(migration);
     } catch (thrown) {
-      // Without a record nothing has begun, and the caller gets the error.
       if (!store.begun(id)) store.drop(id);
       // A mover that died after its first record has begun the migration; the supervisor continues it.
       else if (store.unreadable(id) === undefined) return id;
@@ -108,7 +107,6 @@ export class Outgoing {
     return id;
   }
 
-  /** Tells whether that id is this migration already; GODWIT_ID_REUSED if it is another one. */
   isBegun(id: string, asked: MigrationRequest): boolean {
     if (this.#again(id, this.labelled(migrationRequest.parse(asked))) !== undefined) return true;
     this.#deps.store.mustBeNew(id);
@@ -202,7 +200,6 @@ export class Outgoing {
     // A manager can move a guest to another datastore of its host.
     const isStorage = request.datastore !== undefined;
     if (to === config.name && !isStorage) {
-      // Only for a guest of this host; otherwise the error names its host.
       await guests.need(guest);
       throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
     }
@@ -221,7 +218,7 @@ export class Outgoing {
     const address = isDirect ? peers.address(to) : undefined;
     if (isDirect && address === undefined) throw this.#unknownHost(to);
     if (!isDirect) receivingAgent(peers, config.name, request);
-    // Read after the look, because a disk move may have begun meanwhile, or the guest may be arriving.
+    // Read after the look: a disk move may have begun meanwhile, or the guest may be arriving.
     const checks = askChecks({
       ...takeable(found),
       driver,
@@ -267,7 +264,6 @@ export class Outgoing {
   }
 }
 
-/** The guest with its handle; throws the refusal if it cannot be moved from here. */
 export function movable(guest: DiscoveredGuest): DiscoveredGuest & { handle: GuestHandle } {
   const { info, handle } = guest;
   throwRefusal(judgeGuest(takeable(guest)));
@@ -294,7 +290,6 @@ function seenOf({ hypervisorVersion, vcpus, nics }: GuestInfo): {
   macs?: string[];
   unbridged?: boolean;
 } {
-  // Without these, the command line may be the only source.
   if (hypervisorVersion === undefined || vcpus === undefined) return { unbridged: true };
   // A list of this length may have been truncated.
   if (nics.length >= MAX_NICS) return { vcpus, unbridged: true };

@@ -3,10 +3,10 @@ import type { Refusal } from '../../protocol/public/trust.ts';
 import type { MoverProcesses } from '../processes/mover-process.ts';
 import type { MigrationStore } from './store.ts';
 
-/** At most some 4 MiB; others are read for each query. */
+/** At most some 4 MiB. */
 const MAX_KEPT = 4096;
 
-/** The file of an ended migration is read once; files of open ones are read for each query. */
+/** The file of an ended migration is read once. */
 export class RefusedByMovers {
   readonly #store: Pick<MigrationStore, 'all' | 'isEnded'>;
   readonly #movers: Pick<MoverProcesses, 'find'>;
@@ -26,7 +26,6 @@ export class RefusedByMovers {
     let room = MAX_KEPT;
     const lists = this.#store.all().map((migration) => {
       const { id, dir } = migration;
-      // A migration that was reopened has not ended.
       const hasEnded = this.#store.isEnded(id);
       const known = hasEnded ? before.get(id) : undefined;
       // A mover writes its last refusals when it exits, after the migration has ended.

@@ -20,7 +20,7 @@ interface ReportDependencies {
 
 /**
  * The source's report of a migration, the most complete one. Where the guest runs is merged from this side, which knows
- * its own order to run. If the source sends none, this side's report, which lists the missing parts.
+ * its own order to run.
  */
 export async function reportOfBoth(
   { store, peers, log, afterMove, follow }: ReportDependencies,

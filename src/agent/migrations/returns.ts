@@ -61,7 +61,6 @@ export class Returns extends AfterEnd<WatchState> {
 
   constructor(deps: ReturnsDependencies) {
     const { log, store } = deps;
-    // An unreadable state leads to no action.
     super({ log, store, file: 'site-check.json', schema: watchState, unreadable });
     this.#deps = deps;
   }
@@ -73,7 +72,6 @@ export class Returns extends AfterEnd<WatchState> {
     return state === undefined ? undefined : siteCheckOf(state);
   }
 
-  /** Ends the checks of a guest and its return; undefined if there are none. */
   async cancel(id: string, by: string): Promise<CancelAnswer | undefined> {
     const { store, follow, config, log } = this.#deps;
     const migration = store.get(id);
@@ -111,7 +109,6 @@ export class Returns extends AfterEnd<WatchState> {
       case 'check': {
         if (!this.#mayRun(migration.request.fromHost)) return 'more';
         const found = await this.#run(arrived, signal);
-        // A cancel meanwhile is final.
         if (this.stateOf(arrived.migration)?.ended === undefined)
           this.keep(arrived.migration, afterRun(state, found, clock.wallMs()));
         return 'more';

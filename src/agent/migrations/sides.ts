@@ -111,7 +111,6 @@ export class Sides {
     }
   }
 
-  /** While a mover runs, it holds the monitor. */
   async #runOf(
     handle: GuestHandle,
     moverAlive: boolean,
@@ -135,7 +134,6 @@ export class Sides {
   }
 }
 
-/** GODWIT_INTERNAL for a migration by a manager, which has no other host. */
 export function peerOf({ id, request }: Migration): DestinationMoverRequest['peer'] {
   if (!isManagedRequest(request)) return request.peer;
   throw godwitError('GODWIT_INTERNAL', {

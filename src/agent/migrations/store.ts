@@ -29,10 +29,7 @@ import { PrunedMigrations } from './used-ids.ts';
 import { surplus } from './records-to-remove.ts';
 import { wayBackOf } from './way-back.ts';
 
-/**
- * Ended migrations kept for `godwit migrations` and `godwit report`. Migrations that the other host may still query are
- * kept in addition.
- */
+/** Ended migrations kept for `godwit migrations` and `godwit report`. */
 const KEPT = 1000;
 const SET_ASIDE = 'migrations-set-aside';
 
@@ -40,7 +37,6 @@ export interface Migration {
   readonly id: string;
   readonly dir: string;
   readonly request: MoverRequest;
-  /** `request` is a stand-in. */
   readonly damage?: Damage;
 }
 
@@ -125,10 +121,7 @@ export class MigrationStore {
     rmSync(found.dir, { recursive: true, force: true });
   }
 
-  /**
-   * Moves an unreadable migration out of the store, by an operator's decision, and returns the new place. Its id stays
-   * used.
-   */
+  /** Moves an unreadable migration out of the store, and returns the new place. Its id stays used. */
   setAside(id: string): string {
     const { dir, request } = this.need(id);
     const place = path.join(path.dirname(this.#dir), SET_ASIDE);
@@ -182,7 +175,6 @@ export class MigrationStore {
       // `progress` is cached from here on.
       return this.#look(id).isEnded && isEnd(this.progress(id).phase);
     } catch {
-      // A migration held because its journal is unreadable has not ended.
       return false;
     }
   }
@@ -247,7 +239,6 @@ export class MigrationStore {
     return { ...(report ?? planned(request, nowMs)), ...wayBackOf(this, request) };
   }
 
-  /** Throws if a journal is damaged. */
   journals(id: string): ReturnType<typeof readJournals> {
     return readJournals(this.need(id).dir);
   }
@@ -279,7 +270,6 @@ export class MigrationStore {
     });
   }
 
-  /** The other host reported that it has ended the migration as well, so it will not query it. */
   heard(id: string): void {
     this.#asked.set(id, false);
   }

@@ -27,7 +27,6 @@ export class PrunedMigrations {
     this.#most = most;
     for (const line of this.#file.read()) {
       const [host = '', id = ''] = line.split(' ');
-      // The directory of a truncated line's migration still exists.
       if (hostName.safeParse(host).success && migrationId.safeParse(id).success)
         this.#add(id, host);
     }

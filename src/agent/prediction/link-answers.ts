@@ -9,7 +9,6 @@ import type { Caller } from '../../rpc/caller.ts';
 import { ownWorkMs } from '../../system/processes/own-work.ts';
 import type { MigrationStore } from '../migrations/store.ts';
 
-/** Maximum number of remembered hosts. */
 const MAX_HOSTS = 1024;
 /** Minimum cost of a question, bytes. */
 const MIN_BYTES = 1024;
@@ -36,7 +35,6 @@ export class LinkAnswers {
     if (this.#store.usesLink()) return { busy: 'a migration uses its link' };
     const taken = this.#of(name);
     taken.bytes += Math.max(MIN_BYTES, pad.length);
-    // The first question may use the rest of the last measurement's allowance, so that it can finish.
     if (taken.bytes <= MAX_LINK_BYTES + MAX_PAD) return { workMs: ownWorkMs() };
     return { busy: 'it has taken as much as it takes of one host for a while' };
   }

@@ -49,7 +49,7 @@ class Busy extends Error {}
 
 /**
  * Measures the link to another host with at most 64 MB, and keeps the result for ten minutes. Never measures while a
- * migration of either host is running. Concurrent callers share one measurement.
+ * migration of either host is running.
  */
 export class LinkMeter {
   readonly #deps: LinkMeterDependencies;
@@ -73,7 +73,6 @@ export class LinkMeter {
     return withDeadline(`to measure the link to ${to}`, MEASURE_MS + 1000, signal, () => under);
   }
 
-  /** Independent of the callers: each of them may give up. */
   #begin(to: string): Promise<MeterResult> {
     const work = this.#now(to).finally(() => this.#underWay.delete(to));
     this.#underWay.set(to, work);

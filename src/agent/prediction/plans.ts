@@ -67,7 +67,6 @@ export class Plans {
    */
   async answer(asked: PlanRequest, signal: AbortSignal): Promise<PlanAnswer> {
     const { config, checks, outgoing, kept, guestLoads } = this.#deps;
-    // A deadline typed as a duration starts now, and the plan takes some seconds.
     const asOf = { wallMs: systemClock.wallMs(), monotonicMs: systemClock.monotonicMs() };
     const { compare = false, link, ...settings } = asked;
     // Planned like the migration itself, whose labels also name devices.
@@ -82,7 +81,6 @@ export class Plans {
     const { measured, unmeasured } = found ?? {};
     const rate = measured === undefined ? undefined : comparableRate(measured);
     if (rate !== undefined) guestLoads.dirtied(request.guest, rate);
-    // The checks were made before the link was measured and the guest's pages were sampled.
     const host =
       link === undefined
         ? withWorkload(

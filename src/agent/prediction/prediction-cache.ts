@@ -3,13 +3,12 @@ import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import { migrationRequest, type MigrationRequest } from '../../protocol/public/migration.ts';
 import type { GuestMeasure, Prediction } from '../../protocol/public/prediction.ts';
 
-/** An older plan is no longer valid for the guest, ms. */
+/** A plan is valid for the guest for this time, ms. */
 const KEPT_MS = 600_000;
 /** Tolerance between two moments that were typed as the same duration, ms. */
 const TYPED_MS = 2000;
 const MAX = 256;
 
-/** A plan for the report and path choice of the migration that follows. */
 export interface KeptPlan {
   readonly prediction: Prediction;
   readonly measured: GuestMeasure;

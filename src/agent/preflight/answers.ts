@@ -28,7 +28,6 @@ import type { CheckerQuestion } from '../../mover/public.ts';
 /** Concurrent questions from one host, and from all. Each may have a process or a probe's port. */
 const MAX_EACH = 4;
 const MAX = 16;
-/** Less than the caller waits, ms. */
 const ANSWER_MS = 13_000;
 
 export interface AnswersDependencies {
@@ -120,7 +119,6 @@ export class PreflightAnswers {
     });
   }
 
-  /** The same for all questions of one check only. */
   placeKey({ id, from }: Pick<Admission, 'id' | 'from'>): string {
     return createHmac('sha256', this.#key)
       .update(JSON.stringify([from, id]))
@@ -144,7 +142,6 @@ export class PreflightAnswers {
     if (all >= MAX) throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX });
     const answer = `to check ${guest} against ${name}`;
     return withDeadline(answer, ANSWER_MS, signal, (within) => {
-      // Called last, so that a cancelled question starts no work.
       const { answer, gone } = work(within);
       running.set(from, own + 1);
       void gone.then(() => over(running, from));

@@ -57,8 +57,8 @@ export function compileChecker(): void {
 }
 
 /**
- * Asks a separate process, which is killed if it does not end on the signal. A process that has answered and has
- * nothing hanging waits for the same host's next question: starting a process takes most of a question's time.
+ * Asks a separate process, which is killed if it does not end on the signal. A process with nothing hanging waits for
+ * the same host's next question: starting a process takes most of a question's time.
  */
 export function askProcess(
   configFile: string,
@@ -101,7 +101,6 @@ function orElse(
     second = askNew();
     return second.answer;
   });
-  // The answer has rejected by then, if the process ended.
   return { answer, gone: first.gone.then(() => second?.gone) };
 }
 

@@ -84,8 +84,8 @@ export class Checks {
   }
 
   /**
-   * Makes every check of a cold move to that host and throws the first refusal. Afterwards, that host keeps the data
-   * that starts the guest there.
+   * Makes every check of a cold move to that host and throws the first refusal. That host then keeps the data that
+   * starts the guest there.
    */
   async standby(
     request: MigrationRequest,
@@ -211,7 +211,6 @@ export class Checks {
   }
 }
 
-/** A guest that cannot be attached to is not queried further. */
 function isClosed({ checks }: OutgoingGuest): boolean {
   return checks.some(
     ({ name, verdict }) => verdict === 'refuse' && ['busy', 'guest'].includes(name),

@@ -20,7 +20,6 @@ export function compileAhead(
   compiling.add(child);
   child.on('error', () => compiling.delete(child)).on('exit', () => compiling.delete(child));
   child.unref();
-  // The exit has not been collected yet, so the pid is still its own.
   if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
   return child;
 }

@@ -18,7 +18,6 @@ export function directDriverOf(
   return driver === undefined || isManaged(driver) ? undefined : driver;
 }
 
-/** Tells whether the hypervisor of a handle lives, as its driver reports it; unknown without the driver. */
 export async function lifeOfGuest(drivers: readonly Driver[], handle: GuestHandle): Promise<Life> {
   const driver = driverOf(drivers, handle);
   if (driver !== undefined) return driver.life(handle);

@@ -17,7 +17,6 @@ const PROGRAM = fileURLToPath(new URL('../../bin/mover.ts', import.meta.url));
 /** Less than the source waits for an admission. */
 const READY_MS = 28_000;
 const LOG_TAIL = 2000;
-/** A longer log of a mover is cut; its end stays. */
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 const LONGEST_LINE = 16_384;
 
@@ -113,7 +112,6 @@ async function readiness(
   }
 }
 
-/** The error that a mover reports instead of `ready`, for example about the host's ports. */
 function whyNot(line: string): Error | undefined {
   if (line.startsWith('ready')) return undefined;
   try {

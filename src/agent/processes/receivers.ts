@@ -35,7 +35,6 @@ export interface ReceiversDependencies extends PeersOf {
   readonly startReceiver?: StartReceiver | undefined;
 }
 
-/** The destination's ends of the wire for guests that managers move, one per migration. */
 export class Receivers {
   readonly #deps: ReceiversDependencies;
   readonly #running = new Map<
@@ -85,7 +84,6 @@ export class Receivers {
   sweep(): void {
     for (const record of recordedReceivers(this.#deps.config.stateDir).dead) {
       const name = receiverName(record);
-      // A receiver that is being opened again has the same name.
       if (!this.#turns.has(name) && !this.#running.has(name)) this.#clear(record);
     }
   }

@@ -12,7 +12,7 @@ const CHECK_MS = 1000;
  */
 const STOPPED_MS = 500;
 const ENDED_MS = 50;
-/** Failed movers in a row before an operator is informed. The cause may be repaired at any time. */
+/** Failed movers in a row before an operator is informed. */
 const MANY_RESTARTS = 12;
 /** Pause before the second restart; it doubles up to the limit. */
 const FIRST_PAUSE_MS = 500;
@@ -27,7 +27,6 @@ interface Attempts {
   leftBecause?: string;
 }
 
-/** Ensures that every open migration has exactly one mover. */
 export class Supervisor {
   readonly #store: MigrationStore;
   readonly #movers: MoverProcesses;
@@ -174,7 +173,6 @@ export class Supervisor {
     this.#stoppedAt.delete(id);
     this.#log.warn({ id, pid: mover.pid }, 'stopped mover killed: another one continues');
     this.#movers.kill(mover);
-    // It ends in a moment; then check again.
     setTimeout(() => this.check(), ENDED_MS).unref();
     return false;
   }
@@ -183,7 +181,6 @@ export class Supervisor {
     const now = this.#clock.monotonicMs();
     const { count: before = 0, leftBecause } = this.#attempts.get(id) ?? {};
     const count = before + 1;
-    // The first mover is replaced at once; one that keeps ending is delayed.
     const pauseMs = count < 2 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (count - 2));
     const why = leftBecause === undefined ? {} : { leftBecause };
     this.#attempts.set(id, { count, notBefore: now + pauseMs, startedAt: now, ...why });

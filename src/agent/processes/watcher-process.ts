@@ -31,7 +31,6 @@ export function compileWatcher(): void {
   compileAhead(PROGRAM, SMALL_FLAGS, [COMPILES_AHEAD]);
 }
 
-/** It ends with the agent. */
 export interface WatcherProcess {
   stay(leaseMs: number): void;
   /**
@@ -39,7 +38,6 @@ export interface WatcherProcess {
    */
   end(of?: WatchEnd): Promise<WatchResult>;
   stop(): void;
-  /** The watcher's result, whatever ended it. Never rejects. */
   readonly result: Promise<WatchResult>;
   later(): Later | undefined;
   /** Resolves when the guest's answers are known. Without any answer the process ends. */

@@ -21,7 +21,6 @@ export class CallRate {
     this.#left = new TokenBuckets({ ...limit, maxKeys: MAX_HOSTS }, nowMs);
   }
 
-  /** Counts a call of that host. GODWIT_OVERLOADED, uncounted, if it made too many. */
   take(from: string): void {
     if (this.#left.take(from)) return;
     const { what, burst, everyMs } = this.#limit;

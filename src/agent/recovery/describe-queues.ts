@@ -8,7 +8,6 @@ const AGAIN_MS = 60_000;
 const AT_ONCE = 3;
 /** A failure after this time was caused by the other host, which blocked the guest's monitor meanwhile, ms. */
 const HELD_UP_MS = 60_000;
-/** Pause before such a host is tried again, ms. */
 const REST_MS = 600_000;
 
 export interface DueDescription extends Pick<StandbyOfferRecord, 'guest' | 'to'> {
@@ -23,16 +22,12 @@ export interface DescribeQueuesDependencies {
   readonly isTaken: (guest: string) => boolean;
 }
 
-/** Descriptions to send again, in one queue per standby host, so that a slow host delays no other host's. */
+/** One queue of descriptions per standby host, so that a slow host delays no other host's. */
 export class DescribeQueues {
   readonly #deps: DescribeQueuesDependencies;
-  /**
-   * Due descriptions by standby host, the next host first. Replaced at each look, so it is no longer than the record of
-   * offers.
-   */
+  /** Due descriptions by standby host, the next host first. */
   #waiting = new Map<string, DueDescription[]>();
   readonly #sending = new Map<string, { readonly guest: string; readonly done: Promise<void> }>();
-  /** The last attempt and its digest, by guest and host. */
   readonly #tries = new Map<string, { readonly digest: string; readonly atMs: number }>();
   readonly #resting = new Map<string, number>();
   #isClosed = false;

@@ -26,7 +26,6 @@ const MAX_SKEW_MS = 60_000;
 
 /** Less than the other host waits for the answer, ms. */
 const SETTLED_MS = 4000;
-/** One comes every 10 s, and one for each announced change of a guest. */
 const HEARTBEATS: CallLimit = { what: 'heartbeats', burst: 32, everyMs: 1000 };
 /** Each costs a disk write. A controller requests 64 in 15 s. */
 const DESCRIPTIONS: CallLimit = { what: 'descriptions of guests', burst: 128, everyMs: 200 };

@@ -101,10 +101,7 @@ export class KeepStandbys {
     await this.#queues.close();
   }
 
-  /**
-   * Makes another host keep the description of a guest, after every check of a cold move to it; throws the first
-   * refusal.
-   */
+  /** Makes another host keep the description of a guest, after every check of a cold move to it. */
   async offer(guest: string, to: string, signal: AbortSignal): Promise<readonly Check[]> {
     const offering = this.#offer(guest, to, signal);
     const all = this.#offering.get(guest) ?? new Set();
@@ -129,7 +126,6 @@ export class KeepStandbys {
       const confirmed = isChanging ? undefined : digest;
       checks = await this.#deps.checks.standby(request, signal, confirmed);
     } finally {
-      // The other host may have the description even if its answer was lost.
       this.#hasSent(guest, to);
     }
     const labelled = isLabelled(found);
@@ -178,7 +174,6 @@ export class KeepStandbys {
     );
   }
 
-  /** The announced change may be pending: the guest is unchanged, or cannot be compared. */
   #isChanging(guest: string, digest: string | undefined): boolean {
     const announced = this.#announced.get(guest);
     if (announced === undefined) return false;
@@ -268,7 +263,6 @@ export class KeepStandbys {
         .preflight(to)
         .confirmStandbys({ body }, { deadlineMs: ANSWER_MS, signal });
       const refused = new Set(unknown);
-      // An offer made meanwhile is newer than this answer.
       const changed = planned.flatMap(({ offer, step }) => {
         const now = offered.of(offer);
         const isOpen = step.beat !== 'withdraw' && now?.digest === offer.digest;
@@ -292,7 +286,6 @@ export class KeepStandbys {
     const { guests, clock } = this.#deps;
     const looks = new Map<string, GuestLook>();
     const last = guests.lastLook();
-    // No look yet: nothing is known of any guest.
     if (last === undefined) return looks;
     const nowMs = clock.monotonicMs();
     await eachOf([...names], GUESTS_AT_ONCE, async (name) => {
@@ -328,7 +321,6 @@ export class KeepStandbys {
     return mayBeElsewhere(this.#deps.store, guest);
   }
 
-  /** Undefined: its hypervisor does not answer, or its driver reports no layout. */
   async #layoutOf(
     { handle, info }: DiscoveredGuest,
     signal: AbortSignal,

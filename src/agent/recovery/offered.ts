@@ -27,7 +27,6 @@ const offersFile = z.object({
 export const keyOf = ({ guest, to }: Pick<StandbyOfferRecord, 'guest' | 'to'>): string =>
   `${guest} ${to}`;
 
-/** Descriptions of this host's guests that other hosts keep: `stateDir/offered-standbys.json`. */
 export class OfferedStandbys {
   readonly #file: string;
   readonly #offers: Map<string, StandbyOfferRecord>;
@@ -45,7 +44,7 @@ export class OfferedStandbys {
     return this.#offers.get(keyOf(offer));
   }
 
-  /** Replaces the record of that guest at that host. Offers beyond the bound are not confirmed and become stale. */
+  /** Offers beyond the bound are not confirmed and become stale. */
   put(...records: readonly StandbyOfferRecord[]): void {
     for (const each of records) {
       if (this.#offers.size < MAX_OFFERS || this.#offers.has(keyOf(each)))

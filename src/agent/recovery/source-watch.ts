@@ -27,7 +27,7 @@ export interface SourceWatchDependencies {
 
 /**
  * Observes the hosts whose guests this host keeps, to bound how long a dead host may have lived after it confirmed a
- * description. Drops expired descriptions.
+ * description.
  */
 export class SourceWatch {
   readonly #deps: SourceWatchDependencies;
@@ -79,7 +79,6 @@ export class SourceWatch {
     if (isOverdue && addresses !== undefined && addresses.length > 0) {
       const look = await lookAtKernel(addresses, signal);
       if (signal.aborted) return;
-      // A heartbeat that came meanwhile wins.
       if (this.sight(from).heardAtMs === heardAtMs)
         this.#sights.set(from, afterKernelLook(this.sight(from), look, clock.monotonicMs()));
     }

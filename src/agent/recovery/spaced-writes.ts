@@ -29,7 +29,6 @@ export class SpacedWrites {
     this.#of.set(key, writes);
     if (writes.next === undefined) {
       writes.next = this.#write(key, writes);
-      // Handles the rejection for callers that do not wait.
       writes.next.catch(() => {});
     }
     return writes.next;
@@ -59,7 +58,6 @@ export class SpacedWrites {
     await writes.running;
   }
 
-  /** A key that was idle for that long needs no pause before its next write. */
   #forgetIdle(): void {
     const { clock, everyMs } = this.#deps;
     const nowMs = clock.monotonicMs();

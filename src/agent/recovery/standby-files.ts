@@ -102,7 +102,6 @@ export class StandbyFiles {
     return path.join(this.#dir, from, `${guest}.json`);
   }
 
-  /** Cannot collide with a guest's file, which ends in `.json`. */
   #confirmationsFile(from: string): string {
     return path.join(this.#dir, from, 'confirmed');
   }

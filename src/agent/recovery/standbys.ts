@@ -29,7 +29,6 @@ const ROOM: Room = {
 };
 /** Interval for confirmations that change nothing; each write syncs the disk, ms. */
 const WRITTEN_MS = 60_000;
-/** Minimum interval of one host's writes that change something, ms. */
 const WRITE_EVERY_MS = 1000;
 
 /** Subject of a description, and when its host confirmed it; `Ms` by the monotonic clock of this agent. */
@@ -55,7 +54,6 @@ export interface KeptView {
 
 export interface StandbyState {
   readonly freshness: Freshness;
-  /** An operator names it to start the guest from a stale description. */
   readonly number: string;
   /** Another host reported the guest later and must be asked about it. */
   readonly isDisputed: boolean;
@@ -67,7 +65,6 @@ export interface StandbysOptions {
   readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** Descriptions of other hosts' guests, `stateDir/standbys/HOST/GUEST.json`, and their confirmations. */
 export class Standbys {
   readonly #files: StandbyFiles;
   readonly #host: string;
@@ -76,7 +73,7 @@ export class Standbys {
   readonly #room: Room;
   /** Standbys by host, then guest, read once, because only this process writes there. */
   readonly #kept = new Map<string, Map<string, KeptView>>();
-  /** Confirmations are counted in memory. Losing some in a crash only makes descriptions older. */
+  /** Some may be lost in a crash, which only makes descriptions older. */
   readonly #writes: SpacedWrites;
   readonly #writtenMs = new Map<string, number>();
 
@@ -297,7 +294,6 @@ export class Standbys {
       await this.#files.writeConfirmations(from, all);
     } catch (thrown) {
       this.#writtenMs.delete(from);
-      // A host without a kept description has no directory.
       if (this.#kept.has(from)) throw thrown;
     }
   }

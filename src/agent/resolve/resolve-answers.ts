@@ -12,13 +12,11 @@ export interface OperatorOrder {
   readonly by: string;
   /** Aborts when the operator's program is gone; the order then does not begin. */
   readonly signal: AbortSignal;
-  /** Runs the last part alone among the orders of its migration; no other host is queried in it. */
   readonly inTurn: <T>(job: () => Promise<T>) => Promise<T>;
 }
 
 export const OUTDATED = 'its journal has changed since the hosts were asked. Look again';
 
-/** The requested answer, if the guest's name was typed; otherwise GODWIT_USAGE or a refusal. */
 export function confirmed(known: Resolution, { confirm, runAt }: ResolveRequest): Answer {
   if (confirm !== known.guest) {
     const what = `"${confirm.slice(0, 80)}" is not the name of the guest of ${known.id}`;

@@ -90,7 +90,6 @@ export class DamagedResolve {
     }
     const answersFor = answeredDoubts(known, asked, inDoubt);
     return inTurn(async () => {
-      // GODWIT_MIGRATION_UNKNOWN if another operator has set it aside meanwhile.
       store.need(id);
       // The file that names a mover may be damaged, too: only the locks show that none works on the record.
       const lock = await lockBothSides(migration, config.name);

@@ -18,16 +18,11 @@ export interface ResolveLookDependencies {
   readonly sides: Sides;
 }
 
-/** The hosts are those that an insisting operator answers for. */
 export interface Look {
   readonly known: Resolution;
   readonly isDark: boolean;
   readonly inDoubt: readonly HostDoubts[];
   readonly third: ThirdHost | undefined;
-  /**
-   * Records of this side's journal just before the hosts were queried. If it has more later, the answers may be
-   * outdated.
-   */
   readonly records: number;
 }
 
@@ -40,7 +35,6 @@ export async function lookAtSides(
   const migration = store.need(id);
   const { request } = migration;
   const other = peerOf(migration).name;
-  // A destination's mover that takes over now writes its records before they are counted.
   await sides.listen(migration);
   const records = countRecords(store, id);
   const [here, asked] = await Promise.all([

@@ -24,7 +24,7 @@ import { lockWhenFree } from './resolve-lock.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 import type { Supervisor } from '../processes/supervision.ts';
 
-/** Deadline for the manager's answer, ms; less than a caller waits. */
+/** Less than a caller waits, ms. */
 const LOOK_MS = 15_000;
 
 export interface ManagedResolveDependencies {
@@ -39,7 +39,6 @@ export interface ManagedResolveDependencies {
 
 type ManagedMigration = Migration & { readonly request: ManagedMoverRequest };
 
-/** A held migration of a manager's guest: its manager is queried again, and an operator may decide about the record. */
 export class ManagedResolve {
   readonly #deps: ManagedResolveDependencies;
 
@@ -56,7 +55,6 @@ export class ManagedResolve {
     signal?: AbortSignal,
   ): Promise<{ readonly known: Resolution; readonly records: number }> {
     const { store, config, movers } = this.#deps;
-    // A damaged record is an error for the caller.
     const records = readJournals(dir).managed.length;
     const { guest, phase, error } = store.progress(id);
     const { fromHost: from, toHost: to } = request;

@@ -187,7 +187,6 @@ export class Resolve {
     signal: AbortSignal,
   ): Promise<ResolveAnswer> {
     checkPartner(this.#deps.store.need(id), caller);
-    // The caller waits no longer.
     return withDeadline(`the takeup of ${id}`, TAKE_UP_MS, signal, (within) =>
       this.#takeUps.run(
         caller.name,
@@ -216,7 +215,6 @@ export class Resolve {
     });
   }
 
-  /** Answers or refuses a takeup from this host's own record, without a query. */
   #answerUnasked(id: string, runAt: RunAt): ResolveAnswer | undefined {
     const { store, config } = this.#deps;
     const { request, damage } = store.need(id);
@@ -224,7 +222,6 @@ export class Resolve {
     const { guest, phase } = store.progress(id);
     const known = { id, guest };
     if (request.side !== 'source') throw refusal(known, runAt, `${config.name} is the destination`);
-    // Without a mover, the supervisor starts one.
     if (!isEnd(phase)) return goingOn(phase);
     if (phase !== 'held') throw refusal(known, runAt, `it is ${phase}`);
     this.#mustNotDisturb(known, runAt);
