@@ -4,10 +4,7 @@ import { iscsiName, lunNumber } from './iscsi-url.ts';
 import { bytes, ms } from './names.ts';
 import { rbdName } from './rbd-name.ts';
 
-/**
- * A guest's disks in messages between hosts. An image is identified by its block node, and its place by a pool of
- * shared storage, never by a path of the other host.
- */
+/** A guest's disks in messages between hosts, which never name a path of the other host. */
 
 export const nodeName = z
   .string()
@@ -73,7 +70,7 @@ export const place = z.object({
   volume: poolId.optional(),
   /**
    * Inode of the file that the source's hypervisor has open, if both hosts number that storage alike. The destination
-   * opens no other file. Earlier builds neither send nor compare it.
+   * opens no other file.
    */
   inode: inodeNumber.optional(),
   /** A block device at the source, so its copy may be one; only for images to be copied. */
@@ -176,9 +173,8 @@ export const MAX_PLACES = 256;
 
 const files = z.array(z.string().max(4096)).max(MAX_PLACES);
 
-/** In the source's journal. */
 export const imagesHere = {
-  /** Files of the copied images, removed once the guest has left. */
+  /** Removed once the guest has left. */
   copied: files.optional(),
   /** Backing files, nearest first. */
   below: z.array(files).max(MAX_PLACES).optional(),
@@ -240,7 +236,6 @@ export type RbdImage = z.infer<typeof rbdImage>;
 export const deviceProof = z.object({
   /** A LUN that the source's hypervisor opens itself: search such targets, not devices. */
   iscsi: lunPlace.optional(),
-  /** Likewise an RBD image. */
   rbd: rbdImage.optional(),
   /** Path at both hosts, required by a manager; a device with the same ids elsewhere does not count. */
   at: z.string().startsWith('/').max(1024).optional(),
@@ -253,7 +248,6 @@ export const deviceProof = z.object({
 export type DeviceProof = z.infer<typeof deviceProof>;
 
 export const deviceAnswer = z.object({
-  /** The device exists; read these places. */
   challenge: nonce.optional(),
   /** Its place, once the source's samples match; absent: nowhere. */
   pool: poolId.optional(),

@@ -43,16 +43,12 @@ function asKnown(value: unknown): unknown {
 
 export const errorBody = z.object({ error: serialError });
 
-/** The same as problem+json, which has more fields. */
 export const problemBody: z.ZodType<SerialError> = z
   .looseObject({ detail: z.string() })
   .transform(({ detail, ...rest }): unknown => ({ ...rest, message: detail }))
   .pipe(serialError);
 
-/**
- * Describes on one line why a value breaks its schema: `path: reason; ...`, the first few. With the schema, suggests
- * similar names.
- */
+/** Describes on one line why a value breaks its schema: `path: reason; ...`, the first few. */
 export function whatIsWrong(error: z.ZodError, schema?: z.ZodType): string {
   const lines = error.issues.slice(0, 5).map((issue) => {
     const place = issue.path.map(String).join('.');

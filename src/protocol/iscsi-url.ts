@@ -10,12 +10,9 @@ export interface IscsiPlace extends IscsiTarget {
 }
 
 export interface IscsiTarget {
-  /** Host of the portal; an IPv6 address is in brackets. */
   readonly host: string;
   readonly port: number;
-  /** The target's name: `iqn.`, `eui.` or `naa.`. */
   readonly target: string;
-  /** The initiator's name; absent: QEMU's. */
   readonly initiator?: string;
   /** CHAP user, and the local file with the password: both or neither. */
   readonly user?: string;

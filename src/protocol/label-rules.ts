@@ -17,7 +17,6 @@ export interface Labels {
   /** Higher goes first if several leave; default 0. */
   readonly priority?: number;
   readonly unplug?: Unplugs;
-  /** The destination's devices that it gets, by name. */
   readonly plug?: Unplugs;
   /** Recovered elsewhere once its host is proved off. */
   readonly recover?: true;
@@ -151,7 +150,6 @@ export function hoursOf(text: string): Window | undefined {
 /** 0 inside the window; else ms until it opens, at most a week. */
 export function untilWindowMs({ days, fromMinute, toMinute }: Window, nowMs: number): number {
   const minuteMs = 60_000;
-  // 1 January 1970 was a Thursday.
   const week = 7 * DAY_MINUTES;
   const now = Math.floor(nowMs / minuteMs) + 4 * DAY_MINUTES;
   const length = toMinute - fromMinute + (toMinute < fromMinute ? DAY_MINUTES : 0);

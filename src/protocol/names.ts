@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Names cross hosts and become parts of file names, so they exclude characters with a meaning in shells and paths. */
+/** Names become parts of file names, so they exclude characters with a meaning in shells and paths. */
 export const hostName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a host name: up to 63 of a-z, 0-9 and -');

@@ -22,7 +22,6 @@ export function nearest(wanted: string, names: Iterable<string>): string | undef
   return begun.length === 1 ? begun[0] : undefined;
 }
 
-/** `Did you mean web1?`, or undefined without a near name. */
 export function didYouMean(wanted: string, names: Iterable<string>): string | undefined {
   const name = nearest(wanted, names);
   return name === undefined ? undefined : `Did you mean ${name}?`;

@@ -15,7 +15,6 @@ const linkName = z
 const mac = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'is not a MAC address');
 const byte = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
 const v4 = `(${byte}\\.){3}${byte}`;
-// Loose, because the kernel parses it again.
 const v6 = '[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}';
 export const ipAddress = z.string().regex(new RegExp(`^(${v4}|${v6})$`), 'is not an IP address');
 const cidr = z
@@ -86,7 +85,6 @@ export const attachment = z.discriminatedUnion('kind', [
     /** The port's MAC: the guest's gateway, so the same on every host. */
     mac,
     routes: z.array(hostRoute).max(64),
-    /** The host's addresses on the port: the guest's gateways. */
     gateways: z.array(cidr).max(64),
     proxyArp: z.boolean(),
     proxyNdp: z.boolean(),
@@ -126,7 +124,6 @@ export const networkMap = z
   .record(linkName, linkName)
   .refine((map) => Object.keys(map).length <= 64, 'names more than 64 networks');
 
-/** A NIC's network for people: its bridge or parent. */
 export function networkName(of: Attachment): string | undefined {
   switch (of.kind) {
     case 'bridge':

@@ -26,7 +26,6 @@ export function isNfs(file: string): boolean {
   return file.startsWith('nfs://');
 }
 
-/** Undefined for anything else; other settings than the user's are ignored. */
 export function parseNfs(text: string): NfsPlace | undefined {
   const [, host = '', path = '', settings = ''] = PLACE.exec(text.slice(0, 8192)) ?? [];
   if (host === '') return undefined;

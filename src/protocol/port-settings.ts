@@ -81,7 +81,6 @@ export function protects(name: PortSetting): boolean {
   return PROTECTS[name];
 }
 
-/** A setting in the notation of `bridge link`. */
 export function settingWords(name: PortSetting, settings: PortSettings): string {
   const value = settings[name];
   if (Array.isArray(value)) return `static entries for ${value.map((each) => each.mac).join(', ')}`;

@@ -10,7 +10,6 @@ import { hostName, splitAddress } from './names.ts';
 /** Distinguishes a relay from other listeners with these certificates. */
 export const RELAY_ALPN = 'godwit-relay';
 export const RELAY_VERSION = 1;
-/** Length of a relay's line; an error fits. */
 export const MAX_RELAY_LINE = 16_384;
 export const MAX_CALLER_LINE = 512;
 

@@ -40,7 +40,6 @@ export const BY_ID = [
   'GODWIT_REQUEST_DAMAGED',
 ] as const satisfies ErrorCode[];
 
-/** Starts a mover, which reports why it cannot begin. */
 export const STARTING = [
   'GODWIT_CONFIG',
   'GODWIT_PKI',
@@ -118,7 +117,6 @@ export function errorsOf({ access, errors }: Route): readonly ErrorCode[] | unde
   return [...new Set<ErrorCode>(all)];
 }
 
-/** Cancels a migration, perhaps one of a request. */
 export const CANCELLING = [
   ...BY_ID,
   ...STARTING,

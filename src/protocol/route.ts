@@ -53,7 +53,6 @@ export interface Traits {
   readonly text?: string;
   /** Maximum request body, bytes, which also limits its number of values. Absent: DEFAULT_BYTES. */
   readonly bodyBytes?: number;
-  /** The same for an answer, or one line of a stream. */
   readonly answerBytes?: number;
   /** Kept for programs of earlier builds; names the successor. */
   readonly replacedBy?: string;
@@ -61,7 +60,6 @@ export interface Traits {
 
 export interface Route extends Traits {
   readonly method: Method;
-  /** Path with `:name` places, described by `params`. */
   readonly path: string;
   readonly summary: string;
   readonly access: Access;
@@ -140,5 +138,4 @@ export type CallInput<R extends Route> = Part<'params', z.input<R['params']>> &
 
 export type RouteOutput<R extends Route> = z.output<R['response']>;
 
-/** A handler's answer before validation. */
 export type RouteAnswer<R extends Route> = z.input<R['response']>;

@@ -1,6 +1,5 @@
 import type { z } from 'zod';
 
-/** A list in a description that exceeds every host's limit. */
 export interface TooMany {
   readonly what: string;
   readonly count: number;

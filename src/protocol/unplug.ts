@@ -16,7 +16,6 @@ export const unplugs = z
   .min(1)
   .max(MAX_UNPLUGGED)
   .refine((all) => new Set(all).size === all.length, 'each device once')
-  // Describes the refinement in the API document.
   .meta({ uniqueItems: true });
 export type Unplugs = z.infer<typeof unplugs>;
 

@@ -6,7 +6,6 @@ export const PRODUCT_VERSION = '0.1.0';
 /** Supported protocol versions, best first. */
 export const PROTOCOL_VERSIONS: readonly number[] = [1];
 
-/** Header with the selected version in every request between agents and movers. */
 export const PROTOCOL_HEADER = 'godwit-protocol';
 
 /** The highest common version, or the refusal with both lists. */

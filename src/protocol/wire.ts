@@ -21,7 +21,6 @@ export type WireOffer = z.infer<typeof wireOffer>;
 export const sharing = z.enum(['none', 'guest', 'tenant', 'host']);
 export type CacheScope = z.infer<typeof sharing>;
 
-/** Longest permitted value. */
 export const linkGrace = z.number().int().min(1000).max(120_000);
 
 /** The source's terms for one migration's wire. */
@@ -42,7 +41,6 @@ export const knownQuestion = wireTerms
   .extend({ tags: z.array(z.string().max(64)).min(1).max(3) });
 export type KnownQuestion = z.infer<typeof knownQuestion>;
 
-/** A part of the cache's summary that the destination would send to that source. */
 export const knownPart = z.object({
   /** Tag of the common circle. */
   tag: z.string().max(64),
@@ -55,7 +53,6 @@ export const knownPart = z.object({
 export const knownAnswer = z.object({ known: knownPart.optional() });
 export type KnownAnswer = z.infer<typeof knownAnswer>;
 
-/** Name of a session: 128 random bits that the destination makes for each. */
 export const wireSession = z.object({
   session: z
     .string()
@@ -65,7 +62,6 @@ export const wireSession = z.object({
 
 const level = z.object({ level: z.number().int(), windowLog: z.number().int() });
 
-/** The wire's figures, as the source saw them. */
 export const wireFigures = z.object({
   /** Bytes from the hypervisor, and bytes on the links for them. */
   streamBytes: bytes,

@@ -11,7 +11,6 @@ const name = z.string().max(256);
 export const auditMeans = z.enum(['certificate', 'socket', 'token', 'session', 'oidc', 'none']);
 export type AuditMeans = z.infer<typeof auditMeans>;
 
-/** A change, or a refused attempt. */
 export const auditEntry = z.object({
   id: z.string().max(64),
   at: moment,
@@ -23,7 +22,6 @@ export const auditEntry = z.object({
   by: auditMeans,
   /** The caller's address; absent: this host's Unix socket. */
   from: name.optional(),
-  /** Name, method and path of the route. */
   what: z.string().max(64),
   route: name,
   /** JSON of the arguments without secrets, cut if long; absent for refused attempts. */

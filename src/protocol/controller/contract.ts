@@ -34,7 +34,7 @@ export const STORING = ['GODWIT_STORE'] as const;
 
 const count = z.number().int().nonnegative();
 
-/** Characters; the text grows with modes, codes, routes and states, not with the fleet. */
+/** Characters; the text does not grow with the fleet. */
 const MAX_METRICS = 4 * 1024 * 1024;
 
 const USUAL = 200;
@@ -125,7 +125,6 @@ export const controllerContract = {
     query: z.object({
       host: hostName.optional(),
       name: guestName.optional(),
-      /** Only guests with that label, optionally with a value. */
       label: labelFilter.optional(),
       find: z.string().min(1).max(63).optional(),
       state: guestInfo.shape.state.optional(),

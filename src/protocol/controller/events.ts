@@ -20,7 +20,6 @@ const fleetNews = z.discriminatedUnion('type', [
     name: guestInfo.shape.name,
     uuid: name64.optional(),
   }),
-  /** Several hosts report that they run the same guest. */
   z.object({
     type: z.literal('conflict'),
     name: guestInfo.shape.name,

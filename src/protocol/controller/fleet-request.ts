@@ -36,7 +36,6 @@ export const requestAsk = z.object({
   /** Deadline. A late request continues and reports that it is late. */
   deadlineAtMs: atMs.optional(),
   maxParallel: z.number().int().min(1).max(1000).optional(),
-  /** Higher goes first. */
   priority: z.number().int().min(-100).max(100).default(0),
   settings: requestSettings.prefault({}),
   /**
@@ -44,7 +43,6 @@ export const requestAsk = z.object({
    * budget excludes are named and stay.
    */
   sites: z.object({ from: siteName, to: siteName }).optional(),
-  /** Evacuation of a site: bytes that its moves may send over the line. */
   budgetBytes: bytes.optional(),
   /** Evacuation of a site: permitted pause of a guest that cannot move otherwise. */
   maxPauseMs: z.number().int().min(0).max(60_000).optional(),
@@ -120,7 +118,6 @@ export const plannedStep = z.object({
 });
 export type PlannedStep = z.infer<typeof plannedStep>;
 
-/** Results of a guest's earlier moves for this request. `cancelled`: by a person, so there is no other attempt. */
 export const tries = z.object({
   count: z.number().int().nonnegative(),
   notBeforeMs: atMs,
@@ -145,7 +142,7 @@ export const ROLL_STAGES = [
  */
 export type RollStage = (typeof ROLL_STAGES)[number];
 
-/** Facts that a program announces; all others stay unchanged. */
+/** Facts that a program announces. */
 export const rollPromise = z.strictObject({
   boot: z.literal('new').optional(),
   version: z.string().min(1).max(128).optional(),
@@ -186,7 +183,6 @@ export const requestMode = z.object({
 });
 export type FleetRequestMode = z.infer<typeof requestMode>;
 
-/** Predicted bytes of a move without disks; a mode is absent if it would not end or is unsupported. */
 const guestSize = z.object({
   precopyBytes: bytes.optional(),
   postcopyBytes: bytes.optional(),
@@ -248,7 +244,6 @@ export const move = z.object({
   /** The highest epoch of any order to begin it. */
   askedEpoch: epoch,
   memoryBytes: bytes,
-  /** Predicted bytes, if its request counts them. */
   bytes: bytes.optional(),
   seconds: z.number().nonnegative(),
   createdAtMs: atMs,

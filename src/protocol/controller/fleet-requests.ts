@@ -20,7 +20,7 @@ export const requestPlan = z.object({
   steps: z.array(plannedStep.extend({ from: hostName })).max(10_000),
   parallel: z.number().int().min(1),
   seconds: z.number().nonnegative(),
-  /** Parts of the prediction that come from earlier migrations, because no live sample has them. */
+  /** Parts of the prediction that come from earlier migrations. */
   fromHistory: z.array(shortText).max(8).optional(),
   late: z.array(z.string().max(64)).max(10_000),
   /** The bottleneck: bytes over the busiest link, in words; absent if nothing moves. */
@@ -38,7 +38,6 @@ export const requestPlan = z.object({
       measured: measuredLine.optional(),
     })
     .optional(),
-  /** Drain of a manager's host: who moves its guests. */
   maintenanceMode: requestMode
     .pick({ moves: true, words: true })
     .extend({ host: hostName })

@@ -42,7 +42,6 @@ export const fleetHost = z.object({
   /** To a hundredth of its memory. */
   memoryAvailableBytes: bytes.optional(),
   guests: z.number().int(),
-  /** The newest sample, if the called controller follows the host. */
   load: hostLoad.omit({ guests: true }).optional(),
 });
 export type FleetHost = z.infer<typeof fleetHost>;
@@ -74,7 +73,7 @@ export const fleetGuest = z.object({
   manager: name64.optional(),
   labels: labels.optional(),
   unmovable: guestInfo.shape.unmovable.unwrap().optional(),
-  /** From its host's newest sample; absent if the called controller does not follow that host. */
+  /** Absent if the called controller does not follow that host. */
   load: hostLoad.shape.guests.element.omit({ name: true }).optional(),
   migration: guestInfo.shape.migration,
   /** State of its host: unless it is `up`, the entry is the last known one. */

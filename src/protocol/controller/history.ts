@@ -36,17 +36,15 @@ export const fleetMigration = z.object({
   outcome: migrationOutcome.optional(),
   startedAt: moment,
   endedAt: moment.optional(),
-  /** Without the wait for its start, if its host sent a report. */
+  /** Without the wait for its start. */
   totalMs: ms.optional(),
   downtimeMs: ms.optional(),
   /** Longest time without an answer, as seen by a watching host, ms. */
   clientGapMs: ms.optional(),
-  /** Bytes of memory over the link. */
   bytes: bytes.optional(),
   /** Progress of an open one as a whole, if the called controller follows its source; never decreases. */
   percent: percent.optional(),
   step: phase.optional(),
-  /** The request and its author; absent if it was begun at an agent. */
   request: requestId.optional(),
   by: z.string().max(256).optional(),
   code: z.string().max(64).optional(),
@@ -96,7 +94,6 @@ export const guestStay = z.object({
   from: moment.optional(),
   /** Absent: it is still there. */
   to: moment.optional(),
-  /** Why it came, with the migration that brought it. */
   why: shortText,
   migration: migrationId.optional(),
   request: requestId.optional(),
@@ -156,7 +153,6 @@ export type PredictionScore = z.infer<typeof predictionScore>;
 const diskScore = predictionScore.extend({ of: z.enum(DISK_PREDICTED) });
 export type DiskScore = z.infer<typeof diskScore>;
 
-/** Results of migrations in a time. */
 export const insight = z.object({
   since: moment,
   until: moment,

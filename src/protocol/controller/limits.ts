@@ -19,7 +19,6 @@ export const fleetLimits = z.object({
 });
 export type FleetLimits = z.infer<typeof fleetLimits>;
 
-/** New limits; null: the default, or none for a link. Others are unchanged. */
 export const limitsChange = z.strictObject({
   fleet: most.nullable().optional(),
   out: most.nullable().optional(),

@@ -12,7 +12,6 @@ const fingerprint = z
   .max(64);
 const count = z.number().int().nonnegative();
 
-/** `options` has the driver's specific settings. */
 export const managerPlace = z.object({
   driver: name64,
   url: text,
@@ -25,10 +24,7 @@ export const managerPlace = z.object({
 });
 export type ManagerPlace = z.infer<typeof managerPlace>;
 
-/**
- * `up`: it answered last. `silent`: it does not answer or refuses; its guests' state is unknown. `starting`: not asked
- * yet.
- */
+/** `silent`: it does not answer or refuses; its guests' state is unknown. `starting`: not asked yet. */
 const managerState = z.enum(['starting', 'up', 'silent']);
 
 export const managerEntry = managerPlace.omit({ ca: true, options: true }).extend({

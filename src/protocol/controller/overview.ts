@@ -29,7 +29,6 @@ const overviewHost = z.tuple([
 ]);
 export type OverviewHost = z.infer<typeof overviewHost>;
 
-/** Order of a guest's reports, if it moves or has several. */
 const overviewReport = guestInfo.pick({ uuid: true, epoch: true, migration: true, moving: true });
 
 /** Guest: name, index of its host, bytes of memory, state, and its report's order. */

@@ -158,7 +158,6 @@ export const policyRoutes = {
     body: z.strictObject({
       memoryBytes: bytes.min(1),
       vcpus: z.number().int().min(1).max(4096),
-      /** Such as `godwit/anti-affinity`. */
       labels: z.record(z.string().max(63), z.string().max(63)).default({}),
       hosts: z.array(hostName).min(1).max(10_000).optional(),
     }),

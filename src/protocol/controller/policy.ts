@@ -75,7 +75,6 @@ const proposedMove = z.object({
   to: hostName,
   words: shortText,
   cost: moveCost,
-  /** Next best destinations, best first. */
   alternatives: z.array(hostName).max(2),
 });
 
@@ -108,7 +107,6 @@ const proposalReason = z.enum(['overload', 'empty-host', 'contention', 'spread']
 
 export const MAX_MOVES_OF_A_PROPOSAL = 1000;
 
-/** Moves that belong together: a single move, a swap, or all guests of a host to empty. */
 export const proposal = z.object({
   id: proposalId,
   kind: policyKind,
@@ -119,7 +117,6 @@ export const proposal = z.object({
   words: shortText,
   moves: z.array(proposedMove).min(1).max(MAX_MOVES_OF_A_PROPOSAL),
   benefit,
-  /** Sum of its moves. */
   cost: moveCost,
   createdAtMs: atMs,
   /** Last look that made it. */
@@ -130,7 +127,6 @@ export const proposal = z.object({
   decidedBy: z.string().max(256).optional(),
   decidedAtMs: atMs.optional(),
   why: shortText.optional(),
-  /** One per move, after acceptance. */
   requests: z.array(requestId).max(MAX_MOVES_OF_A_PROPOSAL),
   endedAtMs: atMs.optional(),
   actual: z

@@ -5,7 +5,7 @@ import { receiverRequest } from '../peer/receiver.ts';
 import { diskTunnel } from '../peer/migration.ts';
 import { wireSession } from '../wire.ts';
 
-/** Messages between an agent and its receiver, one per line. They stay on the host. */
+/** Messages between an agent and its receiver, one per line. */
 
 export const receiverOrder = receiverRequest.extend({
   /** The manager's hypervisor listens here when memory comes. */

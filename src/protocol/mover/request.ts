@@ -45,7 +45,6 @@ const any = {
   epoch: epoch.optional(),
 };
 
-/** Further addresses are in the order of attempts. */
 const otherAgent = z.object({
   name: hostName,
   address,
@@ -81,7 +80,6 @@ export const sourceMoverRequest = z.object({
   link: linkMeasure.optional(),
   /** Latest moves to that host, newest first: their pauses and the cost of the path. */
   ownMoves: z.array(ownMove).max(64).optional(),
-  /** Disk writes in the last minute, if known. */
   writtenBytesPerS: guestRates.shape.writtenBytesPerS,
   /** The recent plan's prediction, for the report. */
   prediction: prediction.optional(),
@@ -104,7 +102,6 @@ export const managedMoverRequest = z.object({
   request: migrationRequest,
   handle: guestHandle,
   memoryBytes: bytes.optional(),
-  /** The recent plan's prediction, for the report. */
   prediction: prediction.optional(),
   /** The other host's agent, which observes the guest there and has the other end of the wire; absent: unknown. */
   peer: otherAgent.optional(),
@@ -146,7 +143,6 @@ export const moverRequest = z.union([
 ]);
 export type MoverRequest = z.infer<typeof moverRequest>;
 
-/** The kind of a migration's journal on this host. */
 export type JournalOf = 'source' | 'destination' | 'managed';
 
 export function journalOf(request: MoverRequest): JournalOf {

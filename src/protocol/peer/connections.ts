@@ -61,10 +61,9 @@ export const connectionsNews = z.object({
 export type ConnectionsNews = z.infer<typeof connectionsNews>;
 
 export const connectionsAnswer = z.object({
-  /** Number of entries added here. */
   put: z.number().int().nonnegative(),
   problem: z.string().max(1024).optional(),
-  /** Addresses whose connections were refused, because they are not the guest's by the destination's observation. */
+  /** Refused addresses, because they are not the guest's by the destination's observation. */
   leftOut: z.string().max(1024).optional(),
 });
 export type ConnectionsAnswer = z.infer<typeof connectionsAnswer>;

@@ -25,7 +25,6 @@ export const comparison = epochBody.extend({
 });
 export type Comparison = z.infer<typeof comparison>;
 
-/** Indexes of different hashes. */
 export const compared = z.object({
   differ: z.array(z.number().int().nonnegative().max(MAX_HASHES)).max(MAX_HASHES),
   /** The image is zero from the compared range up to there; absent in earlier builds. */

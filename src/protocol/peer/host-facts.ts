@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytes, hostName } from '../names.ts';
 
-/** A host's machine: maker and model of a virtual one, and whether guests can use its processor directly. */
+/** A host's machine. */
 export const platform = z.object({
   isVirtual: z.boolean(),
   /** From the firmware: `Amazon EC2`, `m5.large`. */
@@ -18,7 +18,6 @@ export const MAX_SITE_CHECKS = 256;
 const MAX_UNENCRYPTED = 256;
 export const MAX_RDMA = 16;
 
-/** Facts that the hosts of a migration exchange for checks that need both. */
 export const hostFacts = z.object({
   name: hostName,
   version: z.string().max(64),

@@ -62,7 +62,6 @@ export const admission = z.object({
   labels: labels.optional(),
   /** Driver of the guest's hypervisor; absent: the only one of the first versions. */
   driver: z.string().min(1).max(32).optional(),
-  /** The user's settings, for the destination's report; absent: an older source. */
   settings: migrationSettings.optional(),
   returns: returns.optional(),
 });
@@ -73,7 +72,6 @@ export const admitted = z.object({
   moverAddress: address,
   version: z.number().int(),
   wire: wireOffer.optional(),
-  /** The host's facts; absent: an older host. */
   host: hostFacts.optional(),
 });
 export type AdmissionGrant = z.infer<typeof admitted>;
@@ -148,7 +146,6 @@ export const assessment = z.object({
   copies: z.array(place).max(MAX_PLACES).optional(),
   /** Devices that it plugs in once the guest runs; absent: an earlier build plugs in none. */
   plugs: plugs.optional(),
-  /** Settings of each NIC's port that it has checked, by NIC id; absent: an earlier build checks none. */
   portSettings: z
     .record(z.string().max(128), z.array(z.string().max(64)).max(64))
     .refine((all) => Object.keys(all).length <= MAX_NICS, `names more than ${MAX_NICS} NICs`)
@@ -165,7 +162,6 @@ export const storageProof = z.object({
 export type StorageProof = z.infer<typeof storageProof>;
 export const storageAnswer = z.object({
   places: z.array(proofAnswer).max(MAX_PLACES),
-  /** In the order of the devices. */
   devices: z.array(deviceAnswer).max(MAX_PLACES).optional(),
 });
 export type StorageAnswer = z.infer<typeof storageAnswer>;
@@ -232,10 +228,10 @@ export const releaseBody = epochBody.extend({
 export const running = z.object({ epoch, runningAt: moment, resumeMs: ms });
 export type Running = z.infer<typeof running>;
 
-/** The destination's synced refusal: it has not run the guest and never will under this epoch. */
+/** The destination's synced refusal: it never runs the guest under this epoch. */
 export const refused = z.object({ epoch, refused: z.literal(true) });
 
-/** State of the destination's side; the source's mover polls it and reads it after a takeover. */
+/** State of the destination's side, read after a takeover. */
 export const destinationStatus = z.object({
   id: migrationId,
   epoch,

@@ -54,7 +54,6 @@ const leaseMs = z.number().int().min(1000).max(60_000);
 export const watchOrder = z.object({
   id: migrationId,
   guest: guestName,
-  /** The host that admitted the guest, which confirms the order. A request without it (an earlier build) is refused. */
   to: hostName.optional(),
   /** From the source, with its link names; this host finds its own segment. */
   nics: nicNetworks,
@@ -86,7 +85,6 @@ const watchEnd = z.object({
   switch: switchTime.optional(),
   /** Start of the memory phase, by the same clock. */
   memoryFromMs: wallMs.optional(),
-  /** Requested time of slower probing from then on, ms. */
   laterMs: z.number().int().min(1).max(MAX_LATER_MS).optional(),
 });
 export type WatchEnd = z.infer<typeof watchEnd>;
@@ -101,7 +99,6 @@ export const seen = z.object({
   /** Longest time without an answer, ms, and how long before this report it began. */
   gapMs: ms,
   gapBeganAgoMs: ms.optional(),
-  /** The longest at the switch, if watched, ms. */
   switchGapMs: ms.optional(),
   /** The guest no longer answered at the time of the report. */
   isOpen: z.boolean(),
@@ -123,7 +120,6 @@ export const watchResult = z.object({
 });
 export type WatchResult = z.infer<typeof watchResult>;
 
-/** Later observations: none yet, some, or why there are none. */
 const laterAnswer = z.object({
   later: later.optional(),
   why: z.string().max(1024).optional(),

@@ -20,7 +20,6 @@ const place = z.string().min(1).max(256);
 
 export const receiverOffer = z.object({
   wire: wireOffer,
-  /** Absent: no receiver can be opened here, see `why`. */
   place: place.optional(),
   /** It can open a path for copied disks; absent in earlier builds. */
   disks: z.boolean().optional(),
@@ -33,7 +32,6 @@ export const receiverRequest = z.object({
   id: migrationId,
   memoryBytes: bytes,
   terms: wireTerms,
-  /** Disks are copied as well, and need a path. */
   disks: z.boolean().optional(),
   /** Timeout of the migration; a receiver ends soon after it. */
   timeoutMs: z.number().int().min(1000).max(86_400_000),

@@ -3,7 +3,6 @@ import { check } from '../public/migration.ts';
 import { REPORT_BYTES, route } from '../route.ts';
 import { epochBody } from './migration.ts';
 
-/** Source mover -> destination mover, once the guest runs there: asks for the host's observations. */
 export const verifyAnswer = z.object({
   checks: z.array(check).max(96),
   /** The hypervisor's report of the machine now, parsed by the source's driver. Absent: not compared. */

@@ -46,7 +46,6 @@ export const cacheRoutes = {
     method: 'POST',
     path: '/v1/cache/seed',
     summary: 'Index a file of this host, so that what it holds need not travel',
-    // It names a path, which only local users may do.
     access: 'local',
     body: seedRequest,
     response: seeded,

@@ -6,7 +6,6 @@ import { check, migrationSettings } from './migration.ts';
 export const checkRequest = migrationSettings.extend({ guest: guestName, to: hostName.optional() });
 export type CheckRequest = z.infer<typeof checkRequest>;
 
-/** In the order of a migration. */
 export const checkedHost = z.object({
   to: hostName,
   /** The worst check; with `refuse` a migration would end at the first refusal. */

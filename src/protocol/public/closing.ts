@@ -18,14 +18,12 @@ const underWay = z.object({
 
 /** A host's content at the time of the answer; each guest was looked at for it. */
 export const occupancy = z.object({
-  /** Names of guests there in any state. */
   guests: z.array(guestName).max(MAX_GUESTS),
   /** Migrations to and from it, including held and unreadable ones. */
   underWay: z.array(underWay).max(MAX_GUESTS),
 });
 export type Occupancy = z.infer<typeof occupancy>;
 
-/** Longest closing per call, ms. The controller repeats it. */
 export const MAX_CLOSED_MS = 600_000;
 
 export const closingRoutes = {

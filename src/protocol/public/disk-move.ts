@@ -52,9 +52,7 @@ export const diskMoveProgress = z.object({
   etaMs: ms.optional(),
   elapsedMs: ms,
   startedAt: moment,
-  /** Longest wait of the guest's writes for the switch; absent if another agent began it. */
   waitedMs: ms.optional(),
-  /** Reason of a wait, or a step that failed at the end. */
   note: shortText.optional(),
   /** The old image, if it was not removed. */
   kept: file.optional(),

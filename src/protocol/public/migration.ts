@@ -141,7 +141,6 @@ export const memorySample = z.object({
   totalBytes: bytes,
   /** Bytes left in this round. */
   remainingBytes: bytes,
-  /** Bytes on the wire since the start, all streams. */
   transferredBytes: bytes,
   /** Zero and unchanged pages that were sent as a note, bytes. */
   skippedBytes: bytes,
@@ -179,13 +178,11 @@ export const progress = z.object({
   /** ms until the end at the present rates; absent if unknown or not converging. */
   etaMs: ms.optional(),
   sample: memorySample.optional(),
-  /** Disks that are being copied. */
   disks: z.array(diskProgress).max(64).optional(),
   /** Absent if unknown, and once they are copied. */
   diskPace: diskPace.optional(),
   /** The link is down: since when, and until when the migration waits; no end if only an operator can end it. */
   still: z.object({ since: moment, until: moment.optional() }).optional(),
-  /** A decision or the reason of a wait, in words. */
   note: shortText.optional(),
   error: serialError.optional(),
 });
@@ -230,7 +227,7 @@ export const report = z.object({
   finished: z.enum(['precopy', 'postcopy', 'none', 'unknown']),
   settings: migrationSettings,
   prediction: prediction.optional(),
-  /** The reason why there is no prediction; absent in earlier builds, and for a cold move. */
+  /** Absent in earlier builds, and for a cold move. */
   unpredicted: shortText.optional(),
   startedAt: moment,
   endedAt: moment.optional(),
@@ -261,7 +258,6 @@ export const report = z.object({
   /** Absent until the guest's manager has reported it. */
   memoryBytes: bytes.optional(),
   roundList: z.array(roundReport).max(MAX_ROUNDS),
-  /** The stream that `auto` chose, if the settings do not show it. */
   stream: chosenStream.optional(),
   /** Lowest time-dependent cap of its host while it ran (`limits.bandwidth`), bytes/s; absent: none. */
   timedCap: bytes.optional(),

@@ -12,7 +12,6 @@ export type GuestReport = Pick<
 
 export interface MergedGuest<T> {
   readonly row: T;
-  /** Other reports of the same guest: a waiting copy, an older report, a stopped definition. */
   readonly others: readonly T[];
 }
 
@@ -27,7 +26,6 @@ export function mergeReports<T extends GuestReport>(reports: readonly T[]): Merg
   return reports.flatMap((each) => merged.get(each) ?? []);
 }
 
-/** Guests as all hosts report them, each once, under the host that runs it. */
 export function eachOnce(guests: readonly GuestInfo[]): GuestInfo[] {
   return mergeReports(guests).map(({ row, others }) => {
     if (row.moving === undefined) return withOthers(row, others);
@@ -92,10 +90,7 @@ function identityOf({ uuid, manager, moving, host }: GuestReport): string {
   return manager === undefined || moving !== undefined ? 'name' : `host ${host}`;
 }
 
-/**
- * Finds the first of `known` that has a report's migration, or is at one of its hosts. Linear, because a host may
- * report thousands of namesakes.
- */
+/** Linear, because a host may report thousands of namesakes. */
 function links<T extends GuestReport>(known: readonly T[]): (report: GuestReport) => T | undefined {
   const places = new Map<string, number>();
   for (const [place, { host, migration }] of known.entries())

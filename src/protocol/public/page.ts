@@ -63,7 +63,6 @@ export async function everyPage<T>(
   for (let count = 0; count < MAX_PAGES; count += 1) {
     const { items, next } = await ask(after);
     if (all.length + items.length > most) throw tooMany(most);
-    // One by one: an earlier build's page has everything, more than a call's argument limit.
     for (const item of items) all.push(item);
     if (next === undefined) return all;
     after = next;
@@ -82,7 +81,7 @@ export function cursorAt(key: Key): string {
 
 const keys = z.tuple([z.string()], z.string());
 
-/** The key of a cursor; GODWIT_PROTOCOL_INVALID for anything else. */
+/** GODWIT_PROTOCOL_INVALID for anything but a cursor. */
 export function keyIn(text: string): Key {
   try {
     return keys.parse(JSON.parse(Buffer.from(text, 'base64url').toString()));

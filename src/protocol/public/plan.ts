@@ -31,14 +31,12 @@ export const planAnswer = z.object({
   /** Its load by hour; absent if not counted, and in earlier builds. */
   load: guestLoad.optional(),
   unmeasured: shortText.optional(),
-  /** Absent if its rate is unknown. */
   link: linkMeasure.optional(),
   linkUnmeasured: shortText.optional(),
   /** For the requested settings. Absent if a check refuses, or the guest could not be measured. */
   prediction: planOption.optional(),
   /** With `compare`: alternatives, best first. */
   others: z.array(planOption).max(16).optional(),
-  /** Better settings with reasons, and gaps of the prediction. */
   advice: z.array(shortText).max(16),
 });
 export type PlanAnswer = z.infer<typeof planAnswer>;

@@ -32,7 +32,6 @@ export const guestMeasure = z.object({
   how: z.enum(['pages', 'hypervisor']),
   memoryBytes: bytes,
   pages: z.number().int().nonnegative().max(1_000_000),
-  /** By window, shortest first. */
   curve: z.array(curvePoint).max(16),
   /** Absent if only the hypervisor measured. */
   mix: pageMix.optional(),
@@ -144,7 +143,6 @@ export const toldCosts = z.object({
 });
 export type ToldCosts = z.infer<typeof toldCosts>;
 
-/** Expected effects on the guest, the link and the hosts. */
 export const effects = z.object({
   guest: z.object({
     /** Highest throttling of the guest; absent: none. */
@@ -189,7 +187,6 @@ export const prediction = z.object({
   widths: predictionWidths.optional(),
   /** Absent if later moves cannot learn from it, and in earlier builds. */
   costs: predictionCosts.optional(),
-  /** Absent if no disk is copied, or its hypervisor does not count requests. */
   diskLatency: z.array(expectedRequests).max(64).optional(),
 });
 export type Prediction = z.infer<typeof prediction>;

@@ -15,15 +15,12 @@ const waits = z.object({ count: z.number().int().positive(), p50Ms: ms, p99Ms: m
 /** Longest probing after a move, ms. */
 export const MAX_LATER_MS = 600_000;
 export const later = z.object({
-  /** Absent if it never answered. */
   waits: waits.optional(),
   sent: count,
   answered: count,
-  /** Longest time without an answer, ms. */
   gapMs: ms,
   /** Time of probing so far, ms. */
   forMs: ms,
-  /** It was probed for the intended time. */
   complete: z.boolean(),
   /** Why it was not; absent while it continues. */
   ended: z.string().max(1024).optional(),

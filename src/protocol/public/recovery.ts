@@ -19,7 +19,6 @@ export const standby = z.object({
   keptAt: moment,
   /** Last confirmation by its host; absent: never, or an earlier build. */
   confirmedAt: moment.optional(),
-  /** Images that it would open, with their backing files. */
   disks: shortText.optional(),
   /**
    * The reason why the description may be out of date, which blocks a recovery; absent: it is fresh, or an earlier

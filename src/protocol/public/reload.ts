@@ -9,9 +9,7 @@ const settings = z.array(z.string().max(1024)).max(MAX_SETTINGS);
 /** Settings by name, such as `limits.migrationsIn`. */
 export const reloaded = z.object({
   file: z.string().max(4096),
-  /** Changed settings that are now in force. */
   taken: settings,
-  /** Changed settings that need a restart. */
   restart: settings,
   /** Faults that the agent works with. */
   warnings: z.array(z.object({ what: shortText, hint: shortText })).max(MAX_SETTINGS),

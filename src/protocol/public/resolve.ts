@@ -57,7 +57,6 @@ export const hostDoubts = z.object({
   doubts: z.array(z.string().max(128)).max(16),
 });
 export type HostDoubts = z.infer<typeof hostDoubts>;
-/** The doubts that an operator was shown and answers for. */
 export const answersFor = z.array(hostDoubts).max(1024);
 
 /**
@@ -104,7 +103,6 @@ export type Resolution = z.infer<typeof resolution>;
 export const resolveRequest = z.object({
   runAt,
   confirm: z.string().max(128),
-  /** The operator has made sure of the other host; required without a proof. */
   iKnow: z.boolean().default(false),
   /** `inDoubt` as shown; it covers nothing that has changed since. */
   answersFor: answersFor.optional(),

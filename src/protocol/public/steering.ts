@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytes, ms, shortText } from '../names.ts';
 
-/** Steering while memory moves: strategies as data, and records of decisions. Pure. */
+/** Strategies for memory that moves, as data, and records of decisions. */
 
 /** Measures against pre-copy that does not converge, other than giving up. */
 export const STEERING_MEASURES = ['downtime', 'throttle', 'postcopy'] as const;
@@ -104,7 +104,6 @@ const steeringRule = z.enum([
   'rounds',
   /** The guest dirties memory about as fast as the link sends, or faster. */
   'outpaced',
-  /** Remaining memory set no new minimum. */
   'stalled',
   /** Further rounds would cost more than post-copy. */
   'cheaper',
@@ -112,7 +111,6 @@ const steeringRule = z.enum([
   'time-left',
   /** A throttled guest no longer needs it. */
   'quiet',
-  /** The strategy has no measure left. */
   'exhausted',
 ]);
 export type SteeringRule = z.infer<typeof steeringRule>;
@@ -128,7 +126,6 @@ const steeringInputs = z.object({
    * when the second round begins.
    */
   writeRate: bytes.optional(),
-  /** Remaining memory at the start of the round, ms by the link. */
   expectedDowntimeMs: ms,
   stalledRounds: z.number().int().nonnegative(),
   /** ms until the permitted time is over. */

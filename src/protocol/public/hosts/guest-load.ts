@@ -13,7 +13,6 @@ const perS = z.number().nonnegative().max(MAX_BYTES_PER_S);
 export const guestRates = z.object({
   /** Processors: 1.5 for two busy vCPUs that waited a quarter of the time. */
   cores: z.number().nonnegative().max(1_000_000),
-  /** Storage reads and writes of its hypervisor. */
   readBytesPerS: perS.optional(),
   writtenBytesPerS: perS.optional(),
   inBytesPerS: perS.optional(),

@@ -28,7 +28,6 @@ export const hypervisorInfo = z.object({
 });
 export type HypervisorInfo = z.infer<typeof hypervisorInfo>;
 
-/** `godwit hosts`. */
 export const hostInfo = z.object({
   name: hostName,
   address,
@@ -88,7 +87,6 @@ export const guestRunState = z.enum([
 ]);
 export type GuestRunState = z.infer<typeof guestRunState>;
 
-/** `godwit guests`. */
 export const guestInfo = z.object({
   name: guestName,
   /** The guest's own name, if that is invalid here and `name` was derived from it. */
@@ -123,7 +121,6 @@ export const guestInfo = z.object({
     )
     .max(256)
     .optional(),
-  /** Known obstacles to a move, in words. */
   unmovable: z.array(shortText).max(64).default([]),
   /** Notes that do not block a move, such as a processor beyond the baseline. */
   warnings: z.array(shortText).max(64).optional(),

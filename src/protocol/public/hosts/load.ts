@@ -16,7 +16,6 @@ export const hostLoad = z.object({
   overMs: ms,
   processor: z.object({
     cores: z.number().int().positive().max(1_000_000),
-    /** Share of all cores in use. */
     used: share,
     /** Share of all cores that was requested, but taken by the hypervisor under this host. */
     steal: share,
@@ -35,7 +34,6 @@ export const hostLoad = z.object({
   /** Physical links, without host-internal traffic. */
   network: z.object({ inBytesPerS: perS, outBytesPerS: perS }),
   disk: z.object({ readBytesPerS: perS, writeBytesPerS: perS }),
-  /** Hardware health; absent before the first look. */
   health: hostHealth.optional(),
   guests: z
     .array(

@@ -11,7 +11,6 @@ export const maintenanceMode = z.object({
   moves: z.enum(['manager', 'asker']),
   /** The manager's explanation: `DRS of C0`, `DRS of C0 is manual`. */
   words: name64,
-  /** Guests that a manager leaves. */
   leaves: z.array(guestName).max(MAX_LEFT),
 });
 export type MaintenanceMode = z.infer<typeof maintenanceMode>;
@@ -40,7 +39,6 @@ export const managedHost = z.object({
   /** `silent`: its manager does not reach it; its guests' state is unknown. */
   state: z.enum(['up', 'silent']),
   reason: shortText.optional(),
-  /** The reason why the manager admits no guest there now. */
   closed: shortText.optional(),
   /** Absent if its manager has no such mode. */
   maintenanceMode: maintenanceMode.optional(),

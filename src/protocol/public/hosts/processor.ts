@@ -34,7 +34,6 @@ const MAX_GUESTS = 4096;
 
 export const processorsAnswer = z.object({
   offers: z.array(processorOffer).max(64),
-  /** Guests that could be queried. */
   guests: z.array(guestProcessor).max(MAX_GUESTS),
 });
 export type ProcessorsAnswer = z.infer<typeof processorsAnswer>;
@@ -69,7 +68,6 @@ export const baselineAnswer = z.object({
             }),
           )
           .max(10_000),
-        /** Hosts that offer nothing of this kind. */
         without: z.array(hostName).max(10_000),
         /** Reasons why the checked host cannot give the baseline; empty: it can. */
         short: z.array(shortText).max(64).optional(),
@@ -93,9 +91,7 @@ export const baselineAnswer = z.object({
 export type BaselineAnswer = z.infer<typeof baselineAnswer>;
 
 export const baselineRequest = z.object({
-  /** Absent: all hosts of the fleet. */
   hosts: z.array(hostName).min(1).max(1000).optional(),
-  /** Another host, to be checked against the baseline. */
   check: hostName.optional(),
 });
 export type BaselineRequest = z.infer<typeof baselineRequest>;
