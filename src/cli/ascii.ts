@@ -23,7 +23,6 @@ function isAscii({ LC_ALL, LC_CTYPE, LANG }: Context['env']): boolean {
   return named !== undefined && !/utf-?8/i.test(named);
 }
 
-/** The context with ASCII marks of the same width, if the environment needs them. */
 export function inLocale(context: Context): Context {
   if (!isAscii(context.env)) return context;
   return contextWith(context, { out: plain(context.out), err: plain(context.err) });

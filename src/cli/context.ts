@@ -25,7 +25,6 @@ export interface ConnectionFlags {
   readonly ca?: string | undefined;
 }
 
-/** The environment of a verb; replaced in tests. */
 export interface Context {
   readonly out: Output;
   readonly err: Output;
@@ -54,7 +53,6 @@ export interface Context {
   readonly notation?: ((value: unknown) => string) | undefined;
 }
 
-/** Replaces some parts of a context; a spread would lose a class's methods. */
 export function contextWith(
   context: Context,
   changes: Partial<Pick<Context, 'out' | 'err' | 'env' | 'notation'>>,

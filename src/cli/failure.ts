@@ -15,7 +15,6 @@ export function printFailure(context: Context, thrown: unknown, json: boolean): 
   return error.exit;
 }
 
-/** Warns on standard error that the output is incomplete. Returns the exit code. */
 export function sayIncomplete(context: Context, error: GodwitError): number {
   printError(context, error);
   return error.exit;

@@ -25,7 +25,6 @@ export async function runCommandLine(
   given: Context,
 ): Promise<number> {
   const argv = verbFirst(typed);
-  // --json may apply before the line is parsed.
   const asked = notationOf(argv);
   let json = argv.includes('--json') || asked !== undefined;
   let context = await contextOf(given, json, asked);
@@ -86,10 +85,8 @@ async function contextOf(
 ): Promise<Context> {
   if (notation === 'yaml') {
     const { stringify } = await import('yaml');
-    // A watched list is a series of documents.
     return contextWith(given, { notation: (value) => `---\n${stringify(value)}` });
   }
-  // Programs read JSON as UTF-8, whatever the terminal.
   return json ? given : inLocale(given);
 }
 

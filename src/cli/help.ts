@@ -56,7 +56,6 @@ export function wholeHelp(table: readonly Entry[], columns: number): string {
     .join('\n');
 }
 
-/** Verbs without a section, as in tests, get a common title. */
 function sectionsText(table: readonly Entry[], columns: number): string[] {
   const names = table.map((each) => entryName(each));
   const widest = Math.max(0, ...names.map((name) => name.length));
@@ -72,7 +71,6 @@ const entryName = (entry: Entry): string => (isGroup(entry) ? entry.name : entry
 const entrySummary = (entry: Entry): string =>
   isGroup(entry) ? entry.summary : entry.spec.summary;
 
-/** A group such as `pki`; `members` are loaded on demand. */
 export function groupHelp(group: VerbGroup, members: readonly Spec[], columns: number): string {
   const rows = members.map((spec) => [usageWords(spec), spec.summary] as const);
   return [
@@ -159,7 +157,6 @@ function valuePlace(flag: Flag): string {
   return flag.optionalValue === true ? ` [${value}]` : ` <${value}>`;
 }
 
-/** Choices are in the text if the value has a name. */
 function flagText({ summary, preset, value, choices }: Flag): string {
   const named = value === undefined || choices === undefined ? '' : ` (${choices.join(', ')})`;
   return `${summary}${named}${preset === undefined ? '' : ` (default: ${preset})`}`;

@@ -5,7 +5,6 @@ import type { Context, InterruptSignal } from './context.ts';
 export interface WatchControls {
   /** The consequence of cancelling; absent if it cannot be cancelled from here. */
   readonly cancelled?: string;
-  /** Cancels; resolves to the consequence. */
   readonly cancel?: () => Promise<string>;
   readonly say: (line: string) => void;
   /** Stops drawing while a question is open. */

@@ -25,7 +25,6 @@ function wantsNames({ output, quiet }: ListFlags): boolean {
   return quiet === true || output === 'name';
 }
 
-/** Prints a list by -o: JSON, names, or the table from `print`. */
 export function printList(
   context: Context,
   { json, flags }: { readonly json: boolean; readonly flags: ListFlags },

@@ -10,7 +10,6 @@ export class Screen {
     this.#out = out;
   }
 
-  /** Replaces the block; `above` is permanent. */
   draw(block: readonly string[], above: readonly string[] = []): void {
     const lines = [...above, ...block].map((line) => `${line}\n`).join('');
     this.#out.write(`${this.#erase()}${lines}`);

@@ -30,7 +30,6 @@ export interface Flag {
   readonly summary: string;
   /** Title in the help; default: Common. */
   readonly group?: FlagGroup;
-  /** Name of the value in the help; default: the kind. */
   readonly value?: string;
   readonly choices?: readonly string[];
   /** Default as typed, shown in the help. */
@@ -95,7 +94,6 @@ export interface Input<S extends Spec = Spec> {
   readonly json: boolean;
 }
 
-/** Runs a verb. Returns the exit code (0 by default); throws errors of the table. */
 export type Run<S extends Spec> = (input: Input<S>, context: Context) => Promise<number | void>;
 
 interface Place {
@@ -139,7 +137,6 @@ export function kebab(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Flags that choose a controller, and the caller's certificate. */
 const CONTROLLER_FLAGS = {
   controller: {
     kind: 'text',
@@ -169,7 +166,6 @@ const CONTROLLER_FLAGS = {
   },
 } as const satisfies Partial<Record<keyof ConnectionFlags, Flag>>;
 
-/** Flags added to each verb that uses an agent. */
 export const CONNECTION_FLAGS = {
   agent: {
     kind: 'text',

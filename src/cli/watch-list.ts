@@ -48,7 +48,6 @@ export async function watchList(context: Context, json: boolean, list: List): Pr
   }
 }
 
-/** A failed look keeps the list of `before`, with the error. */
 async function look(
   context: Context,
   list: List,
@@ -73,7 +72,6 @@ async function look(
   return said;
 }
 
-/** Prints the list and the messages if they changed. */
 function appending({ out, err }: Context): Show {
   return (found, before) => {
     if (found.out !== before?.out) out.write(found.out);

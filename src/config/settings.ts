@@ -78,7 +78,6 @@ function shortened(lines: readonly string[]): string {
   return [...lines.slice(0, MAX_PROBLEMS), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
 }
 
-/** A value by a schema. GODWIT_CONFIG lists each invalid part. */
 export function checkedSettings<S extends z.ZodType>(
   settings: SettingsText,
   schema: S,
@@ -147,7 +146,6 @@ function nearTo(key: string, known: readonly string[]): string {
   return near === undefined ? '' : `; did you mean \`${near}\`?`;
 }
 
-/** zod's message without the part that the shown value repeats. */
 function messageOf({ message }: z.core.$ZodIssue): string {
   return message.replace(/^Invalid input: /, '').replace(/, received \w+$/, '');
 }
@@ -243,7 +241,6 @@ function nodeAt(tree: Node, path: readonly Key[]): Node | undefined {
   return parser().findNodeAtLocation(tree, [...path]);
 }
 
-/** Loaded on errors only. */
 function parser(): typeof jsonc {
   return createRequire(import.meta.url)('jsonc-parser') as typeof jsonc;
 }

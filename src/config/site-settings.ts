@@ -5,7 +5,6 @@ import { relayedName } from '../protocol/relay.ts';
 /** Sites and relays in an agent's configuration; see docs/sites.md. */
 
 export const relayPlace = z.strictObject({
-  /** Name in its certificate. */
   name: hostName,
   /** host:port, which may differ between sites. */
   address,

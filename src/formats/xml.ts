@@ -47,7 +47,6 @@ export function parseXml(text: string, longest = LONGEST): XmlElement | undefine
   }
 }
 
-/** Parts of a document that are not tags. */
 const OTHER_PARTS = [
   ['<!--', '-->'],
   ['<![CDATA[', ']]>'],

@@ -21,7 +21,6 @@ export interface GpuPair {
   readonly to: string;
 }
 
-/** The driver's error by its name: `CUDA_ERROR_NOT_READY`. */
 export class CudaError extends Error {
   readonly call: string;
   readonly result: string;
@@ -101,7 +100,6 @@ export class DriverLibrary {
     this.#calls = calls;
   }
 
-  /** Loads and initializes it. NoGpu if there is none. */
   static open(file: string): DriverLibrary {
     const calls = new Map<Name, Call>();
     try {

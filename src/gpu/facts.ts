@@ -21,7 +21,6 @@ export interface GpuFacts {
   readonly totalBytes: number;
   readonly usedBytes: number;
   readonly mig: boolean;
-  /** `580.159.04` */
   readonly driver: string;
 }
 

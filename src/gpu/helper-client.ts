@@ -112,7 +112,6 @@ export class GpuHelper implements CheckpointCalls {
     };
     child.on('error', (error) => ended(error.message));
     child.on('exit', (code, signal) => ended(`it ended with ${code ?? signal}`));
-    // Writes after the helper's end fail.
     child.stdin.on('error', () => undefined);
     createInterface({ input: child.stdout }).on('line', (line) => this.#hear(line));
     this.#keeps(child, false);

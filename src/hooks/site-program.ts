@@ -6,7 +6,6 @@ export interface SiteProgram {
   readonly file: string;
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Standard input; it may be left unread. */
   readonly input?: string;
   readonly deadlineMs: number;
   readonly signal: AbortSignal;

@@ -19,7 +19,6 @@ export type Fencing =
 /** Requests the proof that a host is off. Never rejects; without a proof it returns the reason. */
 export type Fence = (host: string, facts: FenceFacts, signal: AbortSignal) => Promise<Fencing>;
 
-/** Longest duration of a `Fence`, ms; 0 without one. */
 export function fencingMs({ fencing }: Pick<AgentConfig, 'fencing'>): number {
   return fencing === undefined ? 0 : darkWatchMs(fencing.silenceMs) + fencing.timeoutMs;
 }

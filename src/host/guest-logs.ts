@@ -7,7 +7,6 @@ import { inOwnDirectory } from '../system/files/checked-open.ts';
 /** Default place in a guest's directory; guests cannot create a file of that name. */
 const LOGS = 'godwit-logs';
 
-/** Divisor for the end of a cut log that is kept. */
 const KEPT_SHARE = 4;
 
 /** Unit of `st_blocks` on every file system. */
@@ -50,7 +49,6 @@ export async function guestsWithLogs(config: Places): Promise<string[]> {
   return all.flatMap((each) => (each.isDirectory() ? [each.name] : []));
 }
 
-/** Guests with a directory in the configured place. Rejects as guestsWithLogs does. */
 export async function guestsElsewhere(config: Places): Promise<string[]> {
   const elsewhere = logsElsewhere(config);
   return elsewhere === undefined ? [] : (await listed(elsewhere)).map(({ name }) => name);

@@ -28,7 +28,6 @@ const BREAK_MS = 1000;
 /** Extra time to restart the silence after delays of this host, ms. */
 const SLACK_MS = 5000;
 
-/** Input and output; replaced in tests. */
 export interface DarkWatchIo {
   readonly clock: Clock;
   readonly ask: AskKernel;
@@ -113,7 +112,6 @@ export async function lookAtKernel(
   signal: AbortSignal,
   io: DarkWatchIo = darkWatchIo,
 ): Promise<KernelLook> {
-  // A relay answers for itself.
   if (addresses.some((each) => rendezvousOf(each) !== undefined)) return 'unknown';
   try {
     const paths = await resolved(addresses, io);
@@ -212,7 +210,6 @@ async function routesTo(
 ): Promise<ProbeTargets> {
   const paths = await resolved(addresses, io);
   const routes = await routesOf(paths, signal, io);
-  // An unresolvable name of another host is just no control.
   const known = await Promise.all(
     others
       .filter((each) => rendezvousOf(each) === undefined)

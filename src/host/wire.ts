@@ -97,12 +97,10 @@ function placesFile(config: AgentConfig, guest: string, peer: string): string {
   return path.join(cacheDirectory(config), 'places', `${guest}@${peer}`);
 }
 
-/** The site's secret, which names the contents of caches. */
 export function siteSecret(config: AgentConfig): Buffer | undefined {
   return siteSecrets(config)[0];
 }
 
-/** The present secret, and the replaced one while it is valid. */
 export function siteSecrets(config: AgentConfig): Buffer[] {
   const file = config.cache.secretFile ?? path.join(pkiDirOf(config), 'site.secret');
   const secret = secretAt(file);
@@ -116,7 +114,6 @@ export function earlierFile(file: string): string {
   return `${file}.before`;
 }
 
-/** Tells whether a replaced secret is still valid, by its file's time. */
 export function counts(file: string, nowMs: number): boolean {
   const mtimeMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
   return mtimeMs !== undefined && nowMs - mtimeMs < OVERLAP_MS;

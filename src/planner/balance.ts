@@ -15,7 +15,7 @@ const RELIEVED_Z = 1.5;
 const TAKES: CpuRoom = { z: 0.5, share: 0.95 };
 /** Assumed duration of a present overload, as a share of the horizon. */
 const LASTS = 0.3;
-/** Differences in standard deviations that count as noise. */
+/** Difference in standard deviations that counts as noise. */
 const NOISE = 2;
 const CHOICES = 3;
 /** Number of hosts, those with most room, that are examined to explain why no guest leaves. */
@@ -50,7 +50,6 @@ class Balance {
   /** Present demand by place number. */
   readonly #now: Float64Array;
   readonly #largest: number;
-  /** Candidate hosts by relative load; built when the first host is overloaded. */
   #takers: PlaceOrder | undefined;
   readonly #left: { moves: number; bytes: number };
   readonly #swapBudget: { pairs: number };
@@ -112,7 +111,6 @@ class Balance {
     }
   }
 
-  /** The best ratio of gain to cost. */
   #best(place: Place): Candidate | undefined {
     let best: Candidate | undefined;
     for (const seat of place.seats) {
@@ -190,7 +188,6 @@ class Balance {
     return expected.mean / this.#largest;
   }
 
-  /** One move from the fullest to the emptiest host, if they differ by more than noise. */
   #spread(least: number): void {
     const places = this.#fleet.places.filter(({ host }) => host.on && host.silent !== true);
     const part = (place: Place): number => place.mean / place.host.cpu;
@@ -205,7 +202,6 @@ class Balance {
     for (const seat of full.seats) {
       if (!this.#mayMove(seat) || !hasCpu(seat, empty, TAKES)) continue;
       if (objection(seat, empty) !== undefined || !this.#affords(seat)) continue;
-      // At most half of the difference, so that the two never swap roles.
       const { mean } = seat.expected;
       if (mean / full.host.cpu + mean / empty.host.cpu > distance) continue;
       if (chosen === undefined || mean > chosen.expected.mean) chosen = seat;

@@ -3,7 +3,6 @@ import type { Place, Seat } from './fleet.ts';
 import type { Constraint } from './inventory.ts';
 import { PlaceOrder } from './place-order.ts';
 
-/** A chosen host and two alternatives. */
 const CHOICES = 3;
 
 /** The fullest hosts with room, fullest first, at most three. */
@@ -51,7 +50,6 @@ export class FitIndex {
     const level = seat.expected.level ?? mean;
     const [least, most] =
       room.lasting === true ? [Math.min(mean, level), Math.max(mean, level)] : [mean, mean];
-    // Upper bound: among others that vary it takes less.
     const alone = most + room.z * Math.sqrt(variance);
     const best: { place: Place; left: number }[] = [];
     // A guest takes at least its mean on any host.

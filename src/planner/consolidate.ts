@@ -64,7 +64,6 @@ class Consolidation {
   readonly #options: ConsolidateOptions;
   readonly #choices = new Map<Seat, Choice>();
   readonly #refusals: Refusal[] = [];
-  /** Destinations for relief and for emptying; built on demand. */
   #fill: FitIndex | undefined;
   #emptying: FitIndex | undefined;
   #sparable: PlaceOrder | undefined;
@@ -198,7 +197,6 @@ class Consolidation {
     return this.#choices.size + more.length <= moves && this.#bytes + moreBytes <= bytes;
   }
 
-  /** Once: many hosts may be affected, and the next plan examines them again. */
   #refuseForBudget({ guest, from }: Seat): void {
     if (this.#refusals.some(({ constraint }) => constraint === 'budget')) return;
     this.#refusals.push(refusal('budget', guest.name, from.host.name));
@@ -214,7 +212,6 @@ class Consolidation {
 const isAwake = ({ host, seats }: Place): boolean => host.on || seats.length > 0;
 const hasGuests = ({ seats }: Place): boolean => seats.length > 0;
 
-/** The guests' expected demand by their days alone. */
 const byDays = ({ seats }: Place): number =>
   seats.reduce((sum, { expected }) => sum + (expected.byDays ?? 0), 0);
 

@@ -1,6 +1,5 @@
 import type { MoveCost, PlannerGuest, PlannerHost } from './inventory.ts';
 
-/** Default for unknown links: half of 1 Gbit/s. */
 export const LINK_BYTES_PER_SECOND = 62_500_000;
 /** Dirty rate, as a part of the link's rate, above which rounds are useless. */
 export const MAX_DIRTY = 0.8;

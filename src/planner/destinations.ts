@@ -56,7 +56,6 @@ export class Destinations {
     this.#add([seat], to, 1);
   }
 
-  /** Puts the unit on the best of these hosts; false without room. */
   place(unit: Unit, company: readonly Place[]): boolean {
     for (const room of ROOMS) {
       for (const mayReturn of [false, true]) {
@@ -157,7 +156,6 @@ export class Destinations {
     const taken: Seat[] = [];
     const fits = unit.every((seat) => {
       const against = objection(seat, place);
-      // A drain must move: as a last resort a guest returns to where it was.
       const may = against === undefined || (mayReturn && against === 'came-from');
       if (!may || !hasCpu(seat, place, room)) return false;
       this.#fleet.move(seat, place);
@@ -174,7 +172,6 @@ export class Destinations {
     return Math.max(...times.map(([name, seconds]) => (this.#busy.get(name) ?? 0) + seconds));
   }
 
-  /** The same for the destination's own link; breaks ties while others are the bottleneck. */
   #own(unit: Unit, to: Place): number {
     const link = `${to.host.name}, in`;
     const added = this.#times(unit, to).filter(([name]) => name === link);

@@ -3,7 +3,6 @@ import type { PlannerGuest } from './inventory.ts';
 export interface Estimate {
   readonly mean: number;
   readonly variance: number;
-  /** Mean of its samples alone. */
   readonly level?: number;
   /** Part of the mean that only its daily pattern adds. */
   readonly byDays?: number;
@@ -56,7 +55,6 @@ export function estimate(
   };
 }
 
-/** Squared errors that this method would have made. */
 function misses(
   demand: readonly number[],
   cpu: number,

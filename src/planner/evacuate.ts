@@ -16,7 +16,6 @@ export type How = 'precopy' | 'postcopy' | 'pause';
 export interface Leaver {
   readonly guest: PlannerGuest;
   readonly to: string;
-  /** Higher goes first. */
   readonly priority: number;
   /** The host's prediction for its memory; absent without a measurement. Pre-copy that would not end has none. */
   readonly size?: {
@@ -60,7 +59,6 @@ export interface Staying {
 }
 
 export interface Evacuation {
-  /** In order of start. */
   readonly leaving: readonly Leaving[];
   readonly staying: readonly Staying[];
   /** Concurrent moves that fill the line. */
@@ -108,7 +106,6 @@ export function evacuate(leavers: readonly Leaver[], line: Line): Evacuation {
 const lanesOf = ({ bytesPerSecond, mostPerMove, mostAtOnce }: Line): number =>
   Math.max(1, Math.min(mostAtOnce, Math.ceil(bytesPerSecond / mostPerMove)));
 
-/** When a lane becomes free. */
 function startOf(ends: readonly number[], lanes: number): number {
   const sorted = ends.toSorted((left, right) => left - right);
   return sorted[sorted.length - lanes] ?? 0;

@@ -16,7 +16,6 @@ export interface Seat {
 export class Place {
   readonly host: PlannerHost;
   readonly number: number;
-  /** An array is smaller than a set; a fleet has many hosts with few guests. */
   readonly seats: Seat[] = [];
   mean = 0;
   variance = 0;
@@ -61,7 +60,6 @@ export class Place {
     this.seats.splice(this.seats.indexOf(seat), 1);
     this.#count(seat, -1);
     if (this.seats.length > 0) return;
-    // Resets accumulated rounding.
     this.mean = 0;
     this.variance = 0;
     this.level = 0;
@@ -132,7 +130,6 @@ export class Fleet {
 
   move(seat: Seat, to: Place): void {
     seat.at.leave(seat);
-    // The replaced move never began.
     if (seat.at !== seat.from) seat.at.hold(seat, -1);
     seat.at = to;
     to.enter(seat);

@@ -3,7 +3,6 @@
  * elsewhere leaves its part to others. Pure.
  */
 
-/** Resources of a move, and its own limit, bytes/s, set by its processors. */
 export interface Flow {
   readonly resources: readonly number[];
   readonly most: number;

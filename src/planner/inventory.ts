@@ -25,7 +25,6 @@ export interface PlannerHost {
   readonly pressure?: readonly number[];
   /** Its site; links between sites are `Trunk`s. */
   readonly site?: string;
-  /** Guests move only within a realm. */
   readonly realm?: string;
   /** Must not be emptied to save power. */
   readonly kept?: boolean;
@@ -51,12 +50,10 @@ export interface PlannerGuest {
   /** Share of time that it waited for a processor (steal) at the last looks, newest first. */
   readonly steal?: readonly number[];
   readonly dirtyBytesPerSecond?: number;
-  /** Non-zero memory; default: all. */
   readonly usedBytes?: number;
   /** Largest repeatedly written memory; default: all. */
   readonly workingSetBytes?: number;
   readonly networks?: readonly string[];
-  /** The processor model that it runs on. */
   readonly processor?: string;
   readonly neverMove?: boolean;
   /** For people; absent: its owner forbids it. */
@@ -68,7 +65,6 @@ export interface PlannerGuest {
   readonly pinnedTo?: readonly string[];
   /** Never on a host with another of these groups. */
   readonly apart?: readonly string[];
-  /** Always on the host of the others of this group. */
   readonly together?: string;
   readonly moving?: boolean;
   /** Destination while `host` still has its memory: it counts on both, its load on this one. */
@@ -133,9 +129,8 @@ export interface PlannedMove {
   readonly cost: MoveCost;
   /** Up to two worse alternatives, best first. */
   readonly alternatives: readonly string[];
-  /** Balance: processor-seconds gained and spent. */
   readonly worth?: { readonly gain: number; readonly cost: number };
-  /** The guest that moves the other way: both moves are made, or neither. */
+  /** Both moves are made, or neither. */
   readonly swapsWith?: string;
 }
 

@@ -2,7 +2,6 @@ import type { DrainOptions, LinkFactors } from './drain/drain-options.ts';
 import { shareOut } from './flow.ts';
 import type { Problem } from './timetable.ts';
 
-/** Weight of the newest look in a link's estimate. */
 const NEWEST = 0.2;
 /** Load above which a link counts as full; below, its capacity stays unknown. */
 const FULL = 0.98;

@@ -72,7 +72,6 @@ export function place(inventory: Inventory, guest: NewGuest): Placement {
 /** It has no host, so no "other" host either. */
 function nowhereFor(guest: string, constraint: Constraint, hosts: readonly Place[]): Refusal {
   const [first] = hosts;
-  // Placing has no source, unlike a move.
   const why = constraint === 'memory' ? 'has too little memory' : wordsOf(constraint);
   if (first === undefined)
     return { constraint, guest, host: 'no host', words: 'there is no host that it could start on' };

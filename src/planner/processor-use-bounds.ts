@@ -1,6 +1,5 @@
 /** Plausible limits of a guest's processor use; higher reports are ignored. Pure. */
 
-/** The hypervisor's threads in addition to the guest's processors. */
 const OWN_THREADS = 1;
 /** Two processes measure a sample's time, so it may exceed the host by this factor. */
 const ROUNDING = 1.25;

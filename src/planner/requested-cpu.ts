@@ -18,7 +18,6 @@ export function asked(inventory: Inventory): Inventory {
   return { hosts: inventory.hosts, guests };
 }
 
-/** Mean of the newest plausible looks; 0 without any. */
 function meanOf(looks: readonly number[]): number {
   const sensible = looks.slice(0, LOOKS).filter((each) => each >= 0 && each <= 1);
   if (sensible.length === 0) return 0;

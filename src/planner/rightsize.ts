@@ -82,7 +82,6 @@ function cpuChange(
   { leastSamples, quantile, room, worth, step }: RightsizeOptions,
 ): (Change & { used: number; samples: number }) | undefined {
   const sensible = demand.filter((each) => each >= 0 && each <= cpu * 1.01);
-  // A guest with implausible or few samples is left as it is.
   if (sensible.length < leastSamples || sensible.length < demand.length) return undefined;
   const sorted = sensible.toSorted((left, right) => left - right);
   const used = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * quantile))] ?? cpu;
@@ -101,7 +100,6 @@ function memoryChange(
   return { now: memoryBytes, proposed, used: usedBytes };
 }
 
-/** The larger of its two spare shares. */
 const spareOf = ({ cpu, memoryBytes }: Proposal): number =>
   Math.max(
     ...[cpu, memoryBytes].map((each) => (each === undefined ? 0 : 1 - each.proposed / each.now)),

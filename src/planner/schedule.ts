@@ -26,7 +26,6 @@ const MIN_TRIES = 40;
 const AGAIN = 8;
 /** Starts per pace that are evaluated under uncertain links. */
 const OF_A_PACE = 2;
-/** Starts that are improved by exchanges. */
 const IMPROVED = 2;
 
 /** Deviation of links from nominal: the spread of the logarithm. */
@@ -36,7 +35,6 @@ const PAIRS = 2;
 const FEW_PAIRS = 1;
 const LONG = 64;
 
-/** Timetables that may be tried for this number of moves. */
 export function triesFor(count: number): number {
   const tries = Math.floor(WORK / Math.max(1, count * count));
   return Math.max(MIN_TRIES, Math.min(MAX_TRIES, tries));
@@ -49,7 +47,6 @@ export function triesFor(count: number): number {
 function truthsOf({ capacity, moves }: Problem): number[][] {
   let state = 1;
   const off = (): number => {
-    // The sum of four approximates a normal distribution.
     let sum = -2;
     for (let draw = 0; draw < 4; draw += 1) {
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -79,7 +76,6 @@ export function bestSchedule(problem: Problem, first: readonly number[] = []): S
   const truths = truthsOf(problem);
   const count = problem.moves.length;
   let tries = triesFor(count);
-  // An earlier order is good already.
   if (first.length > 0) tries = Math.floor(tries / AGAIN);
   const found = PACES.flatMap((pace) => {
     const all = starts

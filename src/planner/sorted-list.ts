@@ -25,7 +25,6 @@ export class SortedList<Item> {
       this.#chunks.push([item]);
       return;
     }
-    // Larger than all: appended to the last chunk.
     chunk.splice(at < this.#chunks.length ? within : chunk.length, 0, item);
     if (chunk.length <= 2 * CHUNK) return;
     this.#chunks.splice(this.#chunks.indexOf(chunk) + 1, 0, chunk.splice(CHUNK));
@@ -56,7 +55,6 @@ export class SortedList<Item> {
     return undefined;
   }
 
-  /** Chunk and position of the first item where `before` is false. */
   #find(before: (item: Item) => boolean): [number, number] {
     const isBefore = (item: Item | undefined): boolean => item !== undefined && before(item);
     const at = firstNot(this.#chunks.length, (chunk) => isBefore(this.#chunks[chunk]?.at(-1)));

@@ -2,7 +2,6 @@ import { canRun, objection, type CpuRoom } from './constraints.ts';
 import type { Place, Seat } from './fleet.ts';
 import { shortfall } from './shortfall.ts';
 
-/** Gain and cost of a swap, processor-seconds; see `PlannedMove.worth`. */
 export interface SwapWorth {
   readonly gain: number;
   readonly cost: number;
@@ -18,7 +17,6 @@ export interface Swap extends SwapWorth {
 export interface SwapSearch {
   /** Room kept at the host that gets the larger guest. */
   readonly room: CpuRoom;
-  /** Pairs that may still be examined. */
   readonly budget: { pairs: number };
   readonly mayMove: (seat: Seat) => boolean;
   readonly nowOf: (seat: Seat) => number;

@@ -19,7 +19,6 @@ export interface Transfer {
 }
 
 export interface Links {
-  /** bytes/s per host and direction. */
   bytesPerSecond(host: string): number;
   /** A link shared with others, such as one between sites. */
   trunk?(
@@ -32,7 +31,6 @@ export interface Links {
   readonly parallel: number;
   readonly out: number;
   readonly in: number;
-  /** Concurrent moves from one host to the other. */
   between?(from: string, to: string): number | undefined;
 }
 
@@ -68,7 +66,6 @@ interface Move {
   readonly transfer: Transfer;
 }
 
-/** Transfers with numbered links and limits, for fast evaluation of many orders. */
 export interface Problem {
   readonly moves: readonly Move[];
   readonly capacity: readonly number[];
@@ -208,7 +205,6 @@ class Timetable {
     });
   }
 
-  /** Rates of the moves with flowing memory, and their rest, s. */
   #expect(): void {
     const flowing = this.#running.filter(({ lead, left }) => lead <= 0 && left > 0);
     const flows = flowing.map(({ flow }) => flow);

@@ -50,7 +50,6 @@ function causeOf(
   const causes = others.map((each): Cause => {
     return objection(seat, each) ?? (hasCpu(seat, each, room) ? 'not-worth' : 'cpu');
   });
-  // If one host would do, the others are not the obstacle.
   const cause = causes.includes('not-worth') ? 'not-worth' : (commonest(causes) ?? 'not-worth');
   if (cause === 'not-worth') return { cause, words: `${name}: ${NOT_WORTH}` };
   const host = others[causes.indexOf(cause)]?.host.name ?? '';

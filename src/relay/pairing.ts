@@ -46,9 +46,7 @@ export type PairingEvent =
       readonly who: string;
       readonly at: string;
     }
-  /** A waiter lives. */
   | { readonly type: 'pong'; readonly stream: number }
-  /** A waiter accepts the offered caller. */
   | { readonly type: 'ready'; readonly stream: number }
   | { readonly type: 'gone'; readonly stream: number }
   | { readonly type: 'time' };
@@ -196,7 +194,6 @@ export class Pairing {
     const effects: PairingEffect[] = [];
     for (const id of this.#streams.keys()) {
       const stream = this.#streams.get(id);
-      // It was closed together with another one.
       if (stream === undefined) continue;
       if (stream.state === 'waiting' && nowMs - stream.heardMs >= silentMs) {
         effects.push(...this.#close(id, 'no-answer'));

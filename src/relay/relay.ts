@@ -34,7 +34,6 @@ export interface RunningRelay {
   /** Streams in any state. */
   readonly streams: number;
   readonly joined: number;
-  /** Cuts all joined streams. */
   close(): Promise<void>;
 }
 
@@ -61,7 +60,6 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   askFor(server, credentials);
   keepCurrent(server, credentials);
   const gate = gateFor(limits, clock);
-  // Includes sockets in a handshake.
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -114,7 +112,6 @@ function refuse(socket: TLSSocket, error: GodwitError, log: Log): void {
   const note = ownRefusals.note({ peer, circle, code, message });
   if (note !== undefined) log.warn({ by: peer, reason: message, ...note }, 'stream refused');
   socket.end(`${JSON.stringify({ type: 'refused', error })}\n`);
-  // Further input is discarded.
   socket.resume();
   setTimeout(() => socket.destroy(), 1000).unref();
 }

@@ -97,7 +97,6 @@ export class Streams {
     });
   }
 
-  /** Called twice a second. */
   time(): void {
     const nowMs = this.#nowMs();
     this.#run({ type: 'time' });
@@ -144,7 +143,6 @@ export class Streams {
     this.#run({ type: does, stream: id, who, at });
   }
 
-  /** One side ended before the join. */
   #ended(stream: Stream): void {
     if (this.#streams.has(stream.id)) stream.socket.destroy();
   }

@@ -21,7 +21,6 @@ const datasync = promisify(fdatasync);
 /** No build writes this much; protects readers from journals that another process grew. */
 export const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
 
-/** A journal's file, open for appending; replaced in simulations. */
 export interface JournalFile {
   read(): Buffer;
   /** Passes `line` from `at` on to the kernel, and returns the accepted length. Throws if nothing is accepted. */
@@ -79,7 +78,6 @@ class Room {
     }
   }
 
-  /** False if nothing is left. */
   give(): boolean {
     if (this.#left === 0) return false;
     this.#left = Math.max(0, this.#left - GIVEN_BYTES);

@@ -24,7 +24,6 @@ export function tcpSockets(table: string): TcpSocket[] {
     const [, local = '', remote = '', state = '', queues = '', , again = '', , , inode = ''] = line
       .trim()
       .split(/\s+/);
-    // The table's head has none.
     if (!local.includes(':')) return [];
     const [unsent = ''] = queues.split(':', 1);
     return [{ local, remote, state, unsent: ofHex(unsent), retransmits: ofHex(again), inode }];

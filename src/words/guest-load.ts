@@ -1,7 +1,7 @@
 import type { GuestLoad, GuestRates, LoadHour } from '../protocol/public/hosts/guest-load.ts';
 import { formatRate } from '../protocol/quantity.ts';
 
-/** A guest's present and past load in lines; empty if unknown. Times are UTC. */
+/** Times are UTC. */
 export function loadPairs({ now, busiest, quietest }: GuestLoad): [string, string][] {
   const pairs: [string, string][] = [];
   if (now !== undefined) pairs.push(['load', ratesText(now)]);

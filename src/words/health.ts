@@ -11,7 +11,6 @@ export function healthText(host: string, health: HostHealth | undefined): string
   return lines.join('');
 }
 
-/** An operator's note, an exceeded limit, and the health policy's judgement. */
 export function illText({ name, ill, maintenance, excess }: ListedHost): string {
   const noted =
     maintenance === undefined ? '' : `${name}: maintenance: ${printable(maintenance)}\n`;

@@ -172,7 +172,6 @@ const isOfItsEnd = (key: PredictionFigure): boolean =>
   key === 'downtimeMs' || key === 'clientGapMs';
 const mayEnd = ({ converges }: Prediction): boolean => converges.probability > 0;
 
-/** Says whether it ends in the permitted time, and why. */
 export const endsText = ({ converges: { probability, why } }: Prediction): string =>
   `it ends: ${percent(probability)}; ${printable(why)}`;
 
@@ -189,7 +188,6 @@ function predictedText(option: PlanOption, look: Look): string {
   return `${table}memory goes by ${wayOf(option)}\n${endsText(option)}\n${steered}${steps.join('')}`;
 }
 
-/** The requested path, or the choice of `--path auto`. */
 function wayOf({ path, stream }: PlanOption): string {
   const over = stream.streams > 1 ? ` over ${stream.streams} streams` : '';
   const by = stream.compress === 'none' ? '' : `, ${compressionText(stream)}`;

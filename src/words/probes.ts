@@ -12,7 +12,6 @@ export function probeWords(seen: ProbeReport): string {
   const { switchGapMs, isOpen, intervalMs = 0, ownStallMs = 0, watchedMs = 0, gapAtMs } = seen;
   const open = isOpen === true ? ' and still none' : '';
   const at = gapAtMs === undefined ? '' : ` (from ${formatDuration(gapAtMs)} on)`;
-  // Only if it may explain the gap.
   const own =
     ownStallMs > intervalMs * 2 ? `, was stalled itself for ${formatDuration(ownStallMs)}` : '';
   const atSwitch =

@@ -54,7 +54,6 @@ function headlineOf(report: Report): Markup {
   return html`${before}<span class="id">${report.id}</span>${after}`;
 }
 
-/** Date and time of the start, by the source's clock. */
 function whenWords({ startedAt, totalMs, outcome }: Report): string {
   const at = Date.parse(startedAt);
   const began = Number.isNaN(at)
@@ -131,7 +130,6 @@ function decisions(report: Report): Markup {
   </ol>`;
 }
 
-/** Checks after the guest ran there, if any. */
 function verified({ verified: looks = [] }: Report): Markup {
   if (looks.length === 0) return html``;
   return html`<section>

@@ -7,7 +7,6 @@ export interface ReportPage {
   readonly main: Markup;
 }
 
-/** One page, without scripts, fonts and external resources. */
 export function reportPage({ title, header, main }: ReportPage): string {
   const page = html`<!doctype html>
     <html lang="en">

@@ -69,7 +69,6 @@ export function truncate(text: string, columns: number): string {
   let isFull = false;
   let result = '';
   for (const piece of text.match(MARK_OR_LETTER) ?? []) {
-    // Marks after the cut are kept, since they switch off earlier ones.
     if (piece.length > 2) result += piece;
     else if (!isFull) {
       taken += letterWidth(piece);
@@ -102,7 +101,6 @@ export function fitTable(
   return undefined;
 }
 
-/** Takes `over` columns from sentences, the widest first. */
 function cutWords(head: readonly string[], widths: Widths, over: number): Widths | undefined {
   const cut = [...widths];
   for (let left = over; left > 0; left -= 1) {

@@ -18,7 +18,6 @@ import { atController, type ControllerApi } from '../fleet/at-controller.ts';
 
 const name = { kind: 'text', summary: "the manager's name", required: true } as const;
 
-/** One option per kind of manager. */
 const addresses = Object.fromEntries(
   Object.entries(MANAGER_KINDS).map(([kind, { product, url }]) => {
     return [kind, { kind: 'text', value: 'url', summary: `${product}: ${url}` }];

@@ -15,7 +15,6 @@ export interface AgentSet {
   readonly endpoints: readonly [Endpoint, ...Endpoint[]];
   /** Another host's agent, if a certificate for it is available. */
   reach?(host: string, address: string): Endpoint;
-  /** Knows all hosts, if a controller is used. */
   readonly directory?: Directory;
   close(): void;
 }
@@ -29,7 +28,6 @@ export interface Directory {
   underWay(guest?: string): Promise<string | undefined>;
 }
 
-/** The first answer; if all fail, the last error. */
 export async function askAny<T>(
   fleet: AgentSet,
   ask: (endpoint: Endpoint) => Promise<T>,
@@ -91,7 +89,6 @@ export async function askAll<T>(
 
 export const MAX_NAMED = 20;
 
-/** Reports that `what` lacks these hosts' data; undefined if all answered. `hint` replaces the error's. */
 export function incomplete(
   what: string,
   missing: readonly SilentHost[],

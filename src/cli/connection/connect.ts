@@ -199,7 +199,6 @@ function nobody(): Error {
   );
 }
 
-/** In errors, `what` names the source of the address. */
 function agentPlace(what: string, where: string, flags: ConnectionFlags, env: Env): Candidate {
   if (where.startsWith('https://')) return httpsPlace(what, where, flags, env);
   if (where.includes('://')) {

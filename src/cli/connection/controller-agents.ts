@@ -10,7 +10,6 @@ import { transportTo } from './controller-place.ts';
 
 type ControllerApi = Api<typeof controllerContract>;
 
-/** GODWIT_UNREACHABLE if the controller reports no host as up and has no manager. */
 export async function agentsThrough(
   where: string,
   flags: ConnectionFlags,

@@ -12,7 +12,6 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 const MAX_BYTES = 256 * 1024;
 const place = z.string().min(1).max(4096);
-/** Shown in tables and completed by shells. */
 export const contextName = z
   .string()
   .regex(/^[A-Za-z0-9][\w.-]{0,62}$/, 'a name of letters, digits, - . and _');
@@ -48,7 +47,6 @@ export function chosenContext(flags: ConnectionFlags, env: Env): ChosenContext |
   return { ...contextOf(contexts, name), name, isTyped: flags.context !== undefined };
 }
 
-/** GODWIT_USAGE with the nearest name for an unknown context. */
 export function contextOf(contexts: Contexts['contexts'], name: string): FleetContext {
   const found = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
   if (found !== undefined) return found;
@@ -68,14 +66,12 @@ export function withContext(
   changes: FleetContext,
 ): Contexts {
   const before = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
-  // An agent replaces a lab, and a lab an agent.
   const { agent, lab, ...others } = { ...before };
   const kept = changes.agent === undefined && changes.lab === undefined ? { agent, lab } : {};
   const given = Object.entries(changes).filter(([, value]) => value !== undefined);
   const all = Object.entries({ ...others, ...kept, ...Object.fromEntries(given) });
   const after = Object.fromEntries(all.filter(([, value]) => value !== undefined && value !== ''));
   return {
-    // The first context becomes the one in use.
     current: Object.keys(contexts).length === 0 ? name : current,
     contexts: { ...contexts, [name]: after },
   };
@@ -104,7 +100,6 @@ export function readContexts(env: Env): Contexts {
   return parseContexts(text, file);
 }
 
-/** GODWIT_CONFIG names the file and the fault. */
 export function parseContexts(text: string, file: string): Contexts {
   if (text.length > MAX_BYTES) throw wrong(file, 'is too long to be a file of contexts');
   let value: unknown;

@@ -85,7 +85,6 @@ export async function listFleetHosts(
   });
 }
 
-/** Adds a column behind the name if any host has a site. */
 export function withSites(
   head: string[],
   rows: readonly string[][],

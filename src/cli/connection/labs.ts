@@ -61,7 +61,6 @@ export function labHostPlace(
   return { dir, agentSocket: path.join(dir, 'state', 'agent.sock') };
 }
 
-/** Names of labs with a directory, up or not. */
 export async function labNames(): Promise<string[]> {
   const entries = await readdir(labsDirectory(), { withFileTypes: true }).catch(() => []);
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);

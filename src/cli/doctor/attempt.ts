@@ -43,7 +43,6 @@ export function tryProgram(
       if (status === null) problem ??= 'it was ended by a signal';
       settle(status ?? undefined);
     });
-    // A program that ends early closes its input.
     child.stdin.on('error', () => {});
     child.stdin.end(options.input ?? '');
   });
@@ -62,7 +61,6 @@ const WORDS: Readonly<Record<string, string>> = {
   ENXIO: 'the kernel has no such device',
 };
 
-/** Never rejects. */
 export async function tryOpen(device: string): Promise<Attempt> {
   try {
     const handle = await open(device, 'r+');

@@ -12,7 +12,6 @@ import type { CertificateFact, ConfigFact } from './facts.ts';
 const section = z.looseObject({ programs: z.unknown().optional() });
 const DAY_MS = 86_400_000;
 
-/** The agent's configuration: the named one, or the one at its usual place. */
 export async function readConfig(
   named: string | undefined,
 ): Promise<{ readonly config: ConfigFact; readonly settings: AgentConfig | undefined }> {

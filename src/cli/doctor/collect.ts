@@ -186,7 +186,6 @@ async function findAgents(
         fleet.endpoints.map(async ({ api, label }) => {
           const { hosts } = await api.hosts({}, { signal });
           const name = hosts.find(({ self }) => self)?.name ?? label;
-          // Unsupported by earlier builds.
           const trust = await api.trust({}, { signal }).catch(() => undefined);
           return { name, trust: trust && factOf(trust) };
         }),
@@ -275,7 +274,6 @@ async function tryHypervisor(binary: string): Promise<HypervisorFact> {
   };
 }
 
-/** Starts an empty machine as a destination for post-copy, and ends it. */
 function tryMachine(binary: string, accelerator: 'kvm' | 'tcg'): Promise<Outcome> {
   const commands = [
     { execute: 'qmp_capabilities' },
@@ -319,7 +317,6 @@ function parse(line: string): { id?: unknown; error?: { desc?: string } } {
   }
 }
 
-/** Removes QEMU's path in front of its message. */
 function words(outcome: Outcome, binary: string): string {
   return reasonOf(outcome).replace(`${binary}: `, '');
 }

@@ -19,13 +19,11 @@ export interface Facts {
   readonly openFiles: { readonly soft: number; readonly hard: number } | undefined;
   /** The lab's guest kernel, busybox and modules from setup; absent if the program has no lab. */
   readonly guestImage?: { readonly folder: string; readonly ready: boolean } | undefined;
-  /** Agents that answer, by label, or why none does. */
   readonly agent: { readonly answering: readonly string[]; readonly problem: string | undefined };
   readonly config: ConfigFact;
   readonly certificates: readonly CertificateFact[];
   /** Facts from each agent that answers and supports it. */
   readonly trust: readonly TrustFact[];
-  /** The reason why the fleet list of the configuration's host is unusable. */
   readonly damagedList?: string | undefined;
 }
 

@@ -4,7 +4,6 @@ import type { Facts, Finding, TrustFact } from './facts.ts';
 const LIST_LOW_DAYS = 3;
 const CERTIFICATE_LOW_DAYS = 3;
 const HOUR_DAYS = 1 / 24;
-/** Shown per host; others are counted. */
 const MAX_SHOWN = 8;
 
 export function judgeTrust({

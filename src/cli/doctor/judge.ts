@@ -8,7 +8,6 @@ const MEMORY_LOW = 512 * 1024 * 1024;
 const FILES_LOW = 1024;
 const EXPIRY_WARN_DAYS = 30;
 
-/** Findings with hints, most basic first. */
 export function judge(facts: Facts): Finding[] {
   return [
     judgeNode(facts),
@@ -240,7 +239,6 @@ function judgeAgent({ agent }: Facts): Finding {
 
 const FEW_PORTS = 16;
 
-/** Packages with a program, as Debian and most others name them. */
 const PACKAGE_OF: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   tc: 'iproute2 (iproute-tc on Fedora)',

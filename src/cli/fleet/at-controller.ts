@@ -139,7 +139,6 @@ export async function openRequest(
   hosts: readonly string[],
 ): Promise<FleetRequest> {
   const { requests } = await api.requests();
-  // Newest first.
   const asked = requests.filter(
     ({ ask }) => ask.kind === kind && hosts.every((host) => ask.hosts.includes(host)),
   );

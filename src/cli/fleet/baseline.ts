@@ -9,7 +9,6 @@ import type { Run } from '../verb.ts';
 
 /** A hypervisor lists each of its models when it is first asked. */
 const ANSWER_MS = 60_000;
-/** Guests and features shown; --json has all. */
 const MAX = 20;
 
 type BaselineEntry = BaselineAnswer['baselines'][number];

@@ -130,7 +130,6 @@ async function hostsOf(fleet: AgentSet): Promise<HostEndpoint[]> {
   return found;
 }
 
-/** The selected host, which must be named if there are several. */
 async function theHost(fleet: AgentSet, on: string | undefined): Promise<HostEndpoint> {
   const all = await hostsOf(fleet);
   const [first, second] = on === undefined ? all : all.filter(({ host }) => host === on);

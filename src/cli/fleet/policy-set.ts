@@ -42,7 +42,6 @@ export const run: Run<typeof setSpec> = (input, context) =>
     context.out.write(`${kind} of ${set.scope}: ${set.mode}\n`);
   });
 
-/** Settings without a flag stay unchanged. */
 const keptOf = ({ bytesPerHour, residenceMs, rejectedMs }: Policy) => ({
   residenceMs,
   rejectedMs,

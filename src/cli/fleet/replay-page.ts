@@ -5,7 +5,6 @@ import { chart, HEIGHT, niceTop, WIDTH } from '../../words/report-charts.ts';
 import { reportPage } from '../../words/report-page.ts';
 
 export interface ReplayedMove {
-  /** s from the beginning of the history */
   readonly atS: number;
   readonly guest: string;
   readonly from: string;
@@ -23,7 +22,6 @@ export interface PageFacts {
   readonly price?: { readonly perKwh: number; readonly currency: string };
 }
 
-/** Lines of a replay's text: name, original value, value with the policy. */
 export function linesOf({ was, would, price }: PageFacts): (readonly [string, string, string])[] {
   const line = (name: string, value: (replay: Replay) => string) =>
     [name, value(was), value(would)] as const;
@@ -58,7 +56,6 @@ export function refusedLines({ would: { refused } }: PageFacts): string[] {
 /** More moves make the page slow. */
 export const MAX_LISTED_MOVES = 1000;
 
-/** The whole page, without scripts, fonts and external resources. */
 export function pageOf(facts: PageFacts): string {
   const { policy, would } = facts;
   const title = `Godwit: ${policy} on recorded load`;

@@ -32,7 +32,6 @@ export interface RequestCommand {
   readonly detach: boolean;
 }
 
-/** Returns the exit code. */
 export async function askForRequest(
   api: ControllerApi,
   { body, question, json, dryRun, yes, detach }: RequestCommand,
@@ -78,7 +77,6 @@ export async function cancelRequest(
 ): Promise<number> {
   const query = { rollBack: rollBack ? ('true' as const) : ('false' as const) };
   const { accepted } = await api.cancelRequest({ params: { id }, query });
-  // The request ended meanwhile.
   if (!accepted) throw ended((await api.request({ params: { id } })).request);
   const under = rollBack ? 'are rolled back' : 'continue to their end';
   if (json) printJson(context, { id, accepted });

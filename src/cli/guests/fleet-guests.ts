@@ -48,7 +48,6 @@ export interface FoundGuest {
   readonly home: Endpoint | undefined;
   /** Other hosts with a different guest of that name, not the other end of its migration. */
   readonly namesakesAt: readonly string[];
-  /** Hosts that did not report whether they have one of that name. */
   readonly missing: readonly SilentHost[];
 }
 
@@ -82,7 +81,6 @@ async function amongAgents(fleet: AgentSet, name: string): Promise<FoundGuest> {
   const rows = eachOnce(reports);
   // An older report may be a second copy: listed as one guest, but no action is allowed.
   const older = mergeReports(reports).flatMap((each) => each.others);
-  // A copy that waits for memory does not run.
   const isCopy = (each: GuestInfo): boolean =>
     each.state === 'incoming' || rows.some((other) => wasBuiltFor(other, each));
   const guest = rows.find((each) => !isCopy(each)) ?? rows[0];

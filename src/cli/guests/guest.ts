@@ -23,7 +23,6 @@ import type { Run } from '../verb.ts';
  */
 const WHY_ANOTHER = 'hosts use its name in the configuration, or a unique name in plain letters';
 
-/** Shorter than the deadline of `godwit migrate --dry-run`, ms. */
 const CHECK_MS = 15_000;
 const LOAD_MS = 5000;
 

@@ -14,7 +14,6 @@ const AT_ONCE = 8;
 /** The host has no part in it, or cannot read it any more. */
 const NOT_KEPT = ['GODWIT_MIGRATION_UNKNOWN', 'GODWIT_JOURNAL_DAMAGED'] as const;
 
-/** `missing`: hosts whose migrations or reports are missing. */
 export interface AgentsInsight {
   readonly insight: Insight;
   readonly missing: readonly SilentHost[];
@@ -64,10 +63,8 @@ class Reports {
     this.#fleet = fleet;
   }
 
-  /** Undefined if neither host has it. */
   async of({ id, from, to }: MigrationSummary): Promise<Report | undefined> {
     const [only, ...others] = this.#fleet.endpoints;
-    // An agent has reports of its host's migrations in both directions.
     const first = others.length === 0 ? await this.#ask(only, id, only.label) : undefined;
     return first ?? (await this.#at(from, id)) ?? this.#at(to, id);
   }

@@ -80,7 +80,6 @@ function furtherOf({
 
 /** The controller's copy. GODWIT_MIGRATION_UNKNOWN without a migration of that id or its report. */
 export async function keptReport(api: ControllerApi, id: string): Promise<Report> {
-  // An invalid id names no migration.
   if (!migrationId.safeParse(id).success) {
     const facts = { id: printable(id.slice(0, 80)), host: 'any host that is followed' };
     throw godwitError('GODWIT_MIGRATION_UNKNOWN', facts);

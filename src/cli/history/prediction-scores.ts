@@ -16,7 +16,6 @@ export function scoresText(scores: readonly (PredictionScore | DiskScore)[], loo
     percent(error.mean),
     percent(within),
   ]);
-  // All ranges have the same level.
   const held = `WITHIN (AIM ${percent(first.level)})`;
   return renderTable(['ERROR OF', ...SPREAD, 'MEAN', held], rows, look);
 }

@@ -129,7 +129,6 @@ function viewOf(context: Context, show: FollowMove['show']): View {
   };
 }
 
-/** A line per state, and a sign of life at intervals. */
 function logView(context: Context): View {
   let shown: DiskMoveProgress | undefined;
   return {

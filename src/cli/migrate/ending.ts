@@ -11,7 +11,6 @@ import { summaryText } from '../../words/summary.ts';
 const REPORT_TRIES = 10;
 const REPORT_RETRY_MS = 200;
 
-/** The report of a migration that just ended, whose last record may still be in writing. */
 export async function finalReport(
   context: Context,
   { api }: Endpoint,

@@ -60,7 +60,6 @@ export async function findMigration(fleet: AgentSet, id: string): Promise<FoundM
   const known = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
   const best = known.find(({ summary }) => summary.side === 'source') ?? known[0];
   if (best !== undefined) return (await atSource(fleet, best)) ?? best;
-  // No available agent has it, or earlier builds require reading their whole lists.
   const { items, missing } = await listMigrations(fleet, MAX_LISTED);
   const found = items.find((each) => each.id === id);
   if (found !== undefined) return elsewhere(fleet, found);

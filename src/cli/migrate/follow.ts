@@ -19,7 +19,6 @@ export interface FollowOptions {
   readonly show: Show;
   /** Called once after the checks; resolves to lines to print above the view. */
   readonly onChecked?: () => Promise<readonly string[]>;
-  /** Cancels, if permitted here; resolves to the message. */
   readonly cancel?: () => Promise<string>;
 }
 

@@ -41,7 +41,6 @@ function rehearsalOf({ flags }: Input<typeof migrateSpec>): Pick<MigrationReques
   return flags.rehearse === true ? { rehearse: true } : {};
 }
 
-/** GODWIT_USAGE for flags of a preview. */
 function mustPreview({ to, compare }: Input<typeof migrateSpec>['flags']): void {
   const only = to === ANY ? '--to any' : compare === true ? '--compare' : undefined;
   if (only === undefined) return;
@@ -92,7 +91,6 @@ async function withinItsLimits(
   await withNearestHost(fleet, body.to, () => api.plan({ body }, { deadlineMs: PLAN_MS }));
 }
 
-/** Called before memory flows, while cancelling is cheap. */
 async function warnings(context: Context, { api }: Endpoint, id: string): Promise<string[]> {
   const { checks } = await api.report({ params: { id } });
   return warningLines(checks, contextPainter(context));

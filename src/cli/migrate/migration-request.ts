@@ -29,7 +29,6 @@ export function mustHaveTo(to: string | undefined): string {
   );
 }
 
-/** GODWIT_USAGE names the invalid flag. */
 export function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest {
   const asked = {
     guest: args.guest,
@@ -145,7 +144,6 @@ function timesOf(
   };
 }
 
-/** Effect of a strategy: the mode, and the default downtime. */
 function steeringOf({
   steering: name,
   steeringFile: file,
@@ -211,7 +209,6 @@ function flagOf(field: string, part: PropertyKey | undefined): string {
   return field === 'pathAddresses' ? 'pathAddress' : field.replace(/Ms$/, '');
 }
 
-/** Adds the existing hosts to the error about an unknown host. */
 export async function withNearestHost<T>(
   fleet: AgentSet,
   to: string,

@@ -42,7 +42,6 @@ export const run: Run<typeof resolveSpec> = async (input, context) => {
     const to = runAt === 'elsewhere' ? 'end its copy at the source' : `run it at the ${runAt}`;
     const { confirm = await typedName(context, { id, name: known.guest, to }) } = input.flags;
     const iKnow = input.flags.yesIKnow === true;
-    // Answers for the doubts shown above, and for no later ones.
     const { inDoubt } = known;
     const body = { runAt, confirm, iKnow, ...(iKnow && inDoubt && { answersFor: inDoubt }) };
     const answer = await endpoint.api.resolve({ params, body }, { deadlineMs: RESOLVE_MS });

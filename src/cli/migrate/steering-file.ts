@@ -8,7 +8,6 @@ import {
   type SteeringStrategy,
 } from '../../protocol/public/steering.ts';
 
-/** A strategy has few lines. */
 const MAX_BYTES = 64 * 1024;
 const FIELDS = Object.keys(steeringStrategy.shape);
 

@@ -18,7 +18,6 @@ export function targetKind(word: string): TargetKind {
 
 export const isUnderWay = ({ phase }: MigrationSummary): boolean => !isEnd(phase);
 
-/** The migration id, or the id of the guest's running migration. */
 export async function underWayId(fleet: AgentSet, word: string): Promise<string | undefined> {
   if (targetKind(word) === 'migration') return word;
   const known = await fleet.directory?.underWay(word);

@@ -30,7 +30,6 @@ export const run: Run<typeof watchSpec> = async (input, context) => {
         ? (await newestMigration(fleet, isUnderWay))?.id
         : await underWayId(fleet, target);
     if (wanted !== undefined) return await watch(context, await findMigration(fleet, wanted), json);
-    // Not an error, for slow typists and for scripts.
     (json ? context.err : context.out).write(`${await noneUnderWay(fleet, target)}\n`);
     return 0;
   } finally {

@@ -16,7 +16,6 @@ export const run: Run<typeof agentSpec> = async (input) => {
   process.execve?.(
     process.execPath,
     [process.execPath, ...flags, program, '--config', file],
-    // Undefined values cannot be passed.
     Object.fromEntries(
       Object.entries({ ...process.env, ...AGENT_ENVIRONMENT }).filter(
         ([, value]) => value !== undefined,

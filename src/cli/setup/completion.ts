@@ -21,7 +21,6 @@ const SAFE = {
 };
 type NameKind = keyof typeof SAFE;
 
-/** Completes from `table`, which includes this verb itself. */
 export function completionOf(table: readonly (Verb | VerbGroup)[]): Run<typeof completionSpec> {
   return async (input, context) => {
     const { names } = input.flags;

@@ -15,7 +15,6 @@ export interface Place {
   readonly storage: readonly string[];
 }
 
-/** Ports of movers and memory streams: the default, explicit for firewall rules. */
 const PORTS = { from: 49_152, to: 49_407 } as const;
 
 export function configurationOf({ name, address, stateDir, caDir, storage }: Place): string {

@@ -34,7 +34,6 @@ export interface SetupResult {
   readonly config: string;
   readonly stateDir: string;
   readonly created: readonly string[];
-  /** In addition to doctor's. */
   readonly findings: readonly Finding[];
   /** The first host admits others. */
   readonly isFirst: boolean;
@@ -72,7 +71,6 @@ async function checksOf({ config, stateDir }: SetupResult, context: Context): Pr
   return findings.filter(({ name }) => name !== 'agent' && name !== 'lab');
 }
 
-/** Tells whether systemd runs here and has that unit. */
 export function hasUnit(name: string): boolean {
   const file = `${name}.service`;
   const isThere = UNIT_FILES.some((folder) => existsSync(path.join(folder, file)));

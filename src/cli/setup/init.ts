@@ -17,7 +17,6 @@ import {
 import type { initSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** Sets up the first host of a fleet; checks everything before it writes. */
 export const run: Run<typeof initSpec> = async (input, context) => {
   const { flags } = input;
   if (flags.controller === true)

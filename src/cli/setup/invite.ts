@@ -8,7 +8,6 @@ import { listedAddresses } from './addresses.ts';
 import type { inviteSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** Creates a token for one host or controller, on the CA's host. */
 export const run: Run<typeof inviteSpec> = async (input, context) => {
   const { flags, args } = input;
   const name = hostName.safeParse(args.name);

@@ -78,7 +78,6 @@ function nameFinding(name: string): Finding {
   return { name: 'name', verdict: 'warn', found, hint };
 }
 
-/** This host's address in the signed list. */
 async function addressFinding(file: string, address: string): Promise<Finding[]> {
   const name = 'address';
   try {

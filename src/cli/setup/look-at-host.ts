@@ -114,7 +114,6 @@ export function chosenStorage(given: readonly string[] | undefined): string[] {
   throw usage(`--storage: ${wrong} is no directory`, 'Make it, or mount it, first.');
 }
 
-/** GODWIT_CONFIG if there is a configuration. */
 export function checkIsNew(file: string): void {
   if (!existsSync(file)) return;
   const what = 'is there already: this host is set up';

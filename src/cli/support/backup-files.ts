@@ -16,7 +16,6 @@ import { loadRelayConfig } from '../../relay/config.ts';
 export interface BackupSource {
   readonly name: string;
   readonly directory: string;
-  /** Files below it; absent: all. */
   readonly files?: readonly string[];
 }
 
@@ -154,7 +153,6 @@ export const backupManifest = z.object({
 export type BackupManifest = z.infer<typeof backupManifest>;
 
 export const MANIFEST = 'manifest.json';
-/** Size of a manifest with the maximum number of files. */
 export const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 
 export async function sumOf(file: string): Promise<string> {

@@ -36,7 +36,6 @@ export const run: Run<typeof backupSpec> = async ({ args, flags, json }, context
     args.file ?? `godwit-backup-${hostname()}-${madeAt.slice(0, 10)}.tar.gz`,
   );
   checkTarget(file);
-  // Next to the archive, where there is room.
   const scratch = fs.mkdtempSync(path.join(path.dirname(file), '.godwit-backup-'));
   try {
     const manifest = await copyAll(plan, scratch, madeAt).catch((thrown: unknown) => {
@@ -125,7 +124,6 @@ async function copyAll(
   return manifest;
 }
 
-/** Copies a source's files consistently and returns their names. */
 function copySource(source: BackupSource, scratch: string): string[] {
   for (let tried = 1; ; tried += 1) {
     const names = filesOf(source);

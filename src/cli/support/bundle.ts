@@ -51,7 +51,6 @@ export function makeBundle(parts: readonly BundlePart[], secrets: readonly strin
   return { text: texts.join(''), entries };
 }
 
-/** Drops the fragments of characters at the cut. */
 function wholeCharacters(bytes: Buffer, keep: 'start' | 'end'): string {
   const text = bytes.toString('utf8');
   return keep === 'start' ? text.replace(/\uFFFD{1,3}$/, '') : text.replace(/^\uFFFD{1,3}/, '');

@@ -64,7 +64,6 @@ export async function collectParts(
     ...directories.map((each) => part(`files of ${each}`, () => listing(each))),
   ];
   const made: BundlePart[] = [];
-  // One after the other, to spare a host in trouble.
   for (const each of parts) made.push(await each());
   return { parts: made, secrets: directories.flatMap(secretsIn) };
 }
@@ -150,7 +149,6 @@ function listing(directory: string): string {
   return lines.join('\n');
 }
 
-/** First names below a directory, breadth first. */
 function namesBelow(directory: string): string[] {
   const found: string[] = [];
   const waiting = [''];
@@ -168,7 +166,6 @@ function namesBelow(directory: string): string[] {
   return found.slice(0, MAX_LISTED);
 }
 
-/** Empty if the directory is unreadable or gone. */
 function entriesOf(directory: string): Dirent[] {
   try {
     return readdirSync(directory, { withFileTypes: true });

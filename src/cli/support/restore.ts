@@ -131,7 +131,6 @@ interface Ownership {
 }
 
 function give(place: string, { mode, uid, gid }: Ownership): void {
-  // Other users restore only their own files.
   if (process.getuid?.() === 0) fs.chownSync(place, uid, gid);
   fs.chmodSync(place, mode);
 }

@@ -15,7 +15,6 @@ export interface JournalRecord {
   readonly event: { readonly type: string };
 }
 
-/** Schema of a journal's records, and the type of its first event. */
 export interface JournalKind<T extends JournalRecord> {
   readonly schema: z.ZodType<T>;
   readonly first: T['event']['type'];
@@ -23,7 +22,6 @@ export interface JournalKind<T extends JournalRecord> {
 
 /** The reason why a journal cannot be trusted from a line on. */
 export interface Damage {
-  /** Counted from 1. */
   readonly line: number;
   readonly saw: string;
   /** The line is intact, but has content that this build does not support. */
@@ -47,7 +45,6 @@ export function encodeLine(record: JournalRecord, sum: number): { line: Buffer; 
 
 export class LineReader<T extends JournalRecord> {
   readonly #kind: JournalKind<T>;
-  /** Total length of the lines read, bytes. */
   bytes = 0;
   count = 0;
   sum = 0;

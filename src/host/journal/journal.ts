@@ -61,7 +61,6 @@ export class Journal<E extends { readonly type: string }> {
   readonly #schema: z.ZodType<StampedEvent<E>>;
   readonly #clock: Clock;
   #seq: number;
-  /** Length up to the end of the last record. */
   #bytes: number;
   #sum: number;
   #soon: NodeJS.Timeout | undefined;
@@ -105,7 +104,6 @@ export class Journal<E extends { readonly type: string }> {
    * it breaks its schema.
    */
   write(event: E): void {
-    // The descriptor's number may be reused.
     if (this.#closed) throw godwitError('GODWIT_INTERNAL', { what: 'the journal is closed' });
     const record: StampedEvent<E> = {
       v: 1,
@@ -142,7 +140,6 @@ export class Journal<E extends { readonly type: string }> {
     this.#onRecord?.(checked.data);
   }
 
-  /** Waits for the disk, or (`soon`) schedules the sync. */
   async settle(durability: Durability): Promise<void> {
     if (durability === 'sync') await this.#file.sync();
     if (durability === 'soon') this.#syncSoon();
@@ -172,7 +169,6 @@ export interface OpenedJournal<E extends { readonly type: string }> {
   readonly records: StampedEvent<E>[];
 }
 
-/** GODWIT_JOURNAL_DAMAGED, without a change to the file, if it is damaged. */
 export function openSourceJournal(
   dir: string,
   clock: Clock,

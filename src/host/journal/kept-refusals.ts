@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { refusal, type Refusal } from '../../protocol/public/trust.ts';
 import type { Refusals } from '../../rpc/refusals.ts';
 
-/** File in a migration's directory with its mover's refusals, shown by the agent. */
 const REFUSED_FILE = 'refused.json';
 /** Minimum interval of writes, even if a peer is refused repeatedly. */
 const WRITE_EVERY_MS = 1000;
@@ -41,7 +40,6 @@ export function keepRefused(dir: string, refusals: Refusals): void {
   });
 }
 
-/** Empty if unreadable. */
 export function readRefused(dir: string): Refusal[] {
   try {
     return refusedFile.parse(JSON.parse(readFileSync(path.join(dir, REFUSED_FILE), 'utf8')));

@@ -6,7 +6,6 @@ import { guestName } from '../../protocol/names.ts';
 import { loadHour, MAX_LOAD_HOURS } from '../../protocol/public/hosts/guest-load.ts';
 import { writeWhole } from '../../system/files/whole-file.ts';
 
-/** In stateDir; written by the agent, read by movers. */
 const FILE = 'guest-load.json';
 const MAX_BYTES = 32 * 1024 * 1024;
 const shape = z.array(z.tuple([guestName, z.array(loadHour).max(MAX_LOAD_HOURS)])).max(10_000);

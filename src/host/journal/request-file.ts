@@ -19,12 +19,11 @@ export function requestFile(dir: string): string {
   return path.join(dir, 'request.json');
 }
 
-/** Atomic and synced. */
 export function writeRequest(dir: string, request: MoverRequest): void {
   writeSummed(requestFile(dir), request);
 }
 
-/** Undefined without the file. GODWIT_REQUEST_DAMAGED if it is damaged or of a newer build. */
+/** GODWIT_REQUEST_DAMAGED if it is damaged or of a newer build. */
 export function readRequest(dir: string): MoverRequest | undefined {
   return readSummed(requestFile(dir), moverRequest);
 }

@@ -107,7 +107,6 @@ export function readCounters(
 ): GuestCounters | undefined {
   const { pid, cgroup } = counted;
   const stat = read(`${pid}/stat`);
-  // One process's storage reads say nothing about the others.
   const texts =
     cgroup === undefined
       ? { stat, io: read(`${pid}/io`) }
@@ -115,7 +114,6 @@ export function readCounters(
   return countersOf(counted, texts, links);
 }
 
-/** A kernel counter; 0 for anything else. Pure. */
 export function countOf(text: string | undefined): number {
   return text !== undefined && /^\d{1,19}$/.test(text) ? Number(text) : 0;
 }

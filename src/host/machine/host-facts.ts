@@ -38,7 +38,6 @@ async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise
     rdma,
     platform,
     givesBack: true,
-    // Read last, to minimize its distance from the answer.
     wallMs: wallMs(),
   };
 }

@@ -26,7 +26,6 @@ export function askHost(ask: AskKernel): AskKernel {
         if (word.what === 'answer') over.abort();
         return [port === own ? word : { ...word, said: `${word.said} at port ${port}` }];
       } catch {
-        // An answer from another port ended this probe.
         signal.throwIfAborted();
         return [];
       }

@@ -24,7 +24,6 @@ export type LookAtPath = (
   signal: AbortSignal,
 ) => Promise<PathLook>;
 
-/** Limit for callers that wait for it, ms. */
 const MAX_MS = 2000;
 const TRY_MS = 2000;
 /** Tries on a short busy path, to find one without waiting. */
@@ -67,7 +66,6 @@ async function byKernel(
   return { roundTripMs: Math.min(roundTripMs, leastOf(said?.output ?? '')) };
 }
 
-/** Minimum of the kernel's round trips from `ss`, ms. */
 export function leastOf(said: string): number {
   const all = [...said.matchAll(/\bminrtt:(\d+(?:\.\d+)?)/g)].map(([, ms]) => Number(ms));
   return Math.min(...all);
@@ -94,7 +92,6 @@ export async function timed(
       least = Math.min(least, now() - askedMs);
     }
   } catch {
-    // Unsupported by earlier builds; the check continues without it.
     signal.throwIfAborted();
     return {};
   }

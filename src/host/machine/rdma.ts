@@ -13,7 +13,6 @@ export async function rdmaDevices(directory = DEVICES): Promise<string[]> {
     const states = (await readdir(ports).catch(() => [])).map((port) =>
       readFile(path.join(ports, port, 'state'), 'utf8').catch(() => ''),
     );
-    // `4: ACTIVE`
     if ((await Promise.all(states)).some((state) => state.startsWith('4'))) active.push(name);
   }
   return active.filter((name) => name.length <= 64).slice(0, MAX_RDMA);

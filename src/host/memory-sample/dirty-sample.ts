@@ -41,7 +41,6 @@ export async function sampleDirty(
   return { windowMs: Math.max(1, Math.round(second - first)), dirtyBytes };
 }
 
-/** Middle of the measured interval. */
 async function timed(time: Time, look: () => Promise<void>): Promise<number> {
   const beganMs = time.monotonicMs();
   await look();

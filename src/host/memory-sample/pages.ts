@@ -48,7 +48,6 @@ export interface Time {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** A shorter look at fewer pages, from outside only. */
 export interface Brief {
   /** Once aborted, one more look completes the sample. */
   readonly enough: AbortSignal;
@@ -129,7 +128,6 @@ export async function samplePages(
   return { pages: first.size, curve, mix };
 }
 
-/** The window of the next look, ms; undefined if the looks are enough. */
 function nextWindow(
   curve: readonly CurvePoint[],
   sample: Sample,
@@ -147,7 +145,6 @@ interface Sample {
   readonly count: number;
 }
 
-/** Tells whether the newest look found many newly written pages. */
 function isRising(curve: readonly CurvePoint[], { sampled, count }: Sample): boolean {
   const [before = 0, all = 0] = curve.slice(-2).map(({ dirtyBytes }) => dirtyBytes);
   const memory = count * PAGE_BYTES;
@@ -155,7 +152,6 @@ function isRising(curve: readonly CurvePoint[], { sampled, count }: Sample): boo
   return all < memory && seen >= MIN_NEW && all - before >= all * NEW_SHARE;
 }
 
-/** Waits for the next look; true if it must be the last one, at once. */
 async function rest(time: Time, untilMs: number, { signal, brief }: Until): Promise<boolean> {
   const ms = Math.max(0, untilMs - time.monotonicMs());
   if (brief === undefined) {
@@ -267,7 +263,6 @@ async function packedShare(
   const params = { [constants.ZSTD_c_compressionLevel]: 1 };
   let [packed, whole] = [0, 0];
   for (const part of parts) {
-    // Yields to other work, and stops on the signal.
     signal.throwIfAborted();
     await setImmediate();
     const together = Buffer.concat(part);

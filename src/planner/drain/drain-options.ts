@@ -1,6 +1,5 @@
 import type { Plan, Trunk } from '../inventory.ts';
 
-/** A running move, as its migration reports it. */
 export interface RunningMove {
   readonly guest: string;
   readonly to: string;
@@ -39,7 +38,6 @@ export interface DrainOptions {
   readonly mostPerMove?: number;
   /** When the hosts must be empty, s from now. */
   readonly deadlineSeconds?: number;
-  /** Running moves, if the plan is made again during a drain. */
   readonly running?: readonly RunningMove[];
   /** Others' moves: of equal places, the one with fewer of them is better. */
   readonly others?: readonly OtherMove[];
@@ -83,7 +81,6 @@ export interface Deadline {
  */
 export interface DrainPlan extends Plan {
   readonly parallel: number;
-  /** Predicted time until the last end. */
   readonly seconds: number;
   readonly late: readonly string[];
   readonly timetable: readonly Slot[];

@@ -160,7 +160,6 @@ const EVERY = 8;
 const SPREADS = { dirty: 0.25, share: 0, processor: 0, fixed: 0.5 };
 const LINK_SAID = 0.12;
 const LINK_SEEN = 0.09;
-/** Edges of the range among 32 sorted cases: a tenth is beyond either. */
 const OUT = 3;
 
 /** Range of the same schedule under varied conditions. */

@@ -107,7 +107,6 @@ class Drain {
     // A guest with implausible samples counts at full size: it must move anyway.
     const stays = unit.map((seat) => holds({ ...seat, grouped: false, unknown: false }));
     if (stays.some((constraint) => constraint !== undefined)) {
-      // If one of a group stays, all do; report it as the cause.
       for (const [place, seat] of unit.entries()) this.#refuse(seat, stays[place] ?? 'together');
       return;
     }

@@ -21,7 +21,6 @@ import path from 'node:path';
 /** Finds the inode without opening it or following a link (O_PATH of linux/fcntl.h, which Node does not define). */
 const FIND = 0o10000000 | constants.O_NOFOLLOW;
 
-/** Returns why a found file must not be used. */
 type Judge = (found: Stats) => string | undefined;
 
 /** Opens the file if `judge` accepts it. Throws the judge's reason otherwise, or as openSync does. */
@@ -92,7 +91,6 @@ export function connectSocket(
   const { socket = new net.Socket({ allowHalfOpen: options.allowHalfOpen ?? false }) } = options;
   try {
     return withFound(file, socketOf(file, owner), (at, fd) => {
-      // The kernel resolves the path within this call.
       socket.connect({ path: at });
       socket.prependOnceListener('error', (error) => {
         error.message = error.message.replace(`/proc/self/fd/${fd}`, file);

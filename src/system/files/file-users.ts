@@ -31,7 +31,6 @@ export interface UsersAsked {
   readonly except: readonly number[];
   readonly sys?: string;
   readonly proc?: string;
-  /** The place where the kernel's targets are configured. */
   readonly config?: string;
   readonly backing?: typeof backingFiles;
   readonly ownTables?: typeof threadsWithOwnTables;
@@ -93,7 +92,6 @@ export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise
   };
 }
 
-/** Device number of a file's file system. */
 function fileSystemOf(identity: FileIdentity): string {
   return numberOf(BigInt(identity.split(':')[0] ?? 0));
 }
@@ -169,7 +167,6 @@ async function forEach(
   }
 }
 
-/** Undefined without permission. */
 async function openOf(
   pid: number,
   inodes: ReadonlySet<string>,
@@ -198,7 +195,6 @@ async function heldBy(
   if (open === undefined) return { files: [], isWhole: false };
   const files = [...open];
   let isWhole = true;
-  // The kernel lists a thread under its own id, too.
   for (const tid of apart) {
     const own = await openOf(tid, inodes);
     files.push(...(own ?? []));

@@ -60,7 +60,6 @@ export async function setAside(
       return 'removed';
     }
     if (here !== 'same') return here === 'gone' && there === 'unknown' ? there : here;
-    // Another file came to the path meanwhile: restore its name, unless it is taken.
     await link(aside, at);
     await rm(aside);
     return 'other';

@@ -37,7 +37,6 @@ const loopDevices = z.object({
   loopdevices: z.array(
     z.object({
       name: z.string().max(256),
-      // Padded with blanks.
       'back-maj:min': z
         .string()
         .trim()
@@ -106,7 +105,6 @@ export async function swaps(proc: string): Promise<NamedUser[]> {
   });
 }
 
-/** Exports of LIO (iSCSI, vhost-scsi) and the NVMe target. */
 export async function targets(config: string): Promise<NamedUser[]> {
   const found: NamedUser[] = [];
   const cores = path.join(config, 'target/core');
@@ -159,14 +157,12 @@ async function partitions(at: string): Promise<string[]> {
   return found;
 }
 
-/** Device number in the kernel's notation (`man makedev`). */
 export function numberOf(rdev: bigint): string {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn);
   return `${major}:${minor & 0xffff_ffffn}`;
 }
 
-/** The same number in `stat`'s encoding. */
 export function deviceNumber(number: string): bigint {
   const [major = 0n, minor = 0n] = number.split(':').map(BigInt);
   return (

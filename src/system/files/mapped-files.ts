@@ -42,7 +42,6 @@ export async function mappedFiles(
   return { files, isWhole };
 }
 
-/** Undefined if the mapping is gone; 0 without permission. */
 function modeOf(at: string): number | undefined {
   try {
     return lstatSync(at, { throwIfNoEntry: false })?.mode;

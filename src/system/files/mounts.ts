@@ -34,7 +34,6 @@ export interface MountUser {
 }
 
 interface MountQuery {
-  /** Any process of each mount namespace, this one first. */
   readonly namespaces: readonly (number | 'self')[];
   /** Devices by the mount numbers of themselves and their partitions. */
   readonly devices: ReadonlyMap<string, FileIdentity>;
@@ -99,7 +98,6 @@ async function deviceOf(
 function* mountsIn(mountinfo: string): Generator<Mount> {
   for (const line of mountinfo.split('\n')) {
     const [, , number = '', root = '', point = '', ...more] = line.split(' ');
-    // Optional fields end with a dash.
     const [type = '', source = ''] = more.slice(more.indexOf('-') + 1);
     if (number === '') continue;
     yield { number, root, point: unescaped(point), type, source: unescaped(source) };

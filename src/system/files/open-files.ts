@@ -46,7 +46,6 @@ export async function identityOfName(file: string): Promise<FileIdentity | undef
   }
 }
 
-/** Inodes for a first comparison of open files. */
 export async function inodesOf(files: readonly string[]): Promise<Set<string>> {
   const found = await Promise.all(
     files.map((file) => stat(file, { bigint: true }).catch(() => undefined)),
@@ -113,7 +112,6 @@ function wanted(
   return isWanted ? { mayWrite: mayWrite(info) } : undefined;
 }
 
-/** A file of /dev that may be a block device. */
 export function isDeviceNode(target: string): boolean {
   return (
     target.startsWith('/dev/') && !/^\/dev\/(null|zero|u?random|pts\/|shm\/|ptmx)/.test(target)
@@ -126,7 +124,6 @@ function mayWrite(fdinfo: string): boolean {
   return (flags & 3) !== 0;
 }
 
-/** Undefined if the process or its file is gone. */
 async function ofProcess<T>(pid: number, look: () => Promise<T>): Promise<T | undefined> {
   try {
     return await look();

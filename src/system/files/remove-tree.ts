@@ -55,7 +55,6 @@ async function empty(top: FileHandle): Promise<void> {
       seen += 1;
       if (await unlinked(top, name)) continue;
       const child = await openDirectory(placeIn(top, name));
-      // It was replaced; the next round handles it.
       if (child === undefined) continue;
       try {
         seen = await bringUp(child, top, seen);
@@ -106,7 +105,6 @@ export function placeIn({ fd }: FileHandle, name: Buffer = Buffer.alloc(0)): Buf
   return Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
 }
 
-/** Undefined if it is missing or not a directory. */
 async function openDirectory(file: string | Buffer): Promise<FileHandle | undefined> {
   try {
     return await open(file, DIRECTORY);

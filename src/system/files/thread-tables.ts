@@ -25,7 +25,6 @@ while (my $line = <STDIN>) {
 
 const COMPARE_MS = 10_000;
 
-/** A process's threads, without the first; empty if it has ended. */
 export function otherThreads(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`)
@@ -93,7 +92,6 @@ async function byNumbers(
   return found;
 }
 
-/** The kernel lists a thread under its own id, too. */
 function numbersOpen(tid: number): string {
   try {
     return readdirSync(`/proc/${tid}/fd`).join(' ');

@@ -4,7 +4,6 @@
  */
 let underWay = 0;
 
-/** Settles as the call does, and counts it until then. */
 export async function countedCall<T>(call: Promise<T>): Promise<T> {
   underWay += 1;
   try {

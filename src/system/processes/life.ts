@@ -15,9 +15,7 @@ export interface BootProcess extends ProcessIdentity {
   readonly bootId?: string | undefined;
 }
 
-/** Queries to the kernel. Each throws as Node does. */
 export interface Kernel {
-  /** The line of /proc/PID/stat. */
   stat(pid: number): string;
   /** Signal 0: throws ESRCH if no process has that pid. */
   probe(pid: number): void;

@@ -1,7 +1,5 @@
 import type { Log } from '../../log.ts';
 
-/** Common parts of long-running programs: agent and controller. */
-
 /** Resolves at the first SIGTERM or SIGINT. A second one ends the process at once. */
 export function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {

@@ -82,7 +82,6 @@ export async function processSettings(pid: number, roots: Roots = HOST): Promise
   return [
     ...(await schedulings(own, stat, threads.slice(0, MAX_THREADS))),
     ...resourceLimits(limits),
-    // The destination's process inherits its agent's value.
     ...(oom === ownOom || oom === '' ? [] : [`oom_score_adj ${oom}`]),
     ...(await affinity(own, threads.slice(0, MAX_THREADS), [online, processorsOf(ownStatus)])),
     // The agent's own cgroup has nothing specific to the guest.
@@ -188,7 +187,6 @@ async function textOf(file: string, otherwise = ''): Promise<string> {
   return text.trim();
 }
 
-/** Empty without settings. Pure. */
 export function judgeProcessSettings(settings: readonly string[]): Finding[] {
   if (settings.length === 0) return [];
   const hint =

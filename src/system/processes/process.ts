@@ -12,7 +12,6 @@ export interface ProcessIdentity {
   readonly startTicks: number;
 }
 
-/** The kernel's data on a live process. */
 export interface ProcessStat {
   /** One letter: R runs, S sleeps, T is stopped, ... */
   readonly state: string;
@@ -41,7 +40,6 @@ export interface StatLine extends ProcessStat {
 /** State and numbers in the order of proc_pid_stat(5). */
 const FIELDS = [3, 4, 6, 9, 14, 15, 16, 17, 20, 22];
 
-/** Undefined for any other text. */
 export function readStat(text: string): StatLine | undefined {
   // Field 2 is the program's name in brackets, which may itself contain spaces and brackets.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -86,7 +84,6 @@ function statOf(pid: number): ProcessStat | undefined {
   }
 }
 
-/** Every process of this host. */
 export function pids(): number[] {
   return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
 }
@@ -126,7 +123,6 @@ export function isAlive({ pid, startTicks }: ProcessIdentity): boolean {
   return startTicksOf(pid) === startTicks;
 }
 
-/** True while that process lives and is stopped. */
 export function isStopped({ pid, startTicks }: ProcessIdentity): boolean {
   const stat = statOf(pid);
   return stat?.startTicks === startTicks && stat.state === 'T';

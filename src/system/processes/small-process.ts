@@ -55,7 +55,6 @@ export function resolveImportsDirectly(): void {
     resolve(name, context, next) {
       const { parentURL, conditions } = context;
       if (parentURL === undefined || !name.startsWith('.')) return next(name, context);
-      // Only sources import names with this ending: Node refuses it below node_modules.
       if (name.endsWith('.ts')) return found(name, parentURL, 'module-typescript');
       if (parentURL.startsWith(FOLDER)) return found(name, parentURL, 'module');
       if (!isOfZod(parentURL) || !conditions.includes('import')) return next(name, context);
@@ -119,7 +118,6 @@ function compileCache(): string {
  */
 export function restartCompiled(): void {
   const before = process.env[MARK];
-  // Not for child processes.
   delete process.env[MARK];
   const { moduleLoadList } = process as unknown as { readonly moduleLoadList?: readonly string[] };
   const compiled = moduleLoadList?.some((name) => name.includes('amaro')) ?? false;

@@ -46,7 +46,6 @@ export type Files = Readonly<Record<'hosts.csv' | 'guests.csv', string>> & {
   readonly 'events.csv'?: string;
 } & (Readonly<Record<'load.csv', string>> | Readonly<Record<'load.json', string>>);
 
-/** `line 3, column 7` of a place in a JSON text. */
 export type WhereIn = RangeReading['where'];
 
 /** Throws a TableError that names file, line, column and what was expected. */
@@ -197,7 +196,6 @@ function loadsOf(
     }
     return {
       ...guest,
-      // Times have the load's origin.
       ...given('startsAt', guest.startsAt, (at) => Number(at) - first),
       ...given('stopsAt', guest.stopsAt, (at) => Number(at) - first),
       ...resampled(own, { first, ticks, cores: guest.cores }),
@@ -219,7 +217,6 @@ function resampled(
     const until = first + tick * TICK_S;
     const before = next;
     for (; (sorted[next]?.time ?? Infinity) <= until; next += 1) now = sorted[next]?.cores ?? 0;
-    // A guest's use is limited by its size.
     load[tick] = Math.min(cores, now);
     if (next > before) recorded.push(Math.min(cores, now));
   }

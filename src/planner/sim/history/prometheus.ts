@@ -72,7 +72,6 @@ export function readRange(text: string, file: string, reading: RangeReading): vo
   }
 }
 
-/** Error for a guest above its possible use. */
 export const tooMuch = (cores: number): string =>
   `expected at most ${mostCoresOf(cores)} of a guest with ${cores} cores`;
 

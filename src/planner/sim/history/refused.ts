@@ -18,7 +18,6 @@ export class RefusedCount {
     }
   }
 
-  /** Most frequent first. */
   result(): ConstraintRefusal[] {
     return [...this.#all.values()].toSorted((one, other) => other.looks - one.looks);
   }

@@ -16,7 +16,6 @@ export interface Replay {
   readonly contention: number;
   readonly unserved: number;
   readonly moves: number;
-  /** Failed ones, whose guests stayed. */
   readonly failedMoves: number;
   readonly movedBytes: number;
   /** Absent if no host reports its power. */
@@ -36,7 +35,6 @@ export interface ReplayOptions extends WorldOptions {
 }
 
 const HOUR_S = 3600;
-/** Loss during a move, as a share of the demand. */
 const LOST_MOVING = 0.1;
 const NO_MOVES: Pick<Plan, 'moves'> = { moves: [] };
 
@@ -110,7 +108,6 @@ class Count {
     }
   }
 
-  /** Counts each host's demand, without guests that no host runs. */
   #askedAt(tick: number): Map<string, number> {
     const asked = new Map<string, number>();
     for (const guest of this.#world.guests) {
@@ -147,7 +144,6 @@ class Count {
       wakes: world.wakes,
       darkGuestHours: this.#darkLooks / perHour,
       byHour: this.#byHour.map(({ contention, on }, hour) => {
-        // The last hour may be shorter.
         const looks = Math.min(perHour, ticks - hour * perHour);
         return { contention: contention / looks, on: on / looks };
       }),

@@ -102,7 +102,6 @@ const EXPECTED: Readonly<Record<Column['kind'], string>> = {
 
 const NUMBER = /^\d{1,18}(\.\d{1,18})?(e[+-]?\d{1,3})?$/i;
 
-/** Undefined for anything but a number. */
 function numberOf(cell: string): number | undefined {
   const value = NUMBER.test(cell) ? Number(cell) : Number.NaN;
   return Number.isFinite(value) ? value : undefined;

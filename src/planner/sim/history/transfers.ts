@@ -74,12 +74,10 @@ export class Transfers {
     return this.#end(({ transfer }) => isOver(transfer), true);
   }
 
-  /** Until the next end, s; Infinity if none runs. */
   until(): number {
     return this.#running.reduce((least, each) => Math.min(least, leftOf(each)), Infinity);
   }
 
-  /** Advances by at most `until`; returns the ended moves. */
   advance(seconds: number): EndedTransfer[] {
     for (const each of this.#running) {
       const done = (seconds * 1000) / each.outcome.totalMs;

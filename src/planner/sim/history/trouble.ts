@@ -20,10 +20,8 @@ const LASTS = {
 } as const;
 const WEEK_S = 7 * 24 * 3600;
 
-/** Share of failing moves with invented faults. */
 export const FAILING = 0.03;
 
-/** Adds failing, draining and silent hosts, false sensors and controller restarts to a history. */
 export function troubled(history: History, seed: number, times = 1): History {
   const random = seeded(seed);
   const seconds = history.ticks * TICK_S;

@@ -17,7 +17,6 @@ export interface WorldOptions {
   readonly bootSeconds?: number;
 }
 
-/** Samples and moves of a guest in a policy's view. */
 const LOOK_BACK = 30;
 const PAST_MOVES = 24;
 const BOOT_S = 150;
@@ -77,7 +76,6 @@ export class World {
       .toSorted((left, right) => left.at - right.at);
   }
 
-  /** Advances to `time`, s, with every end and event at its moment. */
   advance(time: number): void {
     for (;;) {
       const boots = this.#waiting.map(({ to }) => this.hosts.get(to)?.bootedAt ?? 0);
@@ -104,7 +102,6 @@ export class World {
     }
   }
 
-  /** Records the sensors' reports of this look. */
   sample(tick: number): void {
     for (const { recorded, host, reported, lie } of this.guests) {
       if (host === undefined || !this.#isHeard(host)) continue;
