@@ -130,6 +130,7 @@ export class Metrics {
     this.#auditDropped.inc();
   }
 
+  /** Called when a request begins; returns a function for its end. */
   readonly watch: Watch = (operation, isStream) => {
     if (isStream) {
       this.#streams.inc({ operation });

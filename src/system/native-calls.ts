@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 
 /** Calls functions of loaded libraries through koffi. */
 
+/** `R`: string for functions that return text. */
 export type NativeCall<R = never> = (...args: readonly unknown[]) => number | bigint | R;
 export interface AsyncNativeCall<R = never> extends NativeCall<R> {
   async(...args: readonly unknown[]): void;

@@ -56,7 +56,7 @@ export type LinkKnown = Pick<PlanAnswer, 'link' | 'linkUnmeasured'>;
 interface OtherRates {
   readonly configured: number | undefined;
   readonly seen: number | undefined;
-  /** The same, of migrations requested after the measurement. */
+  /** Rate seen in migrations requested after the measurement. */
   readonly seenSince?: number | undefined;
 }
 

@@ -224,6 +224,7 @@ export class Inventory {
     if (manager !== undefined) this.#deps.managed?.follow(name, manager, book);
   }
 
+  /** Returns a function that ends the follower. */
   #follower(name: string, book: HostBook): () => Promise<void> {
     const { managed } = this.#deps;
     if (managed !== undefined && this.#managed.has(name)) return async () => managed.left(name);

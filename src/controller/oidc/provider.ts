@@ -55,7 +55,7 @@ export class Provider {
 
   /**
    * GODWIT_OIDC_REFUSED if `answer` does not match `bound` or is invalid; GODWIT_OIDC_ROLE for a person without a role;
-   * GODWIT_OIDC_DOWN as above.
+   * GODWIT_OIDC_DOWN if the provider does not answer.
    */
   async personBehind(answer: URLSearchParams, bound: SignInBinding): Promise<Person> {
     const { nonce, state, verifier } = bound;

@@ -66,7 +66,7 @@ export interface HostMark {
   readonly power?: PowerState;
 }
 
-/** It is drained, noted as needing care, asleep, or closed by its manager. */
+/** Undefined unless it is drained, noted as needing care, asleep, or closed by its manager. */
 export function whyClosed(
   { marks, hosts }: Pick<World, 'marks' | 'hosts'>,
   host: string,

@@ -8,8 +8,8 @@ export const DIRTY_SAMPLE_PAGES = 512;
 const ZEROS = crc32(Buffer.alloc(PAGE_BYTES));
 
 /**
- * Share of a guest's memory written in one window, from a small sample of checksums. The window has its actual length.
- * Undefined if no page, or only few, can be read twice.
+ * Share of a guest's memory written in one window, from a small sample of checksums. The result has the actual
+ * length of the window. Undefined if no page, or only few, can be read twice.
  */
 export async function sampleDirty(
   pages: Pages,
