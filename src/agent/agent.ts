@@ -60,7 +60,6 @@ import { GuestProbes, type Others } from './host/probes.ts';
 import { trustOf } from './trust.ts';
 
 const GRACE_MS = 2000;
-/** Another host's answer about a guest that it has admitted. */
 const ADMITTED_MS = 2000;
 const PRUNE_MS = 3_600_000;
 
@@ -69,31 +68,25 @@ export interface AgentOptions {
   readonly drivers: readonly Driver[];
   readonly movers: MoverProcesses;
   readonly log: Log;
-  /** Of `log`; absent: it stays as it is. */
   readonly setLogLevel?: (level: LogLevel) => void;
   readonly clock?: Clock;
   readonly machine?: MachineReader;
   readonly hardware?: HealthReader;
-  /** How busy the machine and its guests are. */
   readonly load?: LoadReader;
-  /** Absent: what may hang is looked at in this process, as suits a test. */
   readonly apart?: AskChecker;
-  /** Absent: this host receives no guests over the wire for their managers. */
   readonly startReceiver?: StartReceiver;
 }
 
 export interface RunningAgent {
-  /** host:port for other hosts. */
   readonly address: string;
-  /** The unix socket for this host's users. */
   readonly socket: string;
-  /** Takes a changed configuration, as `godwit reload` does; never rejects, the log says what came of it. */
+  /** Applies a changed configuration, as `godwit reload` does. Never rejects. */
   reload(): Promise<void>;
-  /** Takes no more calls and lets running ones end; movers go on. */
+  /** Accepts no more calls and lets running ones end; movers keep running. */
   close(): Promise<void>;
 }
 
-/** Starts the agent of a host. GODWIT_PKI or GODWIT_CONFIG when its certificate is not for it. */
+/** GODWIT_PKI or GODWIT_CONFIG if its certificate has another name. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { config, drivers, movers, log, clock = systemClock, machine } = options;
   const [fleet, closings] = [new Fleet(config, clock), new Closings(config, clock)];
@@ -165,7 +158,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   };
 }
 
-/** What a host that is being emptied refuses and counts. */
 const ofEmptied = (config: AgentConfig, clock: Clock, closings: Closings) => ({
   closings,
   expected: new ExpectedArrivals(config, clock, closings),
@@ -174,7 +166,6 @@ const ofEmptied = (config: AgentConfig, clock: Clock, closings: Closings) => ({
 const closeAll = (all: readonly { close(): Promise<void> }[]): Promise<unknown> =>
   Promise.all(all.map((each) => each.close()));
 
-/** A standby is offered after the checks of a cold move. */
 function checksAndRecovery(
   deps: ConstructorParameters<typeof Checks>[0] &
     Omit<Parameters<typeof openRecovery>[0], 'checks'> & { readonly diskMoves: DiskMoves },
@@ -187,7 +178,6 @@ function checksAndRecovery(
   return { checks, recovery };
 }
 
-/** What a watch of a guest asks other hosts, and this one. */
 function othersOf({ name }: AgentConfig, incoming: Incoming, peers: Peers): Others {
   return {
     admittedGuest: async (to, id) =>
@@ -198,7 +188,6 @@ function othersOf({ name }: AgentConfig, incoming: Incoming, peers: Peers): Othe
   };
 }
 
-/** Both of the agent's listeners, or none. */
 async function listen(
   handlers: Handlers<typeof agentContract>,
   { name, address, addresses, stateDir }: AgentConfig,
@@ -222,7 +211,7 @@ interface Grows {
   readonly labels: HostLabels;
 }
 
-/** Keeps within bounds what grows on this host, until the orders that are given to the function it returns have ended. */
+/** Limits logs, caches and records until the returned function is called, which waits for `orders`. */
 function tend(options: AgentOptions, clock: Clock, grows: Grows) {
   const guestLogs = new GuestLogs(options.config, clock, options.log);
   guestLogs.start();
@@ -237,7 +226,6 @@ function tend(options: AgentOptions, clock: Clock, grows: Grows) {
   return async (orders: readonly Promise<void>[]): Promise<void> => {
     clearInterval(pruning);
     idleCollection.stop();
-    // Once these have ended, none labels a guest any more.
     await Promise.all(orders);
     await Promise.all([guestLogs.close(), endLabels()]);
   };
@@ -256,7 +244,6 @@ function prune({ config, drivers, log }: AgentOptions, { store, cache }: Grows) 
     store.prune();
     cache.tend();
   } catch (err) {
-    // A directory that cannot be removed now is tried again with the next.
     log.error({ err }, 'old files could not be removed');
   }
   const guestsDir = path.join(config.stateDir, 'guests');
@@ -267,7 +254,7 @@ function prune({ config, drivers, log }: AgentOptions, { store, cache }: Grows) 
   }
 }
 
-/** This host's certificate, which must be of its own name: peers go by that. */
+/** The certificate must carry the host's name, because peers identify the host by it. */
 function ownCredentials(config: AgentConfig, fleet: Fleet): Credentials {
   const credentials = hostCredentials(config, fleet);
   const file = path.join(pkiDirOf(config), HOST_CERT);

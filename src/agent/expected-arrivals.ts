@@ -10,7 +10,6 @@ import { MAX_EXPECTED_MS, type ExpectedGuest } from '../protocol/peer/arrival.ts
 import type { Occupancy } from '../protocol/public/closing.ts';
 
 const FILE = 'expected.json';
-/** Guests that one host announces, and all hosts. */
 const MAX_OF_ONE = 64;
 const MAX_ALL = 1024;
 
@@ -26,22 +25,17 @@ const expectedFile = z.object({
   expected: z.array(expectedGuest).max(MAX_ALL),
 });
 
-/** The request that empties a host; undefined while the host is open. */
 export interface ClosedHosts {
   requestFor(host: string): string | undefined;
 }
 
-/**
- * Guests that their manager is about to move to this host. It has no mover and no record of such a migration, and its
- * manager lists the guest only once the move has begun here. Until then the announcement of the source counts.
- */
+/** Guests that their manager is about to move to this host. The manager lists them only after the move has begun. */
 export class ExpectedArrivals {
   readonly #file: string;
   readonly #host: string;
   readonly #clock: Pick<Clock, 'wallMs'>;
   readonly #closings: ClosedHosts;
   #expected: readonly ExpectedArrival[];
-  /** The file was damaged: until then it is not known which guests are expected. */
   readonly #unknownUntilMs: number;
 
   constructor(
@@ -59,8 +53,8 @@ export class ExpectedArrivals {
   }
 
   /**
-   * On the disk when this returns the end of it, ms since 1970; asked again, for longer. GODWIT_HOST_CLOSED while a request
-   * empties this host: nothing is awaited between that question and the record.
+   * Records the arrival durably and returns its expiry, ms since 1970. A repeated call extends it. GODWIT_HOST_CLOSED
+   * while a request empties this host; nothing is awaited between that check and the record.
    */
   expect(id: string, { guest, from, forMs }: ExpectedGuest): number {
     const request = this.#closings.requestFor(this.#host);
@@ -77,13 +71,12 @@ export class ExpectedArrivals {
     return untilMs;
   }
 
-  /** The migration has ended: its manager lists the guest here, or it does not come. */
   drop(id: string, from: string): void {
     const left = this.#expected.filter((each) => each.id !== id || each.from !== from);
     if (left.length < this.#expected.length) this.#write(left);
   }
 
-  /** Rejects while it is not known which guests are expected: an unreadable record is not an empty one. */
+  /** Rejects while the expected guests are unknown: an unreadable record is not an empty one. */
   underWay(): Occupancy['underWay'] {
     const leftMs = this.#unknownUntilMs - this.#clock.wallMs();
     if (leftMs > 0 && leftMs <= MAX_EXPECTED_MS) {
@@ -95,7 +88,6 @@ export class ExpectedArrivals {
     });
   }
 
-  /** A clock that was set back does not keep an announcement for longer than it may be made. */
   #now(): readonly ExpectedArrival[] {
     const nowMs = this.#clock.wallMs();
     return this.#expected.filter(({ untilMs }) => {
@@ -109,7 +101,6 @@ export class ExpectedArrivals {
   }
 }
 
-/** Undefined if the file is damaged. */
 function readExpected(file: string): readonly ExpectedArrival[] | undefined {
   let text: string;
   try {

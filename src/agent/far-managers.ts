@@ -6,10 +6,9 @@ import { toGodwitError, type GodwitError } from '../errors.ts';
 import type { ManagedHost } from '../protocol/public/hosts/managed-host.ts';
 import { MANAGER_MS } from './guests/driver-guests.ts';
 
-/** Between two looks because a manager reported changes: of one that changes without a pause, many are one look. */
+/** Pause between two reads that reported changes trigger. */
 const BETWEEN_MS = 500;
 
-/** Managers that are other machines, and have hosts of their own. */
 export class FarManagers {
   readonly #drivers: readonly ManagedDriver[];
   readonly #clock: Clock;
@@ -17,7 +16,6 @@ export class FarManagers {
   readonly #end = new AbortController();
   #hosts: readonly ManagedHost[] = [];
 
-  /** `onSilence`: called after each look, with the error where the manager was silent. */
   constructor(
     drivers: readonly Driver[],
     clock: Clock,
@@ -28,7 +26,6 @@ export class FarManagers {
     this.#onSilence = onSilence;
   }
 
-  /** Has the guests looked at as soon as a manager reports a change. */
   start(look: () => Promise<void>): void {
     for (const driver of this.#drivers) void this.#follow(driver, look);
   }
@@ -41,7 +38,6 @@ export class FarManagers {
     if (!this.#end.signal.aborted && this.#drivers.length > 0) this.#onSilence(silence);
   }
 
-  /** As they list them now; of a manager that is silent, as they listed them last. */
   async hosts(): Promise<readonly ManagedHost[]> {
     try {
       const all = this.#drivers.map((driver) =>
@@ -51,7 +47,7 @@ export class FarManagers {
       );
       this.#hosts = (await Promise.all(all)).flatMap((hosts) => hosts ?? []);
     } catch {
-      // Its guests say that it is silent.
+      // The guests report the silence.
     }
     return this.#hosts;
   }

@@ -5,22 +5,20 @@ import type { Migration, MigrationStore } from './migrations/store.ts';
 
 type Store = Pick<MigrationStore, 'all' | 'isEnded' | 'progress' | 'runsAt'>;
 
-/** A guest that left is reported in lists for so long: by then its new host has reported it. */
+/** Lists report a guest that left for this time. Its new host has reported it by then. */
 const LEFT_MS = 60_000;
 
-/** The epoch of a guest's next move: by the clock, and above all earlier ones, because the clock may have been set back. */
+/** Epoch of a guest's next move. It exceeds every earlier epoch even if the clock was set back. */
 export function nextEpoch(store: Pick<Store, 'all'>, guest: string, nowMs: number): number {
   const earlier = store.all().filter((each) => guestOf(each) === guest);
   return Math.max(1, nowMs, ...earlier.map(({ request }) => epochOf(request) + 1));
 }
 
-/** The report of a guest that is not here any more because it left; undefined if it did not leave by a migration. */
 export function departureOf(store: Store, guest: string): GuestInfo | undefined {
   const move = store.all().findLast((each) => guestOf(each) === guest && hasMoved(store, each));
   return move === undefined ? undefined : leftBy(move);
 }
 
-/** The guests that left lately, without those that are here. */
 export function departures(store: Store, here: ReadonlySet<string>, nowMs: number): GuestInfo[] {
   return [...completedMoves(store)].flatMap(([guest, move]) => {
     if (here.has(guest) || !isNew(store, move, nowMs)) return [];
@@ -28,7 +26,6 @@ export function departures(store: Store, here: ReadonlySet<string>, nowMs: numbe
   });
 }
 
-/** Managers remove the guest at its source before they report the end of the move. */
 function hasMoved(store: Store, { id, request }: Migration): boolean {
   if (store.runsAt(id) === 'destination') return true;
   return isManagedRequest(request) && !store.isEnded(id);

@@ -88,7 +88,6 @@ export interface AgentHandlerDependencies
   readonly reload: Reload;
 }
 
-/** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof agentContract> {
   const { config, log, guests, outgoing, incoming, follow } = deps;
   return {
@@ -167,7 +166,7 @@ async function admitted(
 ): Promise<AdmissionGrant> {
   const { id, guest } = admission;
   const answer = await probes.comesHere(admission, incoming.admit(admission, caller));
-  // Its source has it for as long as it has the guest; nobody waits for it.
+  // The source keeps the loads while it has the guest, so the admission need not wait for them.
   void guestLoads.expect(id, guest, () => loadAtSource(peers, admission));
   return answer;
 }
@@ -177,7 +176,6 @@ type ProbeRoutes = Pick<
   keyof typeof probeRoutes | keyof typeof arrivalRoutes
 >;
 
-/** What other hosts ask of guests that they move, or have moved here. */
 function probeHandlers(deps: AgentHandlerDependencies): Handlers<ProbeRoutes> {
   const { guests, incoming, probes, expected } = deps;
   const addressesOf = (guest: string) => probes.addressesOf(guest);
@@ -208,7 +206,6 @@ async function dryRun(
   signal: AbortSignal,
 ) {
   const done = { id, started: false };
-  // Begun already under this id: there is nothing to check.
   if (outgoing.isBegun(id, asked)) return done;
   return { ...done, checks: [...(await checks.dryRun(asked, signal))] };
 }
@@ -245,7 +242,6 @@ type ResolveRoutes = Pick<
   'side' | 'endSiteCheck' | 'sighting' | 'resolution' | 'resolve' | 'takeUp'
 >;
 
-/** What is asked about a migration on which a person must decide. */
 function resolveHandlers(deps: AgentHandlerDependencies): Handlers<ResolveRoutes> {
   const { config, guests, store, sides, resolve } = deps;
   return {
@@ -346,11 +342,10 @@ function labelHandler({
   return {
     labelGuest: async ({ params: { guest }, body, caller }) => {
       await guests.need(guest);
-      // Labels of absent guests give way: a guest that was started a moment ago counts as present.
+      // Labels of absent guests may be evicted, so a guest that was just started must count as present.
       const here = labels.isFull() ? namesIn(await guests.listed()) : undefined;
       const now = labels.change(guest, body, here);
       log.info({ guest, ...body, by: caller.name }, 'guest labelled');
-      // Whoever follows this host hears of it.
       await guests.listed(true);
       return { labels: now };
     },

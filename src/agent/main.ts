@@ -10,7 +10,7 @@ import { askProcess, compileChecker } from './preflight/checker-process.ts';
 import { receiverProcesses } from './processes/receiver-process.ts';
 import { compileWatcher } from './processes/watcher-process.ts';
 
-/** Runs the agent of this host until it is asked to end. Movers live on. */
+/** Runs the agent of this host until it is asked to end. Movers keep running. */
 export async function runAgent(configFile: string): Promise<void> {
   const file = path.resolve(configFile);
   const config = loadAgentConfig(file);
@@ -33,7 +33,7 @@ export async function runAgent(configFile: string): Promise<void> {
     log,
     setLogLevel: (level) => (log.level = level),
   });
-  // At a terminal it means that the terminal is closed.
+  // At a terminal, SIGHUP means that the terminal was closed.
   if (!process.stdin.isTTY) process.on('SIGHUP', () => void agent.reload());
   compileMover();
   compileChecker();

@@ -9,8 +9,8 @@ import { MAX_SETTINGS, type ReloadAnswer } from '../protocol/public/reload.ts';
 import { configProblems, thatLetItStart, type ConfigProblem } from './config-check.ts';
 
 /**
- * Which settings an agent takes while it runs. The others are part of what it has opened: where it listens, its
- * certificate, its drivers. It takes them when it starts.
+ * Settings that a running agent applies. The others belong to what it has opened (its address, certificate and drivers)
+ * and need a restart.
  */
 const WHEN: Readonly<Record<keyof AgentConfig, 'reload' | 'restart'>> = {
   name: 'restart',
@@ -44,13 +44,13 @@ const WHEN: Readonly<Record<keyof AgentConfig, 'reload' | 'restart'>> = {
 };
 
 export interface ReloadDependencies {
-  /** What the agent's parts go by: all of them hold this one object, whose values are exchanged in one step. */
+  /** The one object that all parts of the agent read; exchanged in one step. */
   readonly config: AgentConfig;
   readonly log: Log;
   readonly setLogLevel?: ((level: LogLevel) => void) | undefined;
 }
 
-/** Takes a changed configuration: all of it that can change at run time, or, where anything in it is wrong, nothing. */
+/** Applies all settings that can change at run time, or none if anything is wrong. */
 export class Reload {
   readonly #deps: ReloadDependencies;
   readonly #turn = new Mutex();
@@ -59,7 +59,6 @@ export class Reload {
     this.#deps = deps;
   }
 
-  /** For a signal, which nobody waits for. */
   async orLog(): Promise<void> {
     try {
       await this.read();
@@ -68,7 +67,7 @@ export class Reload {
     }
   }
 
-  /** GODWIT_CONFIG says what is wrong with the file. `dryRun`: everything but the taking. */
+  /** GODWIT_CONFIG lists the faults of the file. `dryRun` applies nothing. */
   async read({ dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<ReloadAnswer> {
     return this.#turn.run(async () => {
       const { config, log, setLogLevel } = this.#deps;
@@ -97,26 +96,25 @@ export class Reload {
   }
 }
 
-/** What is wrong with it and lets the agent work; GODWIT_CONFIG where it would not start with it. */
+/** Faults that the agent can work with; GODWIT_CONFIG if it would not start. */
 async function checked(
   file: string,
   next: AgentConfig,
   { stateDir }: AgentConfig,
 ): Promise<Pick<ConfigProblem, 'what' | 'hint'>[]> {
-  // By the stateDir in use this agent knows that the port which is taken is its own.
+  // The present stateDir shows that this agent itself holds the port.
   const problems = await configProblems({ ...next, stateDir, pkiDir: pkiDirOf(next) });
   return thatLetItStart(file, problems).slice(0, MAX_SETTINGS);
 }
 
 const NAMES = Object.keys(WHEN) as (keyof AgentConfig)[];
 
-/** In one step: no part sees some values of before and some of now. */
 function take(config: AgentConfig, next: AgentConfig): void {
   const names = NAMES.filter((name) => WHEN[name] === 'reload');
   Object.assign(config, Object.fromEntries(names.map((name) => [name, next[name]])));
 }
 
-/** Each with the name of its part of the configuration. Pure. */
+/** Each with the name of its section. Pure. */
 export function settingsThatDiffer(
   one: AgentConfig,
   other: AgentConfig,

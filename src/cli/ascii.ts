@@ -1,6 +1,5 @@
 import { contextWith, type Context, type Output } from './context.ts';
 
-/** Marks that only Unicode has, and what stands for them. */
 export const PLAIN: Readonly<Record<string, string>> = {
   '✔': '+',
   '✘': 'x',
@@ -18,13 +17,12 @@ export const PLAIN: Readonly<Record<string, string>> = {
 };
 const MARKS = new RegExp(`[${Object.keys(PLAIN).join('')}]`, 'gu');
 
-/** Whether the environment names a character set that has no such marks. Where it names none, UTF-8 is taken. */
+/** Tells whether the environment names a character set without such marks. Default: UTF-8. */
 function isAscii({ LC_ALL, LC_CTYPE, LANG }: Context['env']): boolean {
   const named = [LC_ALL, LC_CTYPE, LANG].find((each) => each !== undefined && each !== '');
   return named !== undefined && !/utf-?8/i.test(named);
 }
 
-/** The same context; where the environment wants it, its own marks are of ASCII, each as wide as before. */
 export function inLocale(context: Context): Context {
   if (!isAscii(context.env)) return context;
   return contextWith(context, { out: plain(context.out), err: plain(context.err) });

@@ -5,8 +5,8 @@ import { wrap } from '../words/terminal-width.ts';
 import { painter, printable } from '../words/style.ts';
 
 /**
- * Prints whatever a verb threw: `error:` and `hint:` lines on standard error and, with --json,
- * `{ "error": ... }` on standard output. Returns the exit code of the error table.
+ * Prints an error: `error:` and `hint:` lines on standard error and, with --json, `{ "error": ... }` on standard
+ * output. Returns the exit code of the error table.
  */
 export function printFailure(context: Context, thrown: unknown, json: boolean): number {
   const error = toGodwitError(thrown);
@@ -15,13 +15,12 @@ export function printFailure(context: Context, thrown: unknown, json: boolean): 
   return error.exit;
 }
 
-/** Says on standard error that what was printed is not all there is. Returns the exit code. */
 export function sayIncomplete(context: Context, error: GodwitError): number {
   printError(context, error);
   return error.exit;
 }
 
-/** The `error:` and `hint:` lines alone; with GODWIT_DEBUG=1 the causes too. */
+/** Only the `error:` and `hint:` lines; with GODWIT_DEBUG=1 also the causes. */
 export function printError(context: Context, error: GodwitError): void {
   const paint = painter(usesColor(context, context.err));
   const lines = [

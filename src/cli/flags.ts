@@ -1,8 +1,7 @@
 import type { Flag } from './verb.ts';
 
-/** Flags that verbs of several groups have. Data only: the help must not cost an import. */
+/** Flags shared by verbs of several groups. Data only: the help must not cost an import. */
 
-/** How a list is printed. */
 export const LIST = {
   output: {
     kind: 'choice',

@@ -16,8 +16,8 @@ import { godwitError, type GodwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 
 /**
- * Runs one command line (without `node` and the program's name) and returns the exit code.
- * Never throws: whatever goes wrong is printed as an error of the table.
+ * Runs one command line (without `node` and the program's name) and returns the exit code. Never throws: any failure is
+ * printed as an error of the table.
  */
 export async function runCommandLine(
   typed: readonly string[],
@@ -25,7 +25,6 @@ export async function runCommandLine(
   given: Context,
 ): Promise<number> {
   const argv = verbFirst(typed);
-  // Before the line is understood, --json may already have been asked for.
   const asked = notationOf(argv);
   let json = argv.includes('--json') || asked !== undefined;
   let context = await contextOf(given, json, asked);
@@ -42,7 +41,7 @@ export async function runCommandLine(
   }
 }
 
-/** The verb that the line names, with its words; undefined when the help has been printed. */
+/** The verb of the line with its words; undefined after the help was printed. */
 async function choose(
   argv: readonly string[],
   table: readonly (Verb | VerbGroup)[],
@@ -69,7 +68,6 @@ function withCauses(context: Context): Context {
   return contextWith(context, { env: { ...context.env, GODWIT_DEBUG: '1' } });
 }
 
-/** The notation that `-o` names, in each way of writing it; undefined where it names none. */
 function notationOf(argv: readonly string[]): 'json' | 'yaml' | undefined {
   return argv
     .map((word, index) =>
@@ -87,10 +85,8 @@ async function contextOf(
 ): Promise<Context> {
   if (notation === 'yaml') {
     const { stringify } = await import('yaml');
-    // A list that is watched is one document after another.
     return contextWith(given, { notation: (value) => `---\n${stringify(value)}` });
   }
-  // Programs read JSON as UTF-8, whatever the terminal.
   return json ? given : inLocale(given);
 }
 
@@ -100,7 +96,7 @@ function read(name: string, flag: Flag, text: unknown): Value {
   return readValue(flagName(name), flag, String(text));
 }
 
-/** Reads the words of a line by the verb's spec. Throws GODWIT_USAGE for the first that is wrong. */
+/** Parses a line by the verb's spec. Throws GODWIT_USAGE for the first invalid word. */
 export function readInput({ verb, words, options }: VerbInvocation): Input {
   const { spec } = verb;
   const args: Record<string, string | number | readonly (string | number)[] | undefined> = {};
@@ -112,9 +108,9 @@ export function readInput({ verb, words, options }: VerbInvocation): Input {
   const flags: Record<string, Value | readonly Value[] | undefined> = {};
   for (const [name, flag] of Object.entries(spec.flags ?? {})) {
     const given = options[name];
-    // Commander takes `--no-x` for x that is off.
+    // Commander stores `--no-x` as x = false.
     if (flag.kind === 'switch') flags[name] = given === true || options[negated(name)] === false;
-    // An optional value that was left out arrives as `true`.
+    // Commander passes an omitted optional value as `true`.
     else if (given === true) flags[name] = '';
     else if (Array.isArray(given)) flags[name] = given.map((each) => read(name, flag, each));
     else if (typeof given === 'string') flags[name] = read(name, flag, given);
@@ -129,7 +125,6 @@ export function readInput({ verb, words, options }: VerbInvocation): Input {
   return { args, flags, connection: connection satisfies ConnectionFlags, json } as Input;
 }
 
-/** Whether an `--output` is what --json prints, in whatever notation. */
 function isNotation(output: unknown): output is 'json' | 'yaml' {
   return output === 'json' || output === 'yaml';
 }
@@ -139,20 +134,20 @@ function negated(name: string): string {
 }
 
 /**
- * Turns what commander throws into a GODWIT_USAGE with the nearest name, and throws that.
- * Returns true when commander only printed the help or the version.
+ * Rethrows commander's errors as GODWIT_USAGE with the nearest name. Returns true if commander only printed the help or
+ * the version.
  */
 function rewriteUsageError(error: unknown, program: Command, argv: readonly string[]): boolean {
   if (!(error instanceof CommanderError)) throw error;
   const command = commandOf(program, argv);
   if (error.exitCode === 0) return true;
-  // A group without a verb: commander has printed its help as an error, which nobody has seen.
+  // A group without a verb: commander's help was captured as an error.
   if (error.code !== 'commander.help') throw usageError(error, command);
   command.outputHelp();
   return true;
 }
 
-/** Words of other tools, for which there is more than one verb. */
+/** Verbs of other tools that correspond to several verbs here. */
 const SEE: Readonly<Record<string, string>> = {
   status:
     '`godwit migrations` lists migrations, `godwit guest NAME` shows a guest, `godwit hosts` the hosts.',
@@ -171,7 +166,7 @@ function unknownVerb(command: Command, word: string): GodwitError {
   );
 }
 
-/** GODWIT_USAGE with the nearest name where the help of a verb is asked for that there is not. */
+/** GODWIT_USAGE with the nearest name if help is requested for an unknown verb. */
 function mustKnowHelpOf(program: Command, [first, word]: readonly string[]): void {
   if (first !== 'help' || word === undefined || word.startsWith('-') || word === 'help') return;
   const isThere = program.commands.some(
@@ -180,7 +175,6 @@ function mustKnowHelpOf(program: Command, [first, word]: readonly string[]): voi
   if (!isThere) throw unknownVerb(program, word);
 }
 
-/** The deepest command that the line names. */
 function commandOf(program: Command, argv: readonly string[]): Command {
   let command = program;
   for (const word of argv) {
@@ -232,7 +226,7 @@ function pathOf(command: Command): string {
 
 const SWITCHES = new Set(['--json', '-v', '--verbose']);
 
-/** A line whose flags of the agent, --json or -v stand before the verb, with the verb first. */
+/** Moves the verb before connection flags, --json and -v. */
 export function verbFirst(argv: readonly string[]): string[] {
   let at = 0;
   while (at < argv.length) {
@@ -243,7 +237,7 @@ export function verbFirst(argv: readonly string[]): string[] {
   }
   const rest = argv.slice(at);
   if (at === 0 || rest.length === 0) return [...argv];
-  // What follows `--` is no flag.
+  // Words after `--` are not flags.
   const end = rest.indexOf('--');
   const flags = argv.slice(0, at);
   return end < 0 ? [...rest, ...flags] : [...rest.slice(0, end), ...flags, ...rest.slice(end)];

@@ -13,15 +13,14 @@ import {
   type VerbGroup,
 } from './verb.ts';
 
-/** The pages of help, from the table of verbs, at the width of a terminal. Pure. */
+/** Help pages from the table of verbs, at the terminal's width. Pure. */
 
 /** Longer lines are hard to read. */
 const MAX_WIDTH = 100;
-/** Names wider than this stand on a line of their own, above their text. */
+/** Longer names get a separate line above their text. */
 const MAX_NAME = 26;
 const MIN_TEXT = 20;
 
-/** The first screen: verbs by section, one line each. */
 export function firstScreen(table: readonly Entry[], columns: number): string {
   const shown = table.filter(({ isMain }) => isMain === true);
   return [
@@ -33,7 +32,6 @@ export function firstScreen(table: readonly Entry[], columns: number): string {
     .join('\n');
 }
 
-/** Every verb, the variables and the exit codes. */
 export function wholeHelp(table: readonly Entry[], columns: number): string {
   return [
     'Usage: godwit <verb> [flags]',
@@ -58,7 +56,6 @@ export function wholeHelp(table: readonly Entry[], columns: number): string {
     .join('\n');
 }
 
-/** Verbs without a section, as in a test, stand under a common title. */
 function sectionsText(table: readonly Entry[], columns: number): string[] {
   const names = table.map((each) => entryName(each));
   const widest = Math.max(0, ...names.map((name) => name.length));
@@ -74,7 +71,6 @@ const entryName = (entry: Entry): string => (isGroup(entry) ? entry.name : entry
 const entrySummary = (entry: Entry): string =>
   isGroup(entry) ? entry.summary : entry.spec.summary;
 
-/** A group of verbs, such as `pki`; `members` are known once they are asked for. */
 export function groupHelp(group: VerbGroup, members: readonly Spec[], columns: number): string {
   const rows = members.map((spec) => [usageWords(spec), spec.summary] as const);
   return [
@@ -87,7 +83,7 @@ export function groupHelp(group: VerbGroup, members: readonly Spec[], columns: n
     .join('\n');
 }
 
-/** One verb: its words, its flags by group, examples. `path`: with its group's name. */
+/** One verb: usage, flags by group, examples. `path` includes the group's name. */
 export function verbHelp(path: string, spec: Spec, columns: number): string {
   const { aliases = [], args = {}, details, examples, json } = spec;
   const also = aliases.length === 0 ? '' : ` (also: ${aliases.join(', ')})`;
@@ -126,7 +122,6 @@ const GROUPS: readonly FlagGroup[] = [
   'Connection',
 ];
 
-/** The flags that are shown, by group. */
 export function flagGroups(spec: Spec): [string, [string, Flag][]][] {
   const all = { ...flagsOf(spec), help: HELP_FLAG };
   const shown = Object.entries(all).filter(([, flag]) => flag.hidden !== true);
@@ -162,7 +157,6 @@ function valuePlace(flag: Flag): string {
   return flag.optionalValue === true ? ` [${value}]` : ` <${value}>`;
 }
 
-/** The choices stand in the text if the place of the value has a name. */
 function flagText({ summary, preset, value, choices }: Flag): string {
   const named = value === undefined || choices === undefined ? '' : ` (${choices.join(', ')})`;
   return `${summary}${named}${preset === undefined ? '' : ` (default: ${preset})`}`;
@@ -177,7 +171,6 @@ function listText(
   return [title, ...rows.map(([name, text]) => rowText(name, text, widest, columns))].join('\n');
 }
 
-/** `  name  text`, with the text under itself if it is longer than a line. */
 function rowText(name: string, text: string, widest: number, columns: number): string {
   const indent = widest + 4;
   const room = Math.max(MIN_TEXT, within(columns) - indent);
@@ -193,7 +186,7 @@ function rowText(name: string, text: string, widest: number, columns: number): s
   return [nameText(name, columns), ...under].join('\n');
 }
 
-/** A name that is wider than the terminal is broken between its choices. */
+/** A name wider than the terminal is broken between its choices. */
 function nameText(name: string, columns: number): string {
   const most = within(columns) - 2;
   const lines: string[] = [''];
@@ -205,7 +198,7 @@ function nameText(name: string, columns: number): string {
   return lines.map((line) => `  ${line}`).join('\n');
 }
 
-/** A command that is wider than the terminal goes on in the next line, as a shell reads it. */
+/** A command wider than the terminal continues on the next line in shell syntax. */
 function examplesText(examples: readonly string[], columns: number): string {
   const title = examples.length === 1 ? 'Example' : 'Examples';
   return [title, ...examples.map((line) => commandText(`godwit ${line}`, columns))].join('\n');
@@ -250,7 +243,7 @@ const VARIABLES: readonly (readonly [string, string])[] = [
   ['LC_ALL, LC_CTYPE, LANG', 'without UTF-8, marks are plain ASCII'],
 ];
 
-/** What each exit code means; docs/errors.md and the help show them. */
+/** Meanings of the exit codes, for docs/errors.md and the help. */
 export const EXITS: readonly (readonly [number, string])[] = [
   [0, 'success'],
   [2, 'the command line or a configuration file is wrong'],

@@ -2,29 +2,25 @@ import { constants } from 'node:os';
 import { toGodwitError } from '../errors.ts';
 import type { Context, InterruptSignal } from './context.ts';
 
-/** What the person at the terminal is watching. */
 export interface WatchControls {
-  /** In words: what cancelling leads to. Absent where it cannot be cancelled from here. */
+  /** The consequence of cancelling; absent if it cannot be cancelled from here. */
   readonly cancelled?: string;
-  /** Asks to cancel; resolves to what will happen. */
   readonly cancel?: () => Promise<string>;
   readonly say: (line: string) => void;
-  /** Nothing is to be drawn while a question stands. */
+  /** Stops drawing while a question is open. */
   readonly rest: (isAsking: boolean) => void;
   readonly leave: () => void;
 }
 
-/** What was done by signals. */
 export interface Interrupts {
-  /** The signal by which the watching ended. */
   readonly left: InterruptSignal | undefined;
   readonly isCancelling: boolean;
   stop(): void;
 }
 
 /**
- * Minds the signals while something goes on. One detaches: what is watched goes on by itself. On a terminal a Ctrl-C asks
- * first; a second one takes nothing back: before an answer it detaches, after a cancel it only stops watching.
+ * Handles signals during a live view. A signal detaches, and the work continues. On a terminal Ctrl-C asks first; a
+ * second one cancels nothing: before an answer it detaches, after a cancel it ends the view.
  */
 export function mindInterrupts(context: Context, watched: WatchControls): Interrupts {
   const over = new AbortController();
@@ -76,12 +72,11 @@ export function mindInterrupts(context: Context, watched: WatchControls): Interr
   };
 }
 
-/** What a shell shows for a program that a signal ended: 128 and the signal's number. */
+/** Shells' exit code for a signal: 128 plus its number. */
 export function exitOfSignal(signal: InterruptSignal): number {
   return 128 + constants.signals[signal];
 }
 
-/** What goes on when nobody watches any more. */
 export function leftWords(what: string, id: string, isCancelling: boolean): string {
   return isCancelling
     ? `Stopped watching: the cancel that was asked for goes on. \`godwit watch ${id}\` follows it.\n`

@@ -12,7 +12,7 @@ interface ListFlags {
   readonly watch?: boolean | undefined;
 }
 
-/** A verb that lists: with --watch, again and again until a signal comes. */
+/** A verb that lists; with --watch repeatedly, until a signal comes. */
 export function listing<S extends Spec>(list: Run<S>): Run<S> {
   return async (input, context) => {
     const { watch } = input.flags as ListFlags;
@@ -21,12 +21,10 @@ export function listing<S extends Spec>(list: Run<S>): Run<S> {
   };
 }
 
-/** Whether names alone are wanted. */
 function wantsNames({ output, quiet }: ListFlags): boolean {
   return quiet === true || output === 'name';
 }
 
-/** Prints what a list has found as -o says: JSON, names alone, or the table that `print` makes. */
 export function printList(
   context: Context,
   { json, flags }: { readonly json: boolean; readonly flags: ListFlags },
@@ -51,7 +49,7 @@ export function labelsCell(labels: Readonly<Record<string, string>> | undefined)
   return words.join(',') || '-';
 }
 
-/** A row, or the head, with what `-o wide` shows besides: before the last column, which has words. */
+/** Inserts the columns of `-o wide` before the last one, which has free text. */
 export function widened(
   row: readonly string[],
   more: readonly (string | undefined)[],

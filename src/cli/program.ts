@@ -14,7 +14,6 @@ import {
   type VerbGroup,
 } from './verb.ts';
 
-/** A verb that was asked for, with the words of the line as they were typed. */
 export interface VerbInvocation {
   readonly verb: Verb;
   readonly words: readonly (string | readonly string[] | undefined)[];
@@ -22,8 +21,8 @@ export interface VerbInvocation {
 }
 
 /**
- * Commander's program for the table. Verbs of a group are imported only when `argv` names the group.
- * `onChosen` is called with the verb that the line names.
+ * Commander's program for the table. A group's verbs are imported only if `argv` names the group. `onChosen` gets the
+ * verb of the line.
  */
 export async function buildProgram(
   argv: readonly string[],
@@ -44,7 +43,6 @@ export async function buildProgram(
   return program;
 }
 
-/** `godwit help --all` */
 export function asksForAll(argv: readonly string[]): boolean {
   return argv.length === 2 && argv[0] === 'help' && argv[1] === '--all';
 }

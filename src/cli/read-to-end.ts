@@ -2,7 +2,7 @@ import { godwitError, hasCode } from '../errors.ts';
 import type { Context } from './context.ts';
 import type { Endpoint } from './connection/agent-set.ts';
 
-/** An agent that is restarted meanwhile is waited for this long; what it reports on goes on without it. */
+/** Time to wait for a restarted agent; the reported work continues without it. */
 const AGENT_ABSENCE_MS = 60_000;
 const RETRY_MS = 500;
 
@@ -14,8 +14,8 @@ export interface Reading<Line> {
 }
 
 /**
- * Reads a live view to its last line, over as many connections as that takes. GODWIT_UNREACHABLE or GODWIT_DEADLINE where
- * its agent stays away for a minute.
+ * Reads a live view to its last line, over several connections if necessary. GODWIT_UNREACHABLE or GODWIT_DEADLINE if
+ * its agent is away for a minute.
  */
 export async function readToEnd<Line>(
   context: Context,
@@ -47,7 +47,7 @@ export async function readToEnd<Line>(
   }
 }
 
-/** The agent is not there, which says nothing of what it reports. */
+/** The agent does not answer, which says nothing about the work. */
 export function isAway(error: unknown): boolean {
   return hasCode(error, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
 }

@@ -1,7 +1,7 @@
 import type { Output } from './context.ts';
 import { width } from '../words/terminal-width.ts';
 
-/** A block of lines at the end of a terminal that is redrawn in place, with lines printed above it. */
+/** A block of lines at the end of a terminal, redrawn in place, with permanent lines above it. */
 export class Screen {
   readonly #out: Output;
   #drawn: readonly string[] = [];
@@ -10,20 +10,18 @@ export class Screen {
     this.#out = out;
   }
 
-  /** Replaces the block; `above` stays for good. */
   draw(block: readonly string[], above: readonly string[] = []): void {
     const lines = [...above, ...block].map((line) => `${line}\n`).join('');
     this.#out.write(`${this.#erase()}${lines}`);
     this.#drawn = block;
   }
 
-  /** Takes the block away. */
   clear(): void {
     this.#out.write(this.#erase());
     this.#drawn = [];
   }
 
-  /** A terminal that has become narrower has wrapped our lines: rows are counted by its width now. */
+  /** Counts rows by the present width, because a narrowed terminal has wrapped the lines. */
   #erase(): string {
     const columns = Math.max(1, this.#out.columns());
     const rows = this.#drawn.reduce(

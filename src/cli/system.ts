@@ -5,9 +5,8 @@ import { addAbortSignal } from 'node:stream';
 import { systemClock } from '../clock.ts';
 import type { Context, InterruptSignal, Output } from './context.ts';
 
-/** The world as the real program sees it. */
 export function systemContext(): Context {
-  // A reader that goes away (`godwit guests | head -1`) ends the program, quietly.
+  // A reader that closes the pipe (`godwit guests | head -1`) ends the program quietly.
   process.stdout.on('error', endOnClosedPipe);
   process.stderr.on('error', endOnClosedPipe);
   return {
@@ -33,7 +32,7 @@ export function systemContext(): Context {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const satisfies InterruptSignal[];
 
-/** Not as a terminal of its own: a Ctrl-C meanwhile comes as the signal that it is. */
+/** Without a terminal interface, so that Ctrl-C remains a signal. */
 async function readLine(signal: AbortSignal): Promise<string | undefined> {
   process.stdin.ref();
   const lines = createInterface({ input: process.stdin, terminal: false });
@@ -44,12 +43,12 @@ async function readLine(signal: AbortSignal): Promise<string | undefined> {
     return undefined;
   } finally {
     lines.close();
-    // Else the program waits for a line that nobody wants.
+    // Otherwise the program would wait for another line.
     process.stdin.unref();
   }
 }
 
-/** The terminal shows again what is typed, however this ends. Asked only once it does not: people type ahead. */
+/** Restores the echo in any case. The question is printed only after echo is off, because people type ahead. */
 async function hiddenLine(question: string, signal: AbortSignal): Promise<string | undefined> {
   const echo = (word: 'echo' | '-echo') =>
     spawnSync('stty', [word], { stdio: ['inherit', 'ignore', 'ignore'] });
@@ -69,7 +68,7 @@ async function hiddenLine(question: string, signal: AbortSignal): Promise<string
   }
 }
 
-/** Standard input is closed then: nobody reads it a second time. */
+/** Closes standard input afterwards. */
 async function firstLine(most: number, signal: AbortSignal): Promise<string | undefined> {
   let text = '';
   try {
@@ -85,7 +84,7 @@ async function firstLine(most: number, signal: AbortSignal): Promise<string | un
 }
 
 function endOnClosedPipe(error: NodeJS.ErrnoException): void {
-  // A terminal that is closed takes nothing either.
+  // A closed terminal accepts no output either.
   if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
   process.exit(0);
 }

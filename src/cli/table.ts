@@ -9,7 +9,7 @@ import { verb, type Entry, type VerbGroup } from './verb.ts';
 
 type Entries = readonly Entry[];
 
-/** A section of the help: `main` stands on the first screen, `further` in `godwit help --all`. */
+/** A help section: `main` is on the first screen, `further` in `godwit help --all`. */
 function section(title: string, main: Entries, further: Entries = []): Entries {
   return [
     ...main.map((entry) => ({ ...entry, section: title, isMain: true })),
@@ -161,7 +161,7 @@ const MANAGER: VerbGroup = {
   verbs: async () => (await import('./access/manager.ts')).MANAGER_VERBS,
 };
 
-/** Every verb of `godwit`, in the order in which the help shows them; `further` groups are a clone's own. */
+/** Every verb of `godwit` in the help's order; `further` groups exist only in a clone. */
 export function tableWith(...further: readonly VerbGroup[]): Entries {
   const completion = verb(setup.completionSpec, async () => ({
     run: (await import('./setup/completion.ts')).completionOf(table),

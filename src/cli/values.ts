@@ -4,8 +4,7 @@ import { parseBytes, parseDuration, parseRate } from '../protocol/quantity.ts';
 import { kebab, type Argument, type Flag } from './verb.ts';
 
 /**
- * Turns the text of a flag or argument into its value (see Flag). Throws GODWIT_USAGE that names
- * the flag, what was typed and what is accepted.
+ * Parses a flag's or argument's text (see Flag). Throws GODWIT_USAGE with the flag, the text and the accepted forms.
  */
 export function readValue(name: string, what: Flag | Argument, text: string): string | number {
   switch (what.kind) {
@@ -30,7 +29,6 @@ export function readValue(name: string, what: Flag | Argument, text: string): st
   }
 }
 
-/** How a flag is typed. */
 export function flagName(name: string): string {
   return `--${kebab(name)}`;
 }

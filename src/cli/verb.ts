@@ -1,6 +1,5 @@
 import type { ConnectionFlags, Context } from './context.ts';
 
-/** What a word on the command line stands for; completion and parsing go by it. */
 export type WordKind = 'text' | 'file' | 'host' | 'guest' | 'migration' | 'context';
 export type NumberKind = 'count' | 'bytes' | 'rate' | 'duration';
 
@@ -9,7 +8,7 @@ export interface Argument {
   readonly summary: string;
   readonly choices?: readonly string[];
   readonly required?: boolean;
-  /** The last argument alone: all words that are left arrive, in order. */
+  /** Only the last argument: gets all remaining words in order. */
   readonly repeatable?: boolean;
 }
 
@@ -23,49 +22,45 @@ export type FlagGroup =
   | 'Connection';
 
 /**
- * A flag. A `switch` takes no value; a number is given with its unit (`512M`, `1gbit`, `10m`) and
- * arrives as bytes, bytes/s or ms; a `choice` is one of `choices`.
+ * A flag. A `switch` takes no value; a number has a unit (`512M`, `1gbit`, `10m`) and arrives as bytes, bytes/s or ms;
+ * a `choice` is one of `choices`.
  */
 export interface Flag {
   readonly kind: WordKind | NumberKind | 'switch' | 'choice';
   readonly summary: string;
-  /** The title under which the help shows it; Common when absent. */
+  /** Title in the help; default: Common. */
   readonly group?: FlagGroup;
-  /** How the value is shown in the help; the kind's own name when absent. */
   readonly value?: string;
   readonly choices?: readonly string[];
-  /** Text as it would be typed, shown in the help and used when the flag is absent. */
+  /** Default as typed, shown in the help. */
   readonly preset?: string;
-  /** Its one letter. */
   readonly short?: string;
-  /** May be given without a value, which then arrives as ''. */
+  /** The value may be omitted and is then ''. */
   readonly optionalValue?: boolean;
   readonly hidden?: boolean;
-  /** May be given several times; all values arrive, in order. */
+  /** Repeatable; all values arrive in order. */
   readonly repeatable?: boolean;
 }
 
-/** A verb as the user sees it: all that help, completion and docs/cli.md are made from. */
+/** Specification of a verb, the source of help, completion and docs/cli.md. */
 export interface Spec {
   readonly name: string;
-  /** Other words for it, as other tools call it. */
+  /** Names in other tools. */
   readonly aliases?: readonly string[];
   readonly summary: string;
-  /** More than the summary says, for `--help`. */
   readonly details?: string;
-  /** In their order on the command line. */
   readonly args?: Readonly<Record<string, Argument>>;
-  /** By name in camel case: `maxDowntime` is `--max-downtime`. */
+  /** Flags by name in camel case: `maxDowntime` is `--max-downtime`. */
   readonly flags?: Readonly<Record<string, Flag>>;
   /** Command lines without the leading `godwit`. */
   readonly examples: readonly [string, ...string[]];
   /**
-   * `agent`: it speaks to agents, at hand or through a controller, and gets --agent, --lab, --host, --manager, --controller,
-   * --context and the certificate flags. `host`: the same without a controller, since it is about one host. `controller`: it
-   * speaks to a controller alone, and gets those flags that choose one.
+   * `agent`: uses agents, directly or through a controller, and gets --agent, --lab, --host, --manager, --controller,
+   * --context and the certificate flags. `host`: the same without a controller, since it is about one host.
+   * `controller`: uses only a controller, and gets the flags that choose one.
    */
   readonly uses?: 'agent' | 'host' | 'controller';
-  /** What --json prints, as a name in json-shapes.ts or in words; absent: the verb has no --json. */
+  /** Output of --json, as a name in json-shapes.ts or in words; absent: no --json. */
   readonly json?: string;
 }
 
@@ -92,7 +87,6 @@ type ArgumentValues<T> = {
     : never;
 };
 
-/** A command line of the verb `S`, parsed. */
 export interface Input<S extends Spec = Spec> {
   readonly args: ArgumentValues<NonNullable<S['args']>>;
   readonly flags: Values<NonNullable<S['flags']>>;
@@ -100,23 +94,19 @@ export interface Input<S extends Spec = Spec> {
   readonly json: boolean;
 }
 
-/** Carries a verb out. Returns the exit code (0 when it returns nothing); throws errors of the table. */
 export type Run<S extends Spec> = (input: Input<S>, context: Context) => Promise<number | void>;
 
-/** Where the help shows a verb or a group of verbs. */
 interface Place {
   readonly section?: string;
-  /** It is on the first screen. */
   readonly isMain?: boolean;
 }
 
 export interface Verb extends Place {
   readonly spec: Spec;
-  /** Imports the implementation: only the verb that was asked for pays for its imports. */
   readonly load: () => Promise<{ readonly run: Run<Spec> }>;
 }
 
-/** A verb that has verbs of its own, such as `pki issue`; they are imported when one is asked for. */
+/** A verb with subverbs, such as `pki issue`, imported on demand. */
 export interface VerbGroup extends Place {
   readonly name: string;
   readonly summary: string;
@@ -130,12 +120,12 @@ export function isGroup(entry: Entry): entry is VerbGroup {
   return 'verbs' in entry;
 }
 
-/** Keeps the literal types of a spec, so that Input<typeof spec> knows each flag's type. */
+/** Keeps the literal types of a spec, so that Input<typeof spec> has each flag's type. */
 export function spec<const S extends Spec>(given: S): S {
   return given;
 }
 
-/** Joins a spec to its implementation; the compiler checks that they fit. */
+/** Joins a spec to its implementation, with type checks. */
 export function verb<S extends Spec>(
   given: S,
   load: () => Promise<{ readonly run: Run<S> }>,
@@ -143,12 +133,10 @@ export function verb<S extends Spec>(
   return { spec: given, load };
 }
 
-/** `maxDowntime` -> `max-downtime` */
 export function kebab(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Flags that choose a controller, and the caller's certificate. */
 const CONTROLLER_FLAGS = {
   controller: {
     kind: 'text',
@@ -178,7 +166,6 @@ const CONTROLLER_FLAGS = {
   },
 } as const satisfies Partial<Record<keyof ConnectionFlags, Flag>>;
 
-/** Flags that the frame adds to each verb that speaks to an agent. */
 export const CONNECTION_FLAGS = {
   agent: {
     kind: 'text',
@@ -203,7 +190,6 @@ export const CONNECTION_FLAGS = {
   ...CONTROLLER_FLAGS,
 } as const satisfies Record<Exclude<keyof ConnectionFlags, 'atHost'>, Flag>;
 
-/** The connection flags of a verb. */
 export function connectionFlags({ uses }: Spec): Readonly<Record<string, Flag>> {
   const { controller: _without, ...ofHost } = CONNECTION_FLAGS;
   if (uses === undefined) return {};

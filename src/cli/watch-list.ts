@@ -5,10 +5,8 @@ import { exitOfSignal } from './interrupts.ts';
 import { width } from '../words/terminal-width.ts';
 import { Screen } from './screen.ts';
 
-/** Between two looks. */
 const EACH_MS = 2000;
 
-/** What one look printed. */
 interface ListOutput {
   readonly out: string;
   readonly err: string;
@@ -18,9 +16,8 @@ type List = (context: Context) => Promise<number | void>;
 type Show = (found: ListOutput, before: ListOutput | undefined) => void;
 
 /**
- * Lists again and again until a signal comes, and prints what has changed: on a terminal in place, elsewhere as a further
- * list or JSON value. The first look ends it where it fails; a later one only where trying again cannot help.
- * Resolves to the exit code of the signal.
+ * Lists repeatedly until a signal comes, and prints changes: in place on a terminal, otherwise as another list or JSON
+ * value. A failed first look ends it; a later one only if a retry cannot help. Resolves to the signal's exit code.
  */
 export async function watchList(context: Context, json: boolean, list: List): Promise<number> {
   const over = new AbortController();
@@ -36,7 +33,7 @@ export async function watchList(context: Context, json: boolean, list: List): Pr
   try {
     for (let before: ListOutput | undefined; ;) {
       const looking = look(context, list, before);
-      // A look that nobody waits for any more may fail.
+      // An abandoned look may fail.
       looking.catch(() => undefined);
       const found = await Promise.race([looking, ended]);
       if (found !== undefined) {
@@ -51,7 +48,6 @@ export async function watchList(context: Context, json: boolean, list: List): Pr
   }
 }
 
-/** A look that fails leaves the list as it was `before`, with the error. */
 async function look(
   context: Context,
   list: List,
@@ -76,7 +72,6 @@ async function look(
   return said;
 }
 
-/** The list where it differs from the one before, and so the messages. */
 function appending({ out, err }: Context): Show {
   return (found, before) => {
     if (found.out !== before?.out) out.write(found.out);
@@ -84,13 +79,12 @@ function appending({ out, err }: Context): Show {
   };
 }
 
-/** For each line how many rows of the terminal it and those before it take: what is longer than a row is wrapped. */
+/** Cumulative number of terminal rows after each line, with wrapping. */
 function lastRows(lines: readonly string[], columns: number): number[] {
   let rows = 0;
   return lines.map((line) => (rows += Math.max(1, Math.ceil(width(line) / columns))));
 }
 
-/** The newest list where the one before stood, as far as the terminal has rows. */
 function inPlace({ out }: Context): Show {
   const screen = new Screen(out);
   return (found) => {

@@ -6,22 +6,19 @@ import type { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import { nearest } from '../protocol/nearest.ts';
 
-/** What a person wrote in a JSON file, read so that each mistake is named with its line and column. */
+/** Parses users' JSON files; errors name line and column. */
 
-/** More of them help nobody: the first ones are corrected first. */
 const MAX_PROBLEMS = 8;
-/** Of a value that a message shows. */
 const MAX_SHOWN = 60;
 
 type Key = string | number;
 
 export interface SettingsText {
-  /** For messages. */
   readonly file: string;
   readonly text: string;
 }
 
-/** Reads the file; GODWIT_CONFIG if it cannot be read. */
+/** GODWIT_CONFIG if it cannot be read. */
 export function readSettings(file: string): SettingsText {
   try {
     return { file, text: readFileSync(file, 'utf8') };
@@ -31,8 +28,8 @@ export function readSettings(file: string): SettingsText {
 }
 
 /**
- * The JSON of a file. GODWIT_CONFIG with the place of the first mistake; and where it has one name twice, as for two hosts:
- * whoever wrote that means both, and JSON’s own rule is to take the last one without a word.
+ * A file's JSON. GODWIT_CONFIG with the place of the first error, including duplicate names, of which JSON would
+ * silently use the last.
  */
 export function readJson({ file, text }: SettingsText): unknown {
   let value: unknown;
@@ -45,7 +42,7 @@ export function readJson({ file, text }: SettingsText): unknown {
   throw godwitError('GODWIT_CONFIG', { file, what: repeatedIn(text) });
 }
 
-/** Outside of strings: one for each name that is written. */
+/** Outside of strings: one per written name. */
 function colonsIn(text: string): number {
   return text.replaceAll(/"(?:[^"\\]|\\[^])*"?/g, '').split(':').length - 1;
 }
@@ -56,7 +53,7 @@ function namesOf(value: unknown): number {
   return Object.values(value).reduce<number>((sum, each) => sum + namesOf(each), own);
 }
 
-/** A line for each name that stands before in the same object. */
+/** One line per repeated name in an object. */
 function repeatedIn(text: string): string {
   const lines: string[] = [];
   const look = (node: Node, path: readonly Key[]): void => {
@@ -81,7 +78,6 @@ function shortened(lines: readonly string[]): string {
   return [...lines.slice(0, MAX_PROBLEMS), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
 }
 
-/** A value that a schema takes. GODWIT_CONFIG names each part of the file that it does not take. */
 export function checkedSettings<S extends z.ZodType>(
   settings: SettingsText,
   schema: S,
@@ -94,8 +90,8 @@ export function checkedSettings<S extends z.ZodType>(
 }
 
 /**
- * What a schema found wrong, a line each: where it stands in the file, the setting, what was expected and the nearest
- * known setting. `below`: where in the file the value lies that the schema was given.
+ * A schema's errors, one per line: place in the file, setting, expectation and the nearest known setting. `below`: path
+ * of the checked value in the file.
  */
 export function problemsOf(
   { text }: Pick<SettingsText, 'text'>,
@@ -113,7 +109,7 @@ export function problemsOf(
   return shortened(problems);
 }
 
-/** `line 3, column 7` of a setting, or of the nearest one around it that is there. */
+/** `line 3, column 7` of a setting, or its nearest existing parent. */
 export function placeOfSetting(text: string, path: readonly Key[]): string {
   return placeOf(text, offsetOf(treeOf(text), path, 'value'));
 }
@@ -150,12 +146,11 @@ function nearTo(key: string, known: readonly string[]): string {
   return near === undefined ? '' : `; did you mean \`${near}\`?`;
 }
 
-/** zod's words, less what the value that is shown says itself. */
 function messageOf({ message }: z.core.$ZodIssue): string {
   return message.replace(/^Invalid input: /, '').replace(/, received \w+$/, '');
 }
 
-/** Where a setting stands in the file, or the nearest one around it that is there. */
+/** Offset of a setting, or of its nearest existing parent. */
 function offsetOf(tree: Node | undefined, path: readonly Key[], part: 'name' | 'value'): number {
   for (let length = path.length; tree !== undefined && length >= 0; length -= 1) {
     const node = nodeAt(tree, path.slice(0, length));
@@ -177,14 +172,13 @@ function shownValue(tree: Node | undefined, path: readonly Key[]): string {
   if (node === undefined) return ', but it is not there';
   if (node.type === 'object' || node.type === 'array') return `, got an ${node.type}`;
   const json = JSON.stringify(node.value);
-  // What has an @ may hold a password.
+  // A text with an @ may contain a password.
   if (json.includes('@')) return '';
   return `, got ${json.length > MAX_SHOWN ? `${json.slice(0, MAX_SHOWN)}…` : json}`;
 }
 
 const nameOf = (path: readonly Key[]): string => path.join('.');
 
-/** `line 3, column 7` of a text. */
 function placeOf(text: string, offset: number): string {
   const before = text.slice(0, offset);
   const line = before.split('\n').length;
@@ -201,7 +195,7 @@ function notJson(text: string): string {
   return `is not JSON: ${placeOf(text, first.offset)}: ${words.toLowerCase()}`;
 }
 
-/** The settings that a schema knows at a place of it; none where it takes any name. */
+/** Settings of a schema at a path; empty if any name is allowed. */
 export function keysAt(schema: z.ZodType, path: readonly Key[]): string[] {
   let at: z.core.$ZodType[] = [schema];
   for (const key of path) at = at.flatMap((each) => insideOf(each, key));
@@ -224,7 +218,6 @@ const shapeOf = (schema: z.core.$ZodType): Readonly<Record<string, z.core.$ZodTy
   return def.type === 'object' ? def.shape : {};
 };
 
-/** The schemas under defaults, options and unions. */
 function bare(schema: z.core.$ZodType): z.core.$ZodType[] {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   switch (def.type) {
@@ -248,7 +241,6 @@ function nodeAt(tree: Node, path: readonly Key[]): Node | undefined {
   return parser().findNodeAtLocation(tree, [...path]);
 }
 
-/** Loaded once something is wrong: what reads a sound file needs no places. */
 function parser(): typeof jsonc {
   return createRequire(import.meta.url)('jsonc-parser') as typeof jsonc;
 }

@@ -2,13 +2,11 @@ import { z } from 'zod';
 import { address, hostName, splitAddress } from '../protocol/names.ts';
 import { relayedName } from '../protocol/relay.ts';
 
-/** What an agent's configuration says of sites and relays; docs/sites.md. */
+/** Sites and relays in an agent's configuration; see docs/sites.md. */
 
-/** A relay that this host calls, and waits at. */
 export const relayPlace = z.strictObject({
-  /** As its certificate names it. */
   name: hostName,
-  /** host:port; the same for all hosts, or another one for each site. */
+  /** host:port, which may differ between sites. */
   address,
 });
 
@@ -17,20 +15,18 @@ interface HostAddresses {
   readonly addresses: readonly string[];
 }
 
-/** As much of an agent's configuration as this is about. */
 export interface SiteSettings extends HostAddresses {
   readonly name: string;
   readonly relays: readonly z.infer<typeof relayPlace>[];
   readonly peers: Readonly<Record<string, HostAddresses>>;
 }
 
-/** A setting, and what is wrong with it. */
 export interface SiteProblem {
   readonly setting: readonly string[];
   readonly words: string;
 }
 
-/** The first thing that cannot be so of relays and of addresses that lead through them; undefined where all can. Pure. */
+/** The first error in relays and relayed addresses. Pure. */
 export function siteProblem(config: SiteSettings): SiteProblem | undefined {
   const own = [config.address, ...config.addresses].find((each) => isRelayed(each));
   if (own !== undefined)

@@ -9,39 +9,38 @@ const path = z.string().min(1).max(4096);
 const make = z.union(
   [
     z.strictObject({ lvm: lvmGroupName, thinPool: lvmName.optional() }),
-    /** Below a data set; `sparse`: without room reserved for all of a volume. */
+    /** Below a data set; `sparse`: volumes reserve no space. */
     z.strictObject({ zfs: zfsDataset, sparse: z.boolean().optional() }),
   ],
   'neither { lvm } of a volume group nor { zfs } of a data set',
 );
 export type Make = z.infer<typeof make>;
 
-/** One place where guests' disks may lie. */
 const place = z.union(
   [
     z.strictObject({
       path,
-      /** false: it has no file locks, so that guests that come here open their images without. */
+      /** false: no file locks there, so arriving guests open their images without. */
       locks: z.boolean().optional(),
     }),
-    /** Block devices, by their names in a directory: /dev/mapper, that of a volume group, /dev/disk/by-id. */
+    /** Block devices by name in a directory: /dev/mapper, a volume group's, /dev/disk/by-id. */
     z.strictObject({
       devices: path,
-      /** Copies of disks that lie on block devices become volumes there, which Godwit makes; default: files. */
+      /** Where Godwit creates volumes for copies of block devices; default: files. */
       make: make.optional(),
     }),
     z.strictObject({
       nfs: nfsUrl,
-      /** The numbers of the user and the group as whom it is opened; default: those of the agent. */
+      /** Uid and gid for access; default: the agent's. */
       user: numericId.optional(),
       group: numericId.optional(),
     }),
     z
       .strictObject({
         iscsi: iscsiTargetUrl,
-        /** The initiator name by which its LUNs are opened; default: that of QEMU's client. */
+        /** Initiator name for its LUNs; default: QEMU's. */
         initiator: iscsiName.optional(),
-        /** As whom one logs in by CHAP, and the file with the password, for the agent alone to read: both or neither. */
+        /** CHAP user, and the file with the password, readable only by the agent: both or neither. */
         user: iscsiUser.optional(),
         passwordFile: path.optional(),
       })
@@ -52,11 +51,11 @@ const place = z.union(
     z.strictObject({
       /** A pool, or POOL/NAMESPACE. */
       rbd: rbdPoolName,
-      /** Whom Ceph knows as `client.USER`; default: admin. */
+      /** Ceph's `client.USER`; default: admin. */
       user: rbdName.optional(),
       /** Default: Ceph's own, /etc/ceph/ceph.conf. */
       conf: cephFile.optional(),
-      /** Where the user's key is; default: /etc/ceph/ceph.client.USER.keyring. */
+      /** The user's key; default: /etc/ceph/ceph.client.USER.keyring. */
       keyring: cephFile.optional(),
     }),
   ],

@@ -16,27 +16,25 @@ import { tracesConfig } from './traces/config.ts';
 const filePath = z.string().min(1).max(4096);
 
 const postgres = z.strictObject({
-  /** postgres://USER@HOST[:PORT]/DATABASE; HOST may be the directory of a unix socket, percent-encoded. */
+  /** postgres://USER@HOST[:PORT]/DATABASE; HOST may be the percent-encoded directory of a Unix socket. */
   url: z
     .string()
     .max(2048)
     .refine((text) => wrongUrl(text) === undefined, {
       error: ({ input }) => wrongUrl(String(input)) ?? '',
     }),
-  /** One line: the password of that user. */
+  /** One line: the user's password. */
   passwordFile: filePath.optional(),
-  /** PEM of the CA by which the server is known; needed where it is on another host. */
+  /** PEM of the server's CA; required if the server is on another host. */
   caFile: filePath.optional(),
 });
 
-/** The web listener. */
 const webConfig = z.strictObject({
-  /** host:port on which it listens. */
   address,
   /** PEM files of its certificate chain and its key. Default: the controller's certificate and key. */
   certFile: filePath.optional(),
   keyFile: filePath.optional(),
-  /** https://HOST[:PORT] by which browsers reach it, where that is another than the one that they say. */
+  /** https://HOST[:PORT] that browsers use, if it differs from their Host header. */
   url: z
     .string()
     .max(512)
@@ -44,22 +42,19 @@ const webConfig = z.strictObject({
       error: 'not https://HOST[:PORT]',
     })
     .optional(),
-  /** People sign in with a provider of OpenID Connect; absent: with tokens alone. */
   oidc: oidcConfig.optional(),
 });
 export type WebConfig = z.infer<typeof webConfig>;
 
-/** The controller's configuration file (JSON). */
 export const controllerConfig = z.strictObject({
   /** This controller's name; must be the CN of its certificate. */
   name: hostName,
-  /** host:port on which its API listens. */
   address,
-  /** Owns everything that the controller keeps on this host. */
+  /** Owns all persistent data of the controller on this host. */
   stateDir: filePath,
   /** Certificates: ca.crt, controller.crt, controller.key, and fleet.json. Default: stateDir/pki. */
   pkiDir: filePath.optional(),
-  /** Hosts to follow besides the members of the fleet's list. */
+  /** Hosts to follow in addition to the fleet's members. */
   hosts: z
     .record(hostName, z.strictObject({ address, addresses: z.array(address).max(8).default([]) }))
     .default({}),
@@ -70,27 +65,25 @@ export const controllerConfig = z.strictObject({
       'neither { sqlite } with a file nor { postgres } with a url',
     )
     .optional(),
-  /** Its API and its pages for browsers and programs without a certificate; absent: it has none. */
+  /** API and dashboard for browsers and programs without a certificate; absent: none. */
   web: webConfig.optional(),
-  /** How long migrations and requests that ended are kept, and how many migrations. */
   history: z
     .strictObject({
-      /** A quarter: what people ask about is mostly younger. */
+      /** A quarter, since questions are mostly about recent events. */
       days: z.number().int().min(1).max(3650).default(90),
       most: z.number().int().min(100).max(1_000_000).default(50_000),
-      /** Of their reports. Default: 5 KiB of each of `most`, so a quarter of a gigabyte. */
+      /** Total size of reports. Default: 5 KiB for each of `most`, a quarter of a gigabyte. */
       maxBytes: z.number().int().min(1_000_000).max(1e12).optional(),
     })
     .prefault({}),
-  /** How long entries of the audit log are kept, and how many, to within a thousand for each controller. */
+  /** Retention of the audit log, to within a thousand entries for each controller. */
   audit: z
     .strictObject({
       days: z.number().int().min(1).max(3650).default(365),
-      /** At half a KB of each mostly. */
       most: z.number().int().min(1000).max(10_000_000).default(200_000),
     })
     .prefault({}),
-  /** The site's own programs that a roll may run, by the name that a person gives; never a path from a request. */
+  /** The site's programs that a roll may run, by name. A request never contains a path. */
   programs: z
     .record(
       programName,
@@ -100,12 +93,12 @@ export const controllerConfig = z.strictObject({
       }),
     )
     .default({}),
-  /** What becomes of hosts whose hardware fails, or of which a person noted that they need care. */
+  /** Hosts with failing hardware or an operator's note. */
   health: z
     .strictObject({
-      /** `propose`: it is said; `drain`: such a host is drained as well. */
+      /** `propose` reports such hosts; `drain` also drains them. */
       policy: z.enum(['off', 'propose', 'drain']).default('propose'),
-      /** It is ill once it was failing for so long without a break, and well once nothing was amiss for so long, ms. */
+      /** A host is ill after failing without a break for this time, and well after this time without a fault, ms. */
       failingMs: z.number().int().min(60_000).max(86_400_000).default(300_000),
       wellMs: z
         .number()
@@ -113,61 +106,57 @@ export const controllerConfig = z.strictObject({
         .min(60_000)
         .max(7 * 86_400_000)
         .default(3_600_000),
-      /** Ill hosts that the policy has drained at a time, at most: what makes many ill at once is for a person to judge. */
+      /** Ill hosts that may be drained at a time: a common cause needs an operator's judgement. */
       mostDrained: z.number().int().min(1).max(1000).default(1),
     })
     .prefault({}),
-  /** What standing policies rest on. */
   policies: z
     .strictObject({
-      /** Length of one look at the load of guests, and interval between the looks of a policy, ms. */
+      /** Length of one look at the load of guests, and the interval of a policy's looks, ms. */
       lookMs: z.number().int().min(SHORTEST_LOOK_MS).max(LOOK_MS).default(LOOK_MS),
     })
     .prefault({}),
-  /** Hosts that are put to sleep while no guest needs them; absent: Godwit powers no host off or on. */
+  /** Hosts that sleep while no guest needs them; absent: Godwit powers no host on or off. */
   power: z
     .strictObject({
-      /** Called as `FILE sleep HOST` and `FILE wake HOST`; ends with 0 where the host is about to. */
+      /** Called as `FILE sleep HOST` and `FILE wake HOST`; exits with 0 if the host will do so. */
       program: z.strictObject({
         file: filePath.refine((file) => path.isAbsolute(file), 'not an absolute path'),
         timeoutMs: z.number().int().min(1000).max(3_600_000).default(300_000),
       }),
       hosts: z.array(hostName).min(1).max(10_000),
-      /** A host is put to sleep once it was without a guest for so long, ms. */
+      /** ms without a guest. */
       emptyMs: z
         .number()
         .int()
         .min(60_000)
         .max(7 * 86_400_000)
         .default(1_800_000),
-      /** Hosts without a guest that stay on, the largest ones. */
       spare: z.number().int().min(0).max(1000).default(1),
-      /** A host that is woken is heard of within this time; after it, that it is not is said, ms. */
+      /** A woken host must answer within this time; otherwise that is reported, ms. */
       wakeMs: z.number().int().min(10_000).max(3_600_000).default(WAKE_MS),
     })
     .optional(),
-  /** What becomes of guests whose host is silent and that carry the label godwit/recover. */
+  /** Guests with the label godwit/recover whose host is silent. */
   recover: z
     .strictObject({
-      /** `start`: they are started elsewhere, once who starts them has proved the host off. */
+      /** `start`: they are started elsewhere once their host is proved off. */
       policy: z.enum(['off', 'start']).default('off'),
-      /** For how long a host has to be silent, ms. */
       silentMs: z.number().int().min(15_000).max(86_400_000).default(60_000),
     })
     .prefault({}),
-  /** The sites of the fleet's hosts, by the names that their agents' configurations have. */
+  /** The sites of the fleet's hosts, by the names in the agents' configurations. */
   sites: z
     .record(siteName, z.strictObject({ networks: z.array(networkPrefix).max(64).default([]) }))
     .default({}),
-  /** The lines between sites; a pair without one is not looked at for its capacity. */
+  /** Lines between sites; a pair without one has unlimited capacity. */
   siteLinks: z.array(siteLink).max(1000).default([]),
-  /** A trace of each migration that ends goes there, over OTLP; absent: nowhere. */
+  /** Sends a trace of each ended migration over OTLP; absent: none. */
   traces: tracesConfig.optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type ControllerConfig = z.infer<typeof controllerConfig>;
 
-/** Why a URL of PostgreSQL cannot be taken; undefined where it can. */
 function wrongUrl(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol))
@@ -179,7 +168,7 @@ function wrongUrl(text: string): string | undefined {
   return undefined;
 }
 
-/** Reads and checks the file; GODWIT_CONFIG names the file, the line and what is wrong in it. */
+/** GODWIT_CONFIG names the file, the line and the fault. */
 export function loadControllerConfig(file: string): ControllerConfig {
   return parseControllerConfig(file, readSettings(file).text);
 }
@@ -208,14 +197,13 @@ export function parseControllerConfig(file: string, text: string): ControllerCon
   return config;
 }
 
-/** It would go over a network in plain. */
+/** The connection would cross a network in plain text. */
 function isOpen({ url, caFile }: z.infer<typeof postgres>): boolean {
   const host = decodeURIComponent(new URL(url).hostname).replace(/^\[|\]$/g, '');
   const isHere = host.startsWith('/') || host === 'localhost' || host === '::1';
   return caFile === undefined && !isHere && !(isIP(host) === 4 && host.startsWith('127.'));
 }
 
-/** Where a controller's certificates lie. */
 export function controllerPkiDir({
   pkiDir,
   stateDir,
@@ -224,8 +212,8 @@ export function controllerPkiDir({
 }
 
 /**
- * Replaces the database of the file with `--database sqlite:PATH`. Throws GODWIT_USAGE for anything else: every user of a
- * host can read command lines, so the address and password of a server must not be in one.
+ * Applies `--database sqlite:PATH`. GODWIT_USAGE for anything else: every user can read command lines, so a server's
+ * address and password must not be in one.
  */
 export function withDatabase(
   config: ControllerConfig,
@@ -244,7 +232,6 @@ export function withDatabase(
   throw godwitError('GODWIT_USAGE', { what }, { hint });
 }
 
-/** Place of the persistent data. */
 export function databaseOf(config: ControllerConfig): NonNullable<ControllerConfig['database']> {
   return config.database ?? { sqlite: path.join(config.stateDir, 'controller.db') };
 }

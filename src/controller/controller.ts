@@ -45,23 +45,19 @@ export interface ControllerOptions {
   readonly config: ControllerConfig;
   readonly log: Log;
   readonly clock?: Clock;
-  /** Where the dashboard lies; default: where it is built. */
   readonly pages?: string;
 }
 
 export interface RunningController {
-  /** host:port of its API. */
   readonly address: string;
-  /** The unix socket for this host's users. */
   readonly socket: string;
-  /** host:port of its web listener, where it has one. */
   readonly web: string | undefined;
-  /** See Store: it is to end then. */
+  /** The controller must end then, see Store. */
   readonly outdated: Promise<GodwitError>;
   close(): Promise<void>;
 }
 
-/** Starts a controller. GODWIT_PKI or GODWIT_CONFIG when its certificate is not for it; GODWIT_STORE... of its database. */
+/** GODWIT_PKI or GODWIT_CONFIG if its certificate is unsuitable; GODWIT_STORE... for its database. */
 export async function startController(options: ControllerOptions): Promise<RunningController> {
   const { config, log, clock = systemClock, pages } = options;
   makePrivateDir(config.stateDir);
@@ -133,7 +129,6 @@ export async function startController(options: ControllerOptions): Promise<Runni
   }
 }
 
-/** Of the agents of managers, by the manager's name. */
 function socketsIn({ stateDir }: ControllerConfig): SocketOf {
   return (manager) => new AgentDirectory(stateDir, manager).socket;
 }
@@ -160,7 +155,6 @@ function managedHosts(history: History, log: Log, clock: Clock): ManagedHosts {
   });
 }
 
-/** Of hosts that are ill, and of those that may sleep. */
 function watchesOf(
   deps: Pick<HealthWatchDependencies, 'store' | 'clock' | 'log'>,
   { health: policy, power: settings }: ControllerConfig,
@@ -214,7 +208,6 @@ function signingInTo(
   return { ...who, recognition, audit, attempts, methods: methodsOf(config) };
 }
 
-/** All tokens, and the newest sessions as far as there is room. */
 async function hashesOf(tokens: Tokens, sessions: Sessions): Promise<string[]> {
   const ofTokens = await tokens.hashes(MAX_LISTED);
   return [...ofTokens, ...(await sessions.hashes(MAX_LISTED - ofTokens.length))];
@@ -234,7 +227,7 @@ function managersIn(
   return { managers, managerStore };
 }
 
-/** Loaded only where it is needed: most controllers know tokens alone. */
+/** Loaded on demand: most controllers use only tokens. */
 async function providerOf({ web }: ControllerConfig, clock: Clock): Promise<Provider | undefined> {
   if (web?.oidc === undefined) return undefined;
   const { Provider } = await import('./oidc/provider.ts');
@@ -243,7 +236,6 @@ async function providerOf({ web }: ControllerConfig, clock: Clock): Promise<Prov
   return provider;
 }
 
-/** Loaded only where it is needed. */
 async function tracesOf(
   { traces: config, name }: ControllerConfig,
   { store, clock, log }: Pick<ControllerHandlerDependencies, 'store' | 'clock' | 'log'>,
@@ -258,7 +250,6 @@ function methodsOf({ web }: ControllerConfig): SignInMethods {
   return { token: true, ...(oidc === undefined ? {} : { oidc: { name: oidc.name } }) };
 }
 
-/** The controller is none of the hosts, whatever its name is. */
 const NO_HOST = 'this controller';
 
 function fleetOf(config: ControllerConfig, clock: Clock): Fleet {
@@ -267,7 +258,7 @@ function fleetOf(config: ControllerConfig, clock: Clock): Fleet {
   return new Fleet(place, clock);
 }
 
-/** Its certificate, which must be of its own name and role: agents go by that. */
+/** The certificate must have its name and role, because agents rely on them. */
 function ownCredentials(config: ControllerConfig, fleet: Fleet): Credentials {
   const files = filesOf(CONTROLLER_STEM);
   const directory = controllerPkiDir(config);

@@ -1,13 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Mutex } from '../mutex.ts';
 
-/** Work of one turn of the event loop, ms: what is asked of this process meanwhile waits for that long. */
+/** Longest uninterrupted work, ms. */
 const TURN_MS = 5;
 
-/**
- * Yields to the event loop between pieces of work that are all there at once: hundreds of requests wait for one look at the
- * fleet, and transactions of SQLite for one another. Each asks here first, so that this process hears others in between.
- */
+/** Yields to the event loop between pieces of work that become ready together. */
 export class EventLoopYield {
   readonly #monotonicMs: () => number;
   readonly #turn: () => Promise<unknown>;
@@ -19,7 +16,7 @@ export class EventLoopYield {
     this.#turn = turn;
   }
 
-  /** Resolves in order, each once whoever asked before has had its part of a turn. */
+  /** Resolves in order of the calls. */
   next(): Promise<void> {
     return this.#queue.run(async () => {
       if (this.#monotonicMs() - this.#begunMs < TURN_MS) return;

@@ -2,21 +2,18 @@ import { request } from 'node:https';
 import type { CustomFetch } from 'openid-client';
 import { defined } from '../protocol/defined.ts';
 
-/** Metadata and keys of a provider are some KB. */
 const MAX_BYTES = 1024 * 1024;
 
-/** By the specification of `fetch`, whose Response throws where it is given one. */
+/** Response throws if it gets a body for these. */
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 
-/** What kept a provider from answering, in words. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
 }
 
-/** `fetch` over TLS with a CA of one's own. Throws NoAnswer where nothing comes, too much, or no status of HTTP. */
+/** `fetch` over TLS with a given CA. Throws NoAnswer for no answer, a long one, or an invalid HTTP status. */
 export function httpsFetch(ca: string | undefined): CustomFetch {
   return async (url, { method, headers, body, signal }) => {
-    // Whatever a body may be given as, a Response reads it.
     const sent = Buffer.from(await new Response(body ?? null).arrayBuffer());
     const length = sent.length === 0 ? {} : { 'content-length': String(sent.length) };
     const options = {

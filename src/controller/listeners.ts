@@ -31,7 +31,7 @@ import type { Sessions } from './who/sessions.ts';
 
 const GRACE_MS = 2000;
 
-/** The dashboard as it is built, in a clone and in a package; there, all programs are in a folder beside it. */
+/** The built dashboard, in a clone and in a package, where it is next to the programs. */
 const PAGES = import.meta.filename.endsWith('.ts')
   ? path.resolve(import.meta.dirname, '../../dist/web')
   : path.resolve(import.meta.dirname, '../web');
@@ -44,18 +44,15 @@ export interface ListenerDependencies
   readonly handlers: Handlers<typeof controllerContract>;
   readonly managers: Pick<Managers, 'agentOf'>;
   readonly methods: SignInMethods;
-  /** Of OpenID Connect, where one is configured. */
   readonly provider: Provider | undefined;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, 'watch'>;
   readonly audit: Audit;
   readonly listening: ListenOptionsOf;
   readonly log: Log;
-  /** Where the dashboard lies, if it is not where it is built. */
   readonly pages?: string | undefined;
 }
 
-/** Where a controller is asked: by certificate, over its unix socket, and by token or session. */
 export interface Listeners {
   readonly address: string;
   readonly socket: string;
@@ -71,7 +68,6 @@ function allHandlers(deps: ListenerDependencies): Handlers<typeof CONTRACT> {
   return { ...handlers, ...ofManagers, ...hostAgentHandlers(deps) };
 }
 
-/** Opens all of them, or none. */
 export async function openListeners(deps: ListenerDependencies): Promise<Listeners> {
   const { config, credentials, listening, metrics, audit } = deps;
   const { watch } = metrics;
@@ -117,7 +113,7 @@ async function openWeb(
   const { config, credentials, methods, metrics, listening, queues, pages = PAGES } = deps;
   const { web, name } = config;
   if (web === undefined) return undefined;
-  // The answer to whoever is not signed in says how to sign in.
+  // The answer to an unauthenticated caller lists the ways to sign in.
   const further = ({ http }: GodwitError): object => (http === 401 ? { methods } : {});
   const who = { ...deps, origin: web.url };
   const api = serve(CONTRACT, allHandlers(deps), {

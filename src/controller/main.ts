@@ -4,10 +4,7 @@ import { openLog } from '../log.ts';
 import { loadControllerConfig, withDatabase } from './config.ts';
 import { startController } from './controller.ts';
 
-/**
- * Runs a controller until it is asked to end. The moves that it has begun go on at the agents. GODWIT_STORE_NEWER once a newer
- * build has brought its database forward.
- */
+/** The controller's moves continue at the agents. GODWIT_STORE_NEWER once a newer build has migrated its database. */
 export async function runController(configFile: string, database?: string): Promise<void> {
   const config = withDatabase(loadControllerConfig(path.resolve(configFile)), database);
   const log = await openLog(config.logLevel, { controller: config.name });
@@ -20,7 +17,6 @@ export async function runController(configFile: string, database?: string): Prom
     return;
   }
   log.error({ error: why }, 'controller ends: it is outdated');
-  // It cannot give back what it held; others take that once its leases have ended.
   await controller
     .close()
     .catch((thrown: unknown) => log.warn({ error: thrown }, 'error while the controller ended'));

@@ -12,7 +12,6 @@ import type { Store } from './store/store.ts';
 import { guestCounts } from './inventory/each-guest.ts';
 import { powerNow } from './store/power-rows.ts';
 
-/** Seconds. */
 const DURATIONS = [1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 14_400];
 const STANDSTILLS = [0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60];
 const REQUESTS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
@@ -26,8 +25,9 @@ export interface MetricsDependencies {
 }
 
 /**
- * Metrics for Prometheus. The controller that stored the end of a migration counts it, so that the sum over all controllers
- * counts each end once; the counts begin at 0 with the process. Values from the database are the same at all controllers.
+ * Metrics for Prometheus. Only the controller that stored a migration's end counts it, so that sums over all
+ * controllers are right; counters start at 0 with the process. Values from the database are the same at all
+ * controllers.
  */
 export class Metrics {
   readonly #registry = new Registry();
@@ -122,7 +122,6 @@ export class Metrics {
     this.#openRequests = gauge('godwit_requests_open', 'Open requests, by kind.', ['kind']);
   }
 
-  /** Ends of migrations; other news counts for nothing. */
   heard(news: FleetNews): void {
     if (news.type === 'migration' && news.what === 'ended') this.#ended(news.migration);
   }
@@ -131,7 +130,7 @@ export class Metrics {
     this.#auditDropped.inc();
   }
 
-  /** A request begins; what it answers is called at its end. */
+  /** Called when a request begins; returns a function for its end. */
   readonly watch: Watch = (operation, isStream) => {
     if (isStream) {
       this.#streams.inc({ operation });
@@ -142,7 +141,7 @@ export class Metrics {
       this.#requests.observe({ operation, status }, (performance.now() - from) / MS);
   };
 
-  /** In the text format of Prometheus. GODWIT_STORE where the database does not answer. */
+  /** Prometheus text format. GODWIT_STORE if the database does not answer. */
   async text(): Promise<string> {
     return this.#reads.of('', async () => {
       await this.#look();
@@ -154,11 +153,11 @@ export class Metrics {
   #ended({ outcome, mode, code, ...figures }: FleetMigration): void {
     if (outcome === undefined) return;
     this.#migrations.inc({ outcome, mode });
-    // A host's own word: what is no code of ours adds no series.
+    // Comes from a host: an unknown code must not add a series.
     if (code !== undefined)
       this.#failures.inc({ code: Object.hasOwn(ERRORS, code) ? code : 'other' });
     const { bytes, totalMs, downtimeMs, clientGapMs } = figures;
-    // One that is held ends once more when a person has decided it.
+    // A held migration ends again when an operator has decided.
     if (bytes !== undefined && outcome !== 'held') this.#bytes.inc({ mode }, bytes);
     if (outcome !== 'done') return;
     if (totalMs !== undefined) this.#total.observe({ mode }, totalMs / MS);
@@ -175,7 +174,7 @@ export class Metrics {
       .select(['state', count])
       .groupBy('state')
       .execute();
-    // Those that were put to sleep are silent as well: that is no reason to wake anybody.
+    // Sleeping hosts are silent as well, without a reason for an alarm.
     const power = await powerNow(this.#store, this.#settings);
     const sleepers = await db
       .selectFrom('hosts')
@@ -209,7 +208,6 @@ export class Metrics {
   }
 }
 
-/** What the controller itself needs. */
 function ownGauges(registers: Registry[]) {
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
     new Gauge({ name, help, labelNames: [...labelNames], registers });
@@ -256,7 +254,7 @@ function showOwn(
   put(list, until);
 }
 
-/** What is not known has no sample: 0 would be a value. */
+/** An unknown value has no sample; 0 would be a value. */
 function put(gauge: Gauge, ms: number | undefined): void {
   if (ms === undefined) gauge.remove();
   else gauge.set(ms / MS);

@@ -5,15 +5,13 @@ import { covers, parsePrefix } from '../protocol/prefix.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { SiteProblem } from '../config/site-settings.ts';
 
-/** The map of sites and the lines between them, from the controller's configuration; docs/sites.md. Pure. */
-
-/** A line between two sites. All moves between their hosts share it; each direction has all of its rate. */
+/** A line that all moves between two sites share; each direction has the full rate. */
 export const siteLink = z.strictObject({
   between: z.tuple([siteName, siteName]),
-  /** What it carries in each direction, bytes/s. */
+  /** Rate in each direction, bytes/s. */
   bytesPerS: z.number().int().min(1000).max(1e12),
   roundTripMs: z.number().nonnegative().max(10_000).default(0),
-  /** What a GB (1e9 bytes) over it costs, in whatever money; absent or 0: it is not metered. */
+  /** Price of a GB (1e9 bytes) in any currency; absent or 0: not metered. */
   costPerGb: z.number().nonnegative().max(1e6).default(0),
 });
 export type SiteLink = z.infer<typeof siteLink>;
@@ -23,10 +21,7 @@ export interface SiteMap {
   readonly siteLinks: readonly SiteLink[];
 }
 
-/**
- * The first thing that cannot be so of a map; undefined where all can. A ring of links is none: a move takes the one link
- * between its two sites, and is never sent on over a third.
- */
+/** The first error of a map. Cycles are allowed: a move uses only the direct line between its two sites. */
 export function siteMapProblem(map: SiteMap): SiteProblem | undefined {
   return overlap(map) ?? badLink(map);
 }
@@ -67,11 +62,9 @@ function badLink({ sites, siteLinks }: SiteMap): SiteProblem | undefined {
   return undefined;
 }
 
-/** As the planner takes them. */
 export const trunksOf = (links: readonly SiteLink[] = []): Trunk[] =>
   links.map(({ between, bytesPerS }) => ({ between, bytesPerSecond: bytesPerS }));
 
-/** The line between two sites, whichever is named first; undefined where the map has none. */
 export const lineBetween = (
   links: readonly SiteLink[] = [],
   { from, to }: { readonly from: string; readonly to: string },

@@ -1,4 +1,4 @@
-/** Markup that has been made by `html`: whatever was put into it from outside is escaped. */
+/** Markup made by `html`: all inserted values are escaped. */
 export class Markup {
   readonly text: string;
 
@@ -18,8 +18,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * A template that escapes every value, so that forgetting to do so is not possible. Values inside
- * a tag must stand in quoted attributes that hold no script and no address.
+ * A template that escapes every value. Values inside a tag must be in quoted attributes without scripts or addresses.
  */
 export function html(strings: TemplateStringsArray, ...values: readonly Piece[]): Markup {
   const text = strings.reduce((sum, part, index) => sum + render(values[index - 1] ?? '') + part);

@@ -1,4 +1,3 @@
-/** What a text says as JSON; undefined where it is none. */
 export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -8,8 +7,8 @@ export function jsonOf(text: string): unknown {
 }
 
 /**
- * A value as one line of JSON. JSON does not escape U+2028 and U+2029, but node's readline and Python's splitlines end a line
- * there, so text from a peer could cut the line.
+ * A value as one line of JSON. JSON does not escape U+2028 and U+2029, but node's readline and Python's splitlines end
+ * a line there, so text from a peer could cut the line.
  */
 export function jsonLine(value: unknown): string {
   const text = JSON.stringify(value).replace(/[\u2028\u2029]/g, escaped);

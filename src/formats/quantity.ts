@@ -1,5 +1,3 @@
-/** Sizes, durations and moments for people. */
-
 const MINUTES_OF_HOURS = 48 * 60;
 
 /** `402 MiB`, `1.5 GiB`, `17 B`: at most three significant digits. */
@@ -14,7 +12,6 @@ export function formatBytes(bytes: number): string {
   return `${short(value, index === 0)} ${names[index] ?? 'B'}`;
 }
 
-/** As formatBytes, per second. */
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`;
 }
@@ -32,7 +29,7 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(hours / 24)} d ${two(hours % 24)} h`;
 }
 
-/** `2026-05-01 18:00:07Z`: a moment as the API has it, without its milliseconds. */
+/** `2026-05-01 18:00:07Z`: the API's moment without milliseconds. */
 export function formatMoment(iso: string): string {
   return iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z');
 }

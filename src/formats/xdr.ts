@@ -1,9 +1,8 @@
 /**
- * XDR (RFC 4506), as far as NFS and libvirt need it. What is read comes from outside: every length has its bound, and nothing
- * is read past the end. Pure.
+ * XDR (RFC 4506), the part that NFS and libvirt need. Input is untrusted: every length is bounded, and nothing is read
+ * past the end. Pure.
  */
 
-/** Bytes that are not what they should be. */
 export class XdrError extends Error {
   override readonly name = 'XdrError';
 }
@@ -46,7 +45,6 @@ export class XdrWriter {
     return this.opaque(Buffer.from(value));
   }
 
-  /** Absent or there. */
   optionalString(value: string | undefined): this {
     return value === undefined ? this.uint32(0) : this.uint32(1).string(value);
   }
@@ -58,7 +56,6 @@ export class XdrWriter {
     return this.raw(part);
   }
 
-  /** What another has written. */
   raw(value: Uint8Array): this {
     this.#parts.push(Buffer.from(value));
     return this;
@@ -69,7 +66,7 @@ export class XdrWriter {
   }
 }
 
-/** Each throws XdrError for what is not there, or not what is meant. */
+/** Methods throw XdrError for missing or invalid input. */
 export class XdrReader {
   readonly #bytes: Buffer;
   #at = 0;
@@ -94,12 +91,12 @@ export class XdrReader {
     return this.take(8).readBigInt64BE();
   }
 
-  /** Counters, which may be of any size. */
+  /** Counters of any size. */
   bigUint64(): bigint {
     return this.take(8).readBigUInt64BE();
   }
 
-  /** Sizes and offsets; what no number holds is as wrong as a length out of bounds. */
+  /** Sizes and offsets; values beyond safe integers are invalid. */
   uint64(): number {
     const value = this.bigUint64();
     if (value > BigInt(Number.MAX_SAFE_INTEGER))
@@ -125,7 +122,7 @@ export class XdrReader {
     return value;
   }
 
-  /** What is no UTF-8 becomes a replacement character. */
+  /** Invalid UTF-8 becomes a replacement character. */
   string(mostBytes: number): string {
     return this.opaque(mostBytes).toString('utf8');
   }
@@ -134,7 +131,6 @@ export class XdrReader {
     return this.bool() ? this.string(mostBytes) : undefined;
   }
 
-  /** With hyphens. */
   uuid(): string {
     const hex = this.take(UUID_BYTES).toString('hex');
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

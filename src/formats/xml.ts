@@ -1,6 +1,5 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 
-/** An element of a document: its own attributes, and what is in it. Pure. */
 export interface XmlElement {
   readonly name: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -8,17 +7,16 @@ export interface XmlElement {
   readonly text: string;
 }
 
-/** Of a document, characters. */
 const LONGEST = 4_194_304;
-/** Tags of a document: each costs many times its characters. */
+/** Tags of a document: each costs many times its length. */
 const MAX_TAGS = 1_000_000;
-/** Of one tag: the longest argument of a command line that libvirt may show, with every character as an entity. */
+/** Length of a tag: the longest command-line argument in libvirt's XML, with every character as an entity. */
 export const MAX_TAG_CHARACTERS = 1_048_576;
-/** Of one tag, counted by their `=`, which a value may hold as well. The parser takes long for many attributes of one tag. */
+/** Attributes of a tag, counted by `=`, which values may contain as well. The parser is slow with many. */
 export const MAX_TAG_ATTRIBUTES = 4096;
 const ATTRIBUTES = ':@';
 const TEXT = '#text';
-/** The one namespace whose attributes stay apart, as `xsi:type`: SOAP has `type` beside it. */
+/** The only namespace whose attributes keep their prefix, such as `xsi:type`, because SOAP also has `type`. */
 const INSTANCE =
   /xmlns:([A-Za-z_][\w.-]{0,63})\s*=\s*["']http:\/\/www\.w3\.org\/2001\/XMLSchema-instance["']/g;
 const INSTANCE_PREFIX = 'xsi';
@@ -35,8 +33,8 @@ const parser = new XMLParser({
 });
 
 /**
- * The root of a document; undefined for what is none, and for a document type: nothing of one is ever followed, so that a
- * document can neither grow nor read anything. Names come without the prefix of their namespace.
+ * The root of a document; undefined for anything else, including document types, which could expand or read files.
+ * Names lose their namespace prefix.
  */
 export function parseXml(text: string, longest = LONGEST): XmlElement | undefined {
   if (text.length > longest || text.includes('<!DOCTYPE') || isUnbounded(text)) return undefined;
@@ -49,13 +47,14 @@ export function parseXml(text: string, longest = LONGEST): XmlElement | undefine
   }
 }
 
-/** Parts of a document that are not tags: nothing in them is an attribute. */
 const OTHER_PARTS = [
   ['<!--', '-->'],
   ['<![CDATA[', ']]>'],
 ] as const;
 
-/** Whether it has too many tags, or a tag that is too long, has too many attributes or does not end. Reads each character once. */
+/**
+ * Tells whether the text has too many tags, or a tag that is too long, unfinished or has too many attributes. Linear.
+ */
 function isUnbounded(text: string): boolean {
   let at = text.indexOf('<');
   for (let tags = 1; at !== -1; tags += 1) {
@@ -68,7 +67,7 @@ function isUnbounded(text: string): boolean {
   return false;
 }
 
-/** Where a tag ends; undefined if it has no end within its bounds. A `>` in quotes does not end it. */
+/** The end of a tag; undefined if it has no end within its bounds. A `>` in quotes does not end it. */
 function tagEnd(text: string, begin: number): number | undefined {
   const limit = Math.min(text.length, begin + MAX_TAG_CHARACTERS);
   let [quote, attributes] = ['', 0];
@@ -83,7 +82,7 @@ function tagEnd(text: string, begin: number): number | undefined {
   return undefined;
 }
 
-/** A parsed list holds an object for each element and text: its name is the key beside that of the attributes. */
+/** The parser's list has an object per element and text, keyed by its name, next to the attributes. */
 function elementsIn(list: unknown, instance: ReadonlySet<string>): XmlElement[] {
   const found: XmlElement[] = [];
   if (!Array.isArray(list)) return found;
@@ -147,7 +146,7 @@ const NAMED: Readonly<Record<string, string>> = {
   apos: "'",
 };
 
-/** Once through: what an entity stands for is text, and no entity again. One that stands for no character stays as it is. */
+/** Decodes entities once, not recursively. An invalid one stays. */
 function decoded(text: string): string {
   if (!text.includes('&')) return text;
   return text.replace(ENTITY, (whole, name?: string, decimal?: string, hex?: string) => {
@@ -157,7 +156,7 @@ function decoded(text: string): string {
   });
 }
 
-/** What XML cannot hold at all becomes a space. */
+/** Characters that XML cannot represent become spaces. */
 export function escapeXml(text: string): string {
   return text
     .toWellFormed()
@@ -168,14 +167,14 @@ export function escapeXml(text: string): string {
     .replaceAll('"', '&quot;');
 }
 
-/** An element as text again; its names are without the prefix of their namespace. */
+/** An element as text; names are without namespace prefixes. */
 export function formatXml({ name, attributes, children, text }: XmlElement): string {
   const words = Object.entries(attributes).map(([key, value]) => ` ${key}="${escapeXml(value)}"`);
   const inside = [escapeXml(text), ...children.map(formatXml)].join('');
   return `<${name}${words.join('')}>${inside}</${name}>`;
 }
 
-/** The elements at the end of a path of names below one: `['devices', 'disk']`. */
+/** Elements at a path of names: `['devices', 'disk']`. */
 export function at(root: XmlElement, ...path: readonly string[]): XmlElement[] {
   let all: readonly XmlElement[] = [root];
   for (const name of path) {
@@ -184,7 +183,6 @@ export function at(root: XmlElement, ...path: readonly string[]): XmlElement[] {
   return [...all];
 }
 
-/** The text at the end of a path; undefined where there is none. */
 export function textAt(root: XmlElement, ...path: readonly string[]): string | undefined {
   return at(root, ...path)[0]?.text;
 }

@@ -1,8 +1,6 @@
 import type { GpuPair, ProcessState } from './driver-library.ts';
 
-/** The order in which the state of a process's GPUs is taken away and given back. Each step may be repeated. */
-
-/** The driver's calls, wherever they are made. Each rejects with the driver's own word. */
+/** The driver's calls. Each rejects with the driver's error. */
 export interface CheckpointCalls {
   state(pid: number): Promise<ProcessState>;
   lock(pid: number, timeoutMs: number): Promise<void>;
@@ -30,8 +28,8 @@ async function timed(now: NowMs, work: () => Promise<void>): Promise<number> {
 }
 
 /**
- * Ends with all of it in the host's memory and its GPUs given back, or, where it rejects, with the process running as it was:
- * what was locked is unlocked. Taken away already: nothing.
+ * Moves the GPU state to host memory and releases the GPUs; on rejection the process is unlocked and runs as before.
+ * Does nothing if already suspended.
  */
 export async function suspend(
   calls: CheckpointCalls,
@@ -51,7 +49,7 @@ export async function suspend(
   }
 }
 
-/** A checkpoint that failed may have come to its end all the same. */
+/** A failed checkpoint may have been completed all the same. */
 async function backToRunning(calls: CheckpointCalls, pid: number): Promise<void> {
   const state = await calls.state(pid);
   if (state === 'checkpointed') await calls.restore(pid, []);
@@ -59,8 +57,8 @@ async function backToRunning(calls: CheckpointCalls, pid: number): Promise<void>
 }
 
 /**
- * Ends with the process running on its GPUs. Where it rejects, what was taken away is still in the host's memory, unless the
- * driver says `failed`. Given back already: nothing.
+ * Resumes the process on its GPUs. On rejection its state is still in host memory, unless the driver reports `failed`.
+ * Does nothing if already resumed.
  */
 export async function resume(
   calls: CheckpointCalls,
@@ -77,8 +75,8 @@ export async function resume(
 }
 
 /**
- * As `suspend`, of processes that may work together on their GPUs: all are locked before the state of one is taken away, so
- * that none waits for another that has none any more. Where it rejects, all of them run as they did.
+ * Like `suspend`, for processes that may cooperate on GPUs: all are locked before the first loses its state, so that
+ * none waits for another. On rejection all run as before.
  */
 export async function suspendAll(
   calls: CheckpointCalls,
@@ -91,13 +89,13 @@ export async function suspendAll(
     }
     for (const pid of pids) await suspend(calls, pid, lockTimeoutMs, () => 0);
   } catch (error) {
-    // One that cannot be asked keeps none of the others.
+    // One that cannot be queried must not stop the others.
     await Promise.allSettled(pids.map((pid) => backToRunning(calls, pid)));
     throw error;
   }
 }
 
-/** As `resume`, of all of them: each has its state before one goes on. */
+/** Like `resume`: all get their state before the first continues. */
 export async function resumeAll(
   calls: CheckpointCalls,
   pids: readonly number[],
@@ -111,7 +109,7 @@ export async function resumeAll(
   for (const pid of pids) if ((await calls.state(pid)) === 'locked') await calls.unlock(pid);
 }
 
-/** A pair for each of its GPUs, by their order: what the driver wants where one is another. Pure. */
+/** A pair per GPU, in order, as the driver requires for different GPUs. Pure. */
 export function pairsBetween(from: readonly string[], to: readonly string[]): GpuPair[] {
   if (from.length !== to.length)
     throw new Error(`it works on ${from.length} GPUs, and ${to.length} are there`);

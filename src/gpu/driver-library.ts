@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 
 /**
- * The driver's library (libcuda), called by koffi: what a checkpoint needs, and what a check needs to see that it worked.
- * Structures as the driver has them since release 580 (CUDA 13); where there is nothing to remap they are those of 570 too.
+ * The driver's library (libcuda) through koffi: calls for checkpoints and for their tests. Structures as of driver
+ * release 580 (CUDA 13); without remapping they equal those of 570.
  */
 
 export const PROCESS_STATES = ['running', 'locked', 'checkpointed', 'failed'] as const;
@@ -11,18 +11,16 @@ export type ProcessState = (typeof PROCESS_STATES)[number];
 export interface Gpu {
   readonly index: number;
   readonly name: string;
-  /** Sixteen bytes, as hexadecimal digits. */
+  /** Sixteen bytes in hexadecimal. */
   readonly uuid: string;
   readonly totalBytes: number;
 }
 
-/** Which GPU a process finds in place of which. */
 export interface GpuPair {
   readonly from: string;
   readonly to: string;
 }
 
-/** What the driver answered, in its own name for it: `CUDA_ERROR_NOT_READY`. */
 export class CudaError extends Error {
   readonly call: string;
   readonly result: string;
@@ -34,10 +32,9 @@ export class CudaError extends Error {
   }
 }
 
-/** Why there is nothing to work with: no library, no driver, no GPU. */
 export class NoGpu extends Error {}
 
-/** The names that this program meets; others are shown by their number. */
+/** Expected error names; others are shown by number. */
 const RESULTS: Readonly<Record<number, string>> = {
   1: 'CUDA_ERROR_INVALID_VALUE',
   2: 'CUDA_ERROR_OUT_OF_MEMORY',
@@ -55,7 +52,7 @@ const RESULTS: Readonly<Record<number, string>> = {
 
 type Call = (...args: readonly unknown[]) => number;
 
-/** What of koffi is used; it brings types only where it is installed. */
+/** The used part of koffi, whose types exist only if it is installed. */
 interface Koffi {
   load(file: string): { func(signature: string): Call };
   address(value: Buffer): bigint;
@@ -92,7 +89,7 @@ const CHECKPOINT = {
 
 type Name = keyof typeof SIGNATURES | keyof typeof CHECKPOINT;
 
-/** Each of the argument structures has this length; what is not set has to be zero. */
+/** Length of each argument structure; unset fields must be zero. */
 const ARGS_BYTES = 72;
 const PAIR_BYTES = 32;
 
@@ -103,7 +100,6 @@ export class DriverLibrary {
     this.#calls = calls;
   }
 
-  /** Loads it and begins to work with it. NoGpu where there is none. */
   static open(file: string): DriverLibrary {
     const calls = new Map<Name, Call>();
     try {
@@ -141,7 +137,7 @@ export class DriverLibrary {
     return out.readInt32LE();
   }
 
-  /** As CUDA counts: 12080 is 12.8, the first that can checkpoint. */
+  /** CUDA's number: 12080 is 12.8, the first with checkpoints. */
   version(): number {
     return this.#int('cuDriverGetVersion');
   }
@@ -161,14 +157,12 @@ export class DriverLibrary {
     });
   }
 
-  /** Makes this process one that works on a GPU. */
   use(index: number): void {
     const context = Buffer.alloc(8);
     this.#call('cuDevicePrimaryCtxRetain', context, index);
     this.#call('cuCtxSetCurrent', context.readBigUInt64LE());
   }
 
-  /** Bytes of the GPU in use that nobody has. */
   freeBytes(): number {
     const [free, total] = [Buffer.alloc(8), Buffer.alloc(8)];
     this.#call('cuMemGetInfo', free, total);
@@ -189,7 +183,7 @@ export class DriverLibrary {
     this.#call('cuMemcpyDtoH', into, at, into.length);
   }
 
-  /** Asks for that many writes of the same bytes; returns before they are done. */
+  /** Queues writes of the same bytes; returns before they are done. */
   busy(at: bigint, bytes: number, times: number): void {
     for (let done = 0; done < times; done += 1)
       this.#call('cuMemsetD8Async', at, done & 0xff, bytes, 0);
@@ -205,19 +199,19 @@ export class DriverLibrary {
     return PROCESS_STATES[out.readInt32LE()] ?? 'failed';
   }
 
-  /** Waits until what the process has asked of its GPUs is done, and holds what it asks then. */
+  /** Waits until the process's GPU work is done, and blocks further calls. */
   lock(pid: number, timeoutMs: number): void {
     const args = Buffer.alloc(ARGS_BYTES);
     args.writeUInt32LE(timeoutMs, 0);
     this.#call('cuCheckpointProcessLock', pid, args);
   }
 
-  /** Copies all that it has on its GPUs into the host's memory, and gives the GPUs back. */
+  /** Copies its GPU memory to the host and releases the GPUs. */
   checkpoint(pid: number): void {
     this.#call('cuCheckpointProcessCheckpoint', pid, Buffer.alloc(ARGS_BYTES));
   }
 
-  /** `pairs`: every GPU of it, where they are others than before; none: the same ones. */
+  /** `pairs`: every GPU if they have changed; empty: the same ones. */
   restore(pid: number, pairs: readonly GpuPair[]): void {
     const args = Buffer.alloc(ARGS_BYTES);
     const list = Buffer.alloc(Math.max(1, pairs.length) * PAIR_BYTES);

@@ -1,11 +1,9 @@
 import { defined } from '../protocol/defined.ts';
 
-/** What `nvidia-smi` says of a host's GPUs and of what works on them. Pure. */
-
 const MIB = 1024 ** 2;
 const MAX_LINES = 4096;
 
-/** In this order: `parseGpus` goes by it. */
+/** `parseGpus` depends on the order. */
 export const GPU_FIELDS = [
   'uuid',
   'name',
@@ -17,25 +15,23 @@ export const GPU_FIELDS = [
 export const APP_FIELDS = ['pid', 'gpu_uuid', 'used_memory'] as const;
 
 export interface GpuFacts {
-  /** Thirty-two hexadecimal digits, as the driver's library has it. */
+  /** Thirty-two hexadecimal digits, as in the driver's library. */
   readonly uuid: string;
   readonly name: string;
   readonly totalBytes: number;
   readonly usedBytes: number;
-  /** Divided into instances. */
   readonly mig: boolean;
-  /** `580.159.04` */
   readonly driver: string;
 }
 
 export interface GpuApp {
   readonly pid: number;
   readonly uuid: string;
-  /** Absent where the driver does not say. */
+  /** Absent if the driver does not report it. */
   readonly bytes?: number;
 }
 
-/** Of `--query-gpu=FIELDS --format=csv,noheader,nounits`; lines in no known form are left out. */
+/** Output of `--query-gpu=FIELDS --format=csv,noheader,nounits`; unknown lines are skipped. */
 export function parseGpus(text: string): GpuFacts[] {
   return linesOf(text).flatMap((words): GpuFacts[] => {
     const [uuid = '', name = '', total = '', used = '', mig = '', driver = ''] = words;
@@ -48,7 +44,7 @@ export function parseGpus(text: string): GpuFacts[] {
   });
 }
 
-/** Of `--query-compute-apps=FIELDS --format=csv,noheader,nounits`. */
+/** Output of `--query-compute-apps=FIELDS --format=csv,noheader,nounits`. */
 export function parseApps(text: string): GpuApp[] {
   return linesOf(text).flatMap((words): GpuApp[] => {
     const [pid = '', uuid = '', used = ''] = words;
@@ -66,7 +62,6 @@ function linesOf(text: string): string[][] {
     .map((line) => line.split(',').map((word) => word.trim()));
 }
 
-/** `GPU-c65b48ee-4672-bdff-e340-b2e484185cf5` */
 function uuidOf(text: string): string | undefined {
   const digits = /^GPU-([0-9a-f-]{36})$/i.exec(text)?.[1]?.replaceAll('-', '').toLowerCase();
   return digits?.length === 32 ? digits : undefined;

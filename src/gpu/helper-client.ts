@@ -13,9 +13,8 @@ import {
   type HelperRequest,
 } from './helper-protocol.ts';
 
-/** To begin to work with the driver, and to ask it. */
 const ASK_MS = 60_000;
-/** GPU memory comes and goes with a few hundred MB/s at worst, and there is much of it. */
+/** GPU memory moves at a few hundred MB/s in the worst case. */
 const COPY_MS = 1_800_000;
 
 type UnnumberedRequest = HelperRequest extends infer R
@@ -29,14 +28,13 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-/** The process that calls the driver, as others see it: begun with the first call, and anew where it has ended. */
+/** Client of the process that calls the driver; starts it on the first call, and again after its end. */
 export class GpuHelper implements CheckpointCalls {
   readonly #argv: readonly [string, ...string[]];
   readonly #waiting = new Map<number, Waiter>();
   #child: ChildProcessByStdio<Writable, Readable, null> | undefined;
   #nextId = 1;
 
-  /** `argv`: the command that serves as a helper. */
   constructor(argv: readonly [string, ...string[]]) {
     this.#argv = argv;
   }
@@ -49,7 +47,7 @@ export class GpuHelper implements CheckpointCalls {
     return found.parse(await this.#ask({ do: 'gpus' }, ASK_MS));
   }
 
-  /** Of the first GPU. */
+  /** Memory of the first GPU. */
   async freeBytes(): Promise<number> {
     return freeBytes.parse(await this.#ask({ do: 'free' }, ASK_MS));
   }
@@ -97,7 +95,7 @@ export class GpuHelper implements CheckpointCalls {
     }
   }
 
-  /** Whether this process stays for it: only while somebody waits for an answer. */
+  /** The helper keeps this process alive only while an answer is awaited. */
   #keeps(child: ChildProcessByStdio<Writable, Readable, null>, stays: boolean): void {
     for (const each of [child, child.stdin, child.stdout] as { ref?(): void; unref?(): void }[]) {
       if (stays) each.ref?.();
@@ -114,7 +112,6 @@ export class GpuHelper implements CheckpointCalls {
     };
     child.on('error', (error) => ended(error.message));
     child.on('exit', (code, signal) => ended(`it ended with ${code ?? signal}`));
-    // The end of a helper rejects what was written to it after its end.
     child.stdin.on('error', () => undefined);
     createInterface({ input: child.stdout }).on('line', (line) => this.#hear(line));
     this.#keeps(child, false);
@@ -124,7 +121,7 @@ export class GpuHelper implements CheckpointCalls {
   #hear(line: string): void {
     const said = answer.safeParse(jsonOf(line));
     if (!said.success) {
-      // Nobody knows to whom it belongs: who waits would wait for ever.
+      // Cannot be assigned to a call, so all waiting calls fail.
       for (const waiter of this.#waiting.values())
         waiter.reject(new CudaError('helper', 'an answer in no known form'));
       return;

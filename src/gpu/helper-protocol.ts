@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PROCESS_STATES } from './driver-library.ts';
 
-/** What passes between a process and its helper: a line of JSON each way. */
+/** Protocol between a process and its helper: JSON lines in both directions. */
 
 const uuid = z.string().regex(/^[0-9a-f]{32}$/);
 const pid = z.number().int().positive();

@@ -4,8 +4,8 @@ import { CudaError, DriverLibrary, NoGpu } from './driver-library.ts';
 import { request, type HelperRequest } from './helper-protocol.ts';
 
 /**
- * The process that calls the driver, one for all: to begin to work with the driver takes seconds, and what is locked stays
- * so whoever locked it. It ends with its standard input.
+ * The helper process that calls the driver, shared because initializing the driver takes seconds, and locks outlive the
+ * process that took them. Ends with its standard input.
  */
 export function serveHelper(file: string): void {
   let library: DriverLibrary | undefined;

@@ -4,11 +4,11 @@ import { mode } from '../protocol/public/migration.ts';
 import { siteCheckName } from '../protocol/public/site-check.ts';
 import { nicNetwork } from '../protocol/network.ts';
 
-/** When a site's own programs are called, on which side, for how long at most, and what their failure does. */
+/** The site's hooks: when and on which side they run, their deadline, and the effect of a failure. */
 export const HOOKS = {
   notice: {
     side: 'source',
-    // For as long as the notice lasts that was asked for.
+    // Runs for the requested notice.
     deadlineMs: 3_600_000,
     failure: 'is logged',
     when: 'a migration with a notice is about to begin, and nothing has been touched',
@@ -53,7 +53,7 @@ export const HOOKS = {
 
 export interface Hook {
   readonly side: 'source' | 'destination';
-  /** Less than the step in which it runs may take, ms. */
+  /** Less than its step may take, ms. */
   readonly deadlineMs: number;
   readonly failure: 'refuses' | 'rolls back' | 'is logged';
   readonly when: string;
@@ -62,27 +62,26 @@ export interface Hook {
 export type HookName = keyof typeof HOOKS;
 export const HOOK_NAMES = Object.keys(HOOKS) as HookName[];
 
-/** What a hook reads on its standard input: one JSON object. Later versions add names and change none. */
+/** A hook's standard input: one JSON object. Later versions only add fields. */
 export const hookInput = z.object({
   version: z.literal(1),
-  /** Its name; of a site's own check, `check-...`. */
+  /** The check's name; `check-...` for a site check. */
   hook: z.union([z.enum(HOOK_NAMES), siteCheckName]),
   migration: migrationId,
   guest: guestName,
   from: hostName,
   to: hostName,
-  /** The host that the hook runs on. */
   host: hostName,
   mode,
-  /** The guest's NICs as they are attached at the source. */
+  /** The guest's NICs as attached at the source. */
   networks: z.array(nicNetwork).max(64),
-  /** Port of this host for each NIC, by its id; empty where the hook runs before there is one. */
+  /** Port on this host by NIC id; empty before ports exist. */
   ports: z.record(z.string().max(128), z.string().max(15)),
-  /** The migration turns round at its switch. */
+  /** A rehearsal: the migration is undone at its switch. */
   rehearsal: z.literal(true).optional(),
-  /** notice: for how long the migration waits for an answer, ms. */
+  /** notice: how long the migration waits for an answer, ms. */
   noticeMs: z.number().int().nonnegative().optional(),
-  /** after-rollback: why. */
+  /** after-rollback: the reason. */
   error: z.object({ code: z.string().max(64), message: shortText }).optional(),
 });
 export type HookInput = z.infer<typeof hookInput>;

@@ -8,7 +8,7 @@ import { hookInput, HOOKS, type HookFacts, type HookInput, type HookName } from 
 
 const FREE = new AbortController().signal;
 
-/** Calls a hook where the host has it. GODWIT_HOOK_FAILED where it fails or takes too long. */
+/** Calls a hook if the host has it. GODWIT_HOOK_FAILED on failure or timeout. */
 export async function runHook(
   config: Pick<AgentConfig, 'hooks' | 'name'>,
   hook: HookName,
@@ -22,7 +22,7 @@ export async function runHook(
   throw godwitError('GODWIT_HOOK_FAILED', { hook, host, reason: `it ${answer.why}` });
 }
 
-/** What the hook, or the site's own check, answers; undefined where the host has none. Rejects once the signal aborts. */
+/** Result of a hook or site check; undefined if the host has none. Rejects once the signal aborts. */
 export async function answerOf(
   { hooks, name: host }: Pick<AgentConfig, 'hooks' | 'name'>,
   hook: HookInput['hook'],
@@ -43,7 +43,7 @@ export async function answerOf(
   return answer;
 }
 
-/** The same for a hook that can change nothing any more: its failure is logged. Never rejects. */
+/** Like `runHook`, for a hook that can no longer stop anything: failures are logged. Never rejects. */
 export async function runLateHook(
   config: Pick<AgentConfig, 'hooks' | 'name'>,
   hook: HookName,

@@ -2,41 +2,36 @@ import { spawn } from 'node:child_process';
 import { killGroup } from '../system/processes/process.ts';
 import { formatDuration } from '../protocol/quantity.ts';
 
-/** A program of the site's own, such as a hook: started, listened to for as long as it may take, and ended with all it started. */
 export interface SiteProgram {
   readonly file: string;
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** What it gets on its standard input; it need not read it. */
   readonly input?: string;
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
 }
 
-/** Its last line of words, where it said any; `why` it did not end with 0. */
+/** The program's last line of output, if any; `why` it did not exit with 0. */
 export type SiteAnswer =
   | { readonly ok: true; readonly words: string }
   | {
       readonly ok: false;
       readonly words: string;
       readonly why: string;
-      /** Its exit code, where it ended by itself. */
       readonly code?: number;
-      /** It did not run at all. */
       readonly unstarted?: true;
-      /** Its time was over. */
       readonly late?: boolean;
     };
 
 const MAX_WORDS = 500;
-/** How long the words of a program that is over may still be on their way through its pipes, ms. */
+/** Time for the last output to pass the pipes after the end, ms. */
 const LAST_WORDS_MS = 500;
 
 /** Never rejects. Resolves soon after the signal aborts. */
 export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> {
   const { file, args = [], environment = {}, input = '', deadlineMs, signal } = program;
   if (signal.aborted) return { ok: false, words: '', why: 'nobody waited for it' };
-  // A process group of its own: it can be ended with all that it started.
+  // A separate process group, so that its children end with it.
   const child = spawn(file, [...args], {
     cwd: '/',
     env: { ...process.env, ...environment },
@@ -68,7 +63,7 @@ export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> 
         no(`cannot be started: ${message}`, { unstarted: true }),
       );
       child.once('exit', (code, killed) => {
-        // Its last words may be unread yet; what it left running may keep the pipes open for good.
+        // Output may be unread; children that keep running may hold the pipes open.
         const lastWords = setTimeout(() => over(code, killed), LAST_WORDS_MS);
         child.once('close', () => {
           clearTimeout(lastWords);

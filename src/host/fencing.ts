@@ -4,13 +4,11 @@ import { runSiteProgram } from '../hooks/site-program.ts';
 import { darkWatchIo, darkWatchMs, whyNotDark, type DarkWatchIo } from './watch-dark-host.ts';
 import type { Fleet } from './fleet.ts';
 
-/** What the fencing hook learns of the migration, besides the host to be off. */
 export interface FenceFacts {
   readonly id: string;
   readonly guest: string;
-  /** Which side the other host is of the migration. */
   readonly side: 'source' | 'destination';
-  /** Where the migration reaches the other host, host:port; those that this host's configuration knows are added. */
+  /** Addresses of the other host in the migration, host:port; configured ones are added. */
   readonly addresses: readonly string[];
 }
 
@@ -18,17 +16,16 @@ export type Fencing =
   | { readonly off: true; readonly by: string }
   | { readonly off: false; readonly why: string };
 
-/** Asks for the proof that a host is off. Never rejects: what is not proved is not proved, and says why. */
+/** Requests the proof that a host is off. Never rejects; without a proof it returns the reason. */
 export type Fence = (host: string, facts: FenceFacts, signal: AbortSignal) => Promise<Fencing>;
 
-/** How long a `Fence` takes at most, ms; 0 where there is none. */
 export function fencingMs({ fencing }: Pick<AgentConfig, 'fencing'>): number {
   return fencing === undefined ? 0 : darkWatchMs(fencing.silenceMs) + fencing.timeoutMs;
 }
 
 /**
- * The hook of this host's configuration; undefined where it has none. Nobody gets at the hook but through the gate: it is
- * called for a host whose kernel has just been silent over every path for the whole of `silenceMs`, and for no other.
+ * The configured hook. It is called only for a host whose kernel has just been silent on every path for the whole of
+ * `silenceMs`.
  */
 export function fenceOf(
   config: AgentConfig,
@@ -59,7 +56,7 @@ function pathsTo(host: string, { addresses }: FenceFacts, fleet: Pick<Fleet, 'pe
   return [...new Set([...addresses, ...configured])];
 }
 
-/** Who answers as long as this host's own ways are open: what is configured for that, and the fleet's other hosts. */
+/** Controls that answer while this host's own network works: configured ones, and the fleet's other hosts. */
 function othersThan(
   host: string,
   controls: readonly string[],
@@ -88,7 +85,7 @@ async function callHook(
     GODWIT_MIGRATION: facts.id,
     GODWIT_GUEST: facts.guest,
   };
-  // Exit 0 is the proof; whatever else happens is none.
+  // Only exit 0 is a proof.
   const argv = [...args, host];
   const answer = await runSiteProgram({ file, args: argv, environment, deadlineMs, signal });
   if (!answer.ok) return { off: false, why: `the fencing hook ${answer.why}` };

@@ -19,27 +19,25 @@ import { askKernel, type AskKernel } from '../rpc/reach.ts';
 import { askHost } from './machine/host-kernel.ts';
 import { resolveName, type ResolveName } from './machine/host-names.ts';
 
-/** How long a question waits, ms: far above any round trip, and short enough that a silence holds many of them. */
+/** Timeout of a probe, ms: far above any round trip, and short enough for many probes in a silence. */
 const ANSWER_MS = 1000;
-/** Between a question and the next one over the same path, ms. */
+/** Pause between probes on a path, ms. */
 const AGAIN_MS = 250;
-/** A longer break between two questions is one in which the host may have spoken, ms. */
+/** In a longer gap between two probes the host may have answered, ms. */
 const BREAK_MS = 1000;
-/** Where this host was held up while it asked, the silence begins anew; but not for ever, ms. */
+/** Extra time to restart the silence after delays of this host, ms. */
 const SLACK_MS = 5000;
 
-/** How the world is seen; a test gives its own. */
 export interface DarkWatchIo {
   readonly clock: Clock;
   readonly ask: AskKernel;
   readonly ownLinkTo: (ip: string, signal: AbortSignal) => Promise<OwnLink>;
-  /** ICMP's echo to an IP address, where this host can send it. Never rejects. */
+  /** ICMP echo to an IP address, if this host can send it. Never rejects. */
   readonly openEcho: (
     ip: string,
     onAnswer: () => void,
     signal: AbortSignal,
   ) => Promise<ProbeOpening>;
-  /** The IP addresses of a host's name. */
   readonly resolve: ResolveName;
 }
 
@@ -51,29 +49,27 @@ export const darkWatchIo: DarkWatchIo = {
   resolve: resolveName,
 };
 
-/** How long `whyNotDark` takes at most, ms. */
+/** Longest duration of `whyNotDark`, ms. */
 export function darkWatchMs(silenceMs: number): number {
   return silenceMs + SLACK_MS;
 }
 
-/** Others that are asked for each route: one that is down for good leaves three. */
+/** Controls per route; several, in case one is down. */
 const MAX_CONTROLS = 4;
-/** Addresses of others for which the route is looked up. */
 const MAX_LOOKED_AT = 16;
 
-/** What is asked, and over which route each of it goes. */
 interface ProbeTargets {
   readonly paths: readonly string[];
-  /** Of the paths; absent where this host has none now. */
+  /** Route of each path; absent without a route. */
   readonly routes: ReadonlyMap<string, string>;
-  /** By route: addresses of other hosts. */
+  /** Addresses of other hosts by route. */
   readonly controls: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
- * Asks a host's kernel over all `addresses` (host:port) at once until it has been silent for `silenceMs` over each of
- * them, or an answer came, or nobody knows. For all of that time one of `others`, addresses of other hosts, must have
- * answered over the same route. Undefined: it is dark; else why it is not taken for dark. Rejects by the signal alone.
+ * Probes a host's kernel on all `addresses` (host:port) until it was silent for `silenceMs` on each, an answer came, or
+ * the result is unclear. Throughout, one of `others` must have answered over the same route. Undefined: the host is
+ * dark; otherwise the reason why it is not. Rejects only by the signal.
  */
 export async function whyNotDark(
   addresses: readonly string[],
@@ -105,19 +101,17 @@ export async function whyNotDark(
   return wordsOf(watch, silenceMs);
 }
 
-/** Looks once at a host's kernel over all its addresses. */
 export type LookAtKernel = (
   addresses: readonly string[],
   signal: AbortSignal,
 ) => Promise<KernelLook>;
 
-/** One answer is an answer, and only silence over every path is silence. Rejects by the signal alone. */
+/** Any answer counts; silence needs every path. Rejects only by the signal. */
 export async function lookAtKernel(
   addresses: readonly string[],
   signal: AbortSignal,
   io: DarkWatchIo = darkWatchIo,
 ): Promise<KernelLook> {
-  // A relay answers for itself.
   if (addresses.some((each) => rendezvousOf(each) !== undefined)) return 'unknown';
   try {
     const paths = await resolved(addresses, io);
@@ -164,7 +158,7 @@ async function listenTo(
       if (goesOn()) await clock.sleep(AGAIN_MS, within);
     }
   };
-  // A firewall may drop what comes to closed ports. Only an answer to an echo counts: many a firewall drops those too.
+  // Firewalls may drop packets to closed ports. Only an echo's answer counts, because many drop echoes, too.
   const echoOn = async (path: string): Promise<void> => {
     const onAnswer = (): void => {
       const atMs = clock.monotonicMs();
@@ -182,7 +176,7 @@ async function listenTo(
       await opened.probe.close();
     }
   };
-  // A verdict ends the questions that are under way over the other paths.
+  // A verdict ends the other paths' probes.
   const perIp = [...new Map(paths.map((path) => [splitAddress(path).host, path])).values()];
   const asOthers = [...controls].flatMap(([route, each]) =>
     each.map((other) => askOther(route, other)),
@@ -208,7 +202,6 @@ function wordsOf({ verdict, open }: DarkWatch, silenceMs: number): string | unde
   }
 }
 
-/** By which route this host sends to each of them, and who else is reached by it. */
 async function routesTo(
   addresses: readonly string[],
   others: readonly string[],
@@ -217,7 +210,6 @@ async function routesTo(
 ): Promise<ProbeTargets> {
   const paths = await resolved(addresses, io);
   const routes = await routesOf(paths, signal, io);
-  // A name of another host that leads nowhere now is no control, and no reason to stop.
   const known = await Promise.all(
     others
       .filter((each) => rendezvousOf(each) === undefined)
@@ -249,7 +241,7 @@ async function routesOf(
   );
 }
 
-/** Silence counts only while this host's own link is up; that somebody else calls the host unreachable is no silence. */
+/** Silence counts only while this host's link is up; an "unreachable" from a router is not silence. */
 async function ask(
   path: string,
   route: string | undefined,
@@ -273,7 +265,6 @@ async function ask(
   return { what: 'silence', said: word.said };
 }
 
-/** Each IP address of each name, once. */
 async function resolved(addresses: readonly string[], { resolve }: DarkWatchIo): Promise<string[]> {
   const all = await Promise.all(
     addresses.map(async (address) => {

@@ -9,14 +9,11 @@ import { WIRE_VERSION, type CacheScope, type WireOffer, type WireTerms } from '.
 import type { SourceWireOptions } from '../wire/open.ts';
 import type { WireCache } from '../wire/cache/circles.ts';
 
-/** What this host's configuration says of the wire: its cache, its secret, what it offers, what it may send. */
-
 const MIN_SECRET_BYTES = 32;
-/** Hosts that are away learn of a new secret when they are back; what is kept under the old one is of use meanwhile. */
+/** Time for absent hosts to get a new secret; content under the old one stays useful meanwhile. */
 const OVERLAP_MS = 7 * 86_400_000;
 const WIDTH: readonly CacheScope[] = ['none', 'guest', 'tenant', 'host'];
 
-/** What a source asks of the wire: with whom the guest's pages are shared, at most. */
 export function termsFor(config: AgentConfig, guest: string, linkGraceMs: number): WireTerms {
   const { scope, tenants } = config.cache;
   const tenant = tenants[guest];
@@ -26,8 +23,8 @@ export function termsFor(config: AgentConfig, guest: string, linkGraceMs: number
 }
 
 /**
- * The host's cache for a guest that is exchanged with `peer`; undefined where this host or the other wants none, or it
- * has no secret. The terms are the source's words: whatever they say, the peer learns only of what was exchanged with it.
+ * The cache for a guest exchanged with `peer`; undefined if either host wants none, or without a secret. The terms come
+ * from the source, but the peer can learn only about its own exchanges.
  */
 export function cacheFor(
   config: AgentConfig,
@@ -40,20 +37,20 @@ export function cacheFor(
   try {
     mkdirSync(path.dirname(cache.placesFile), { recursive: true, mode: 0o700 });
   } catch {
-    // A cache never fails a migration.
+    // A cache error never fails a migration.
     return undefined;
   }
   return cache;
 }
 
-/** The same for who only looks: it may not be there yet. */
+/** Like `cacheFor`, for readers; the cache may not exist yet. */
 export function cacheToRead(
   config: AgentConfig,
   guest: string,
   { sharing, tenant }: Pick<WireTerms, 'sharing' | 'tenant'>,
   peer: string,
 ): WireCache | undefined {
-  // The narrower of both hosts' wishes; the scopes differ then, and nothing is shared where the other’s is wider.
+  // The narrower of both hosts' scopes; if they differ, nothing is shared.
   const own = config.cache.scope;
   const narrower = WIDTH.indexOf(own) < WIDTH.indexOf(sharing) ? own : sharing;
   const [secret, ...earlier] = siteSecrets(config);
@@ -67,13 +64,13 @@ export function cacheToRead(
     earlier,
     sharing: circle,
     peer,
-    // Whose seeds these are, this host's own configuration says.
+    // This host's configuration decides whose seeds these are.
     seeds: circle.with !== 'tenant' || config.cache.tenants[guest] === circle.tenant,
     placesFile: placesFile(config, guest, peer),
   };
 }
 
-/** The circle of guests that a scope means; undefined for none, and where its guest or tenant is not named. */
+/** A scope's circle of guests; undefined without one, or if its guest or tenant is not named. */
 export function circleOf(
   scope: CacheScope,
   guest: string | undefined,
@@ -91,22 +88,19 @@ export function circleOf(
   }
 }
 
-/** Where the host's cache lies. */
 export function cacheDirectory(config: AgentConfig): string {
   return config.cache.directory ?? path.join(config.stateDir, 'cache', 'pages');
 }
 
-/** Neither name holds an @. */
+/** Unambiguous: neither name contains an @. */
 function placesFile(config: AgentConfig, guest: string, peer: string): string {
   return path.join(cacheDirectory(config), 'places', `${guest}@${peer}`);
 }
 
-/** The secret that all hosts of a site share, which names what their caches hold; undefined where this one has none. */
 export function siteSecret(config: AgentConfig): Buffer | undefined {
   return siteSecrets(config)[0];
 }
 
-/** That one, and the one that it replaced, for as long as both count; none where this host has none. */
 export function siteSecrets(config: AgentConfig): Buffer[] {
   const file = config.cache.secretFile ?? path.join(pkiDirOf(config), 'site.secret');
   const secret = secretAt(file);
@@ -116,12 +110,10 @@ export function siteSecrets(config: AgentConfig): Buffer[] {
   return earlier === undefined || earlier.equals(secret) ? [secret] : [secret, earlier];
 }
 
-/** Where the secret lies that the one in `file` replaced. */
 export function earlierFile(file: string): string {
   return `${file}.before`;
 }
 
-/** Whether a secret that was replaced still counts: from when it was put there, that long. */
 export function counts(file: string, nowMs: number): boolean {
   const mtimeMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
   return mtimeMs !== undefined && nowMs - mtimeMs < OVERLAP_MS;
@@ -136,7 +128,6 @@ function secretAt(file: string): Buffer | undefined {
   }
 }
 
-/** What this host offers to the peer that sends it that guest. */
 export function offerOf(config: AgentConfig, guest: string, peer: string): WireOffer {
   return {
     version: WIRE_VERSION,
@@ -145,13 +136,13 @@ export function offerOf(config: AgentConfig, guest: string, peer: string): WireO
   };
 }
 
-/** What the migrations of this host may send together; undefined: whatever the links give. */
+/** Limit of this host's migrations together; undefined: none. */
 export function budgetOf({ wire, stateDir }: AgentConfig): SourceWireOptions['budget'] {
   if (wire.bytesPerS === undefined) return undefined;
   return { directory: path.join(stateDir, 'wire-shares'), bytesPerS: wire.bytesPerS };
 }
 
-/** Processors for the codec: as configured, or all of the host's but the guest's own. */
+/** Processors of the codec: configured, or all but one. */
 export function codecCores(config: AgentConfig): number {
   return config.wire.cores ?? Math.max(1, availableParallelism() - 1);
 }

@@ -1,21 +1,19 @@
 import type { EstimateOptions } from './estimate.ts';
 import type { Budget } from './inventory.ts';
 
-/** From 1 (only what can not stay as it is) to 5 (every gain that is worth its move). */
+/** Values from 1 (only unacceptable states) to 5 (every gain worth its move). */
 export type Level = 1 | 2 | 3 | 4 | 5;
 
 export interface BalanceOptions {
   readonly level: Level;
-  /** For one plan. */
   readonly budget?: Budget;
-  /** Counted over what guests have left in the last hour (`PlannerGuest.left`). */
+  /** Includes moves of the last hour (`PlannerGuest.left`). */
   readonly perHour?: Budget;
-  /** A guest that has moved stays for so long, s. */
+  /** A moved guest stays for this time, s. */
   readonly residenceSeconds: number;
-  /** For how long a gain is counted, s. */
   readonly horizonSeconds: number;
   readonly estimate?: EstimateOptions;
-  /** Pairs of guests that one plan looks at for a swap, where no host has room: it takes the best of these. */
+  /** Pairs examined per plan for a swap, if no host has room. */
   readonly swapPairs: number;
 }
 
@@ -25,15 +23,15 @@ export const BALANCE: BalanceOptions = {
   residenceSeconds: 4 * 3600,
   horizonSeconds: 3600,
   swapPairs: 20_000,
-  // Who leaves and where to is a matter of what guests ask for in the long run: what they ask for now may be over soon.
+  // Choices rest on long-term demand, because the present one may end soon.
   estimate: { newest: 0, swing: 0.08, swingWeight: 4, samples: 30 },
 };
 
-/** When a host has too much, what a move must bring for what it costs, and from what distance on hosts are evened out. */
+/** When a host is overloaded, the required gain of a move, and the imbalance above which hosts are evened out. */
 export interface Care {
-  /** Now, as a part of what it has. */
+  /** Present demand as a part of the capacity. */
   readonly over: number;
-  /** The demand in the long run, at so many standard deviations; absent where that alone is no reason. */
+  /** Long-term demand in standard deviations; absent: not a reason by itself. */
   readonly z?: number;
   readonly worth: number;
   readonly spread?: number;

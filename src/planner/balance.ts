@@ -10,22 +10,21 @@ import { shortfall } from './shortfall.ts';
 import { bestSwap, type Swap } from './swap.ts';
 import { whyStuck } from './why-stuck.ts';
 
-/** A relieved host keeps so much room, and one that takes a guest more: the distance is what keeps guests from swinging. */
+/** Room kept at a relieved host; a receiving one keeps more. The difference prevents oscillation. */
 const RELIEVED_Z = 1.5;
 const TAKES: CpuRoom = { z: 0.5, share: 0.95 };
-/** What a host has too much of now lasts for so much of the horizon. */
+/** Assumed duration of a present overload, as a share of the horizon. */
 const LASTS = 0.3;
-/** Hosts that differ by less than so many standard deviations do not differ. */
+/** Difference in standard deviations that counts as noise. */
 const NOISE = 2;
 const CHOICES = 3;
-/** Hosts that are looked at to say why nobody leaves: those with most room. */
+/** Number of hosts, those with most room, that are examined to explain why no guest leaves. */
 const MAX_NAMED = 32;
-/** What the move of a guest brings counts for so much for each move that it had within a day, where another could leave. */
+/** Discount on a guest's gain for each of its moves within a day, if another could leave. */
 const TWICE = 0.5;
-/** Room for rounding. */
 const HAIR = 1e-9;
 
-/** First contention: guests leave hosts on which they ask for more than there is. Then, at levels 4 and 5, hosts that differ much. */
+/** Relieves overloaded hosts first. Then, at levels 4 and 5, evens out hosts that differ much. */
 export function balance(inventory: Inventory, options: BalanceOptions = BALANCE): Plan {
   return new Balance(inventory, options).plan();
 }
@@ -34,7 +33,7 @@ interface Candidate {
   readonly seat: Seat;
   readonly to: Place;
   readonly others: readonly Place[];
-  /** Processor-seconds that are served and were not, and those that the move costs. */
+  /** Processor-seconds gained and spent by the move. */
   readonly gain: number;
   readonly cost: number;
   readonly net: number;
@@ -48,11 +47,9 @@ class Balance {
   readonly #care: Care;
   readonly #moves = new Map<Seat, PlannedMove>();
   readonly #refusals: Refusal[] = [];
-  /** What is asked for at this moment, by the number of the place. */
+  /** Present demand by place number. */
   readonly #now: Float64Array;
-  /** What the largest host gives. */
   readonly #largest: number;
-  /** Hosts that may take guests, by the part of each that is needed; from the first one that has too much on. */
   #takers: PlaceOrder | undefined;
   readonly #left: { moves: number; bytes: number };
   readonly #swapBudget: { pairs: number };
@@ -114,7 +111,6 @@ class Balance {
     }
   }
 
-  /** The one that brings most for what it costs. */
   #best(place: Place): Candidate | undefined {
     let best: Candidate | undefined;
     for (const seat of place.seats) {
@@ -126,7 +122,7 @@ class Balance {
     return best;
   }
 
-  /** Where no guest has a place to go: one that changes places with a smaller one. */
+  /** If no guest has a destination: exchanges one with a smaller one. */
   #swap(place: Place): Swap | undefined {
     this.#takers ??= new PlaceOrder(this.#fleet.places, partOf, ({ host }) => host.on);
     const swap = bestSwap(place, this.#takers.from(0), {
@@ -154,7 +150,7 @@ class Balance {
     this.#move({ seat: back, to: place, others }, { ...pair, swapsWith: away.guest.name });
   }
 
-  /** Processor-seconds: of a move by which so much less goes unserved in the long run, and is asked of the host now. */
+  /** Processor-seconds gained by reducing long-term shortage (`saved`) and the source's present demand (`less`). */
   #gainOf(saved: number, less: number, from: Place): number {
     const relieved = Math.min(less, Math.max(0, this.#nowOf(from) - from.host.cpu));
     return (saved + LASTS * relieved) * this.#options.horizonSeconds;
@@ -166,7 +162,7 @@ class Balance {
     this.#takers ??= new PlaceOrder(this.#fleet.places, partOf, ({ host }) => host.on);
     for (const place of this.#takers.from(0)) {
       const most = fits.length === CHOICES ? (fits.at(-1)?.part ?? 1) : 1;
-      // It needs more of a host than its guests alone do, by no less than its mean on the largest host.
+      // The guest adds at least its mean on the largest host.
       if (this.#takers.figure(place) + this.#leastPart(seat) > most + HAIR) break;
       const part = place.needWith(seat, RELIEVED_Z) / place.host.cpu;
       if (place === from || part >= 1 || part > most) continue;
@@ -192,7 +188,6 @@ class Balance {
     return expected.mean / this.#largest;
   }
 
-  /** One move from the fullest host to the emptiest, where they differ by more than noise makes them. */
   #spread(least: number): void {
     const places = this.#fleet.places.filter(({ host }) => host.on && host.silent !== true);
     const part = (place: Place): number => place.mean / place.host.cpu;
@@ -207,7 +202,6 @@ class Balance {
     for (const seat of full.seats) {
       if (!this.#mayMove(seat) || !hasCpu(seat, empty, TAKES)) continue;
       if (objection(seat, empty) !== undefined || !this.#affords(seat)) continue;
-      // It takes at most half of the distance: the two never change places.
       const { mean } = seat.expected;
       if (mean / full.host.cpu + mean / empty.host.cpu > distance) continue;
       if (chosen === undefined || mean > chosen.expected.mean) chosen = seat;
@@ -246,7 +240,6 @@ class Balance {
     this.#moves.set(seat, moveOf(seat, { ...why, alternatives: others, ...worth }));
   }
 
-  /** A host that has too much, and nobody to move. */
   #say(place: Place): void {
     if (place.seats.length === 0) return;
     this.#takers ??= new PlaceOrder(this.#fleet.places, partOf, ({ host }) => host.on);
@@ -263,7 +256,7 @@ class Balance {
 
 const rankOf = ({ seat, net }: Candidate): number => net * TWICE ** recentMoves(seat);
 
-/** What makes no sense counts as the guest's size. */
+/** Implausible demand counts as the guest's size. */
 const nowOf = ({ guest, unknown }: Seat): number => (unknown ? guest.cpu : (guest.demand[0] ?? 0));
 
 const partOf = (place: Place): number => place.need(RELIEVED_Z) / place.host.cpu;

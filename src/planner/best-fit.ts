@@ -3,10 +3,9 @@ import type { Place, Seat } from './fleet.ts';
 import type { Constraint } from './inventory.ts';
 import { PlaceOrder } from './place-order.ts';
 
-/** A chosen host and two that were worse. */
 const CHOICES = 3;
 
-/** The fullest hosts that still have room, the fullest first, at most three. */
+/** The fullest hosts with room, fullest first, at most three. */
 export function bestFits(seat: Seat, candidates: readonly Place[], room: CpuRoom): Place[] {
   const best: { place: Place; left: number }[] = [];
   for (const place of candidates) {
@@ -23,13 +22,11 @@ export function bestFits(seat: Seat, candidates: readonly Place[], room: CpuRoom
 }
 
 /**
- * The same answer as `bestFits` of the places that `may` lets be looked at, without looking at all of them: places in
- * order of the room that they have left, so that the search ends where nobody can be better. See PlaceOrder for `may` and
- * `changed`.
+ * The same result as `bestFits` for the places accepted by `may`, with a bounded search in order of free room. See
+ * PlaceOrder for `may` and `changed`.
  */
 export class FitIndex {
   readonly #room: CpuRoom;
-  /** By what they have left, the fullest first. */
   readonly #order: PlaceOrder;
 
   constructor(
@@ -47,17 +44,15 @@ export class FitIndex {
     this.#order.changed(place);
   }
 
-  /** At most three. */
   best(seat: Seat): Place[] {
     const room = this.#room;
     const { mean, variance } = seat.expected;
     const level = seat.expected.level ?? mean;
     const [least, most] =
       room.lasting === true ? [Math.min(mean, level), Math.max(mean, level)] : [mean, mean];
-    // At most: among others that swing it takes less.
     const alone = most + room.z * Math.sqrt(variance);
     const best: { place: Place; left: number }[] = [];
-    // A guest takes at least its mean, whatever shares the host with it.
+    // A guest takes at least its mean on any host.
     for (const place of this.#order.from(least - Math.abs(least) * HAIR)) {
       const bound = best[CHOICES - 1]?.left ?? Infinity;
       if ((this.#order.figure(place) - alone) * (1 - HAIR) > bound) break;
@@ -73,10 +68,9 @@ export class FitIndex {
   }
 }
 
-/** Room for rounding. */
 const HAIR = 1e-9;
 
-/** What keeps a guest from most of these hosts; `cpu` where nothing else does, `last-host` where there is no other. */
+/** The commonest obstacle at these hosts; `cpu` if there is no other, `last-host` without hosts. */
 export function whyNot(seat: Seat, candidates: readonly Place[]): Constraint {
   const counts = new Map<Constraint, number>();
   for (const place of candidates) {

@@ -8,24 +8,23 @@ import { PlaceOrder } from './place-order.ts';
 import { dearness } from './power.ts';
 
 export interface ConsolidateOptions {
-  /** Room that a host keeps when guests are put on it. */
   readonly fill: CpuRoom;
-  /** When a host has too much, and how little it must have afterwards. */
+  /** Overload threshold, and the target after relief. */
   readonly relieve: CpuRoom;
   readonly relieved: CpuRoom;
-  /** Room that the hosts that take an emptied host's guests keep. */
+  /** Room kept by hosts that take an emptied host's guests. */
   readonly empty: CpuRoom;
   readonly estimate?: EstimateOptions;
   readonly budget?: Budget;
-  /** Hosts that are tried in vain before emptying stops. */
+  /** Failed attempts before emptying stops. */
   readonly tries: number;
-  /** How much a move counts against the load of the host that it helps to empty, as a share of a host. */
+  /** Weight of a move against the emptied host's load, as a share of a host. */
   readonly perMove: number;
-  /** How much sooner hosts are emptied that need more power for the same work: the power of the ratio. */
+  /** Preference for emptying inefficient hosts: exponent of the ratio of power. */
   readonly thrift: number;
 }
 
-/** Careful: for real fleets. Chosen on the five recorded days of docs/measurements/planner.md. */
+/** Careful, for real fleets. Tuned on the five recorded days of docs/measurements/planner.md. */
 export const CONSOLIDATE: ConsolidateOptions = {
   fill: { z: 1.4, share: 1 },
   relieve: { z: 0.55, share: 1 },
@@ -37,7 +36,7 @@ export const CONSOLIDATE: ConsolidateOptions = {
   thrift: 8,
 };
 
-/** Tight: as much load on a host as LR-MMT's own overload allows, for less energy. */
+/** Tight: the load per host that LR-MMT's overload rule allows, for less energy. */
 export const CONSOLIDATE_TIGHT: ConsolidateOptions = {
   ...CONSOLIDATE,
   fill: { z: 1.2, share: 1.026 },
@@ -48,7 +47,7 @@ export const CONSOLIDATE_TIGHT: ConsolidateOptions = {
   thrift: 8.5,
 };
 
-/** Fewer hosts: first those that have too much are relieved, then those that can be spared are emptied. */
+/** Uses fewer hosts: first relieves overloaded ones, then empties spare ones. */
 export function consolidate(inventory: Inventory, options: ConsolidateOptions = CONSOLIDATE): Plan {
   return new Consolidation(inventory, options).plan();
 }
@@ -65,10 +64,8 @@ class Consolidation {
   readonly #options: ConsolidateOptions;
   readonly #choices = new Map<Seat, Choice>();
   readonly #refusals: Refusal[] = [];
-  /** Where guests go, and where those of a host that is emptied go; from the first one that needs it on. */
   #fill: FitIndex | undefined;
   #emptying: FitIndex | undefined;
-  /** Hosts that were not tried yet. */
   #sparable: PlaceOrder | undefined;
   #bytes = 0;
 
@@ -88,13 +85,13 @@ class Consolidation {
     );
   }
 
-  /** Without the part `less` of what it is expected to be asked for. */
+  /** `less`: expected demand to subtract. */
   #hasTooMuch(place: Place, less = 0): boolean {
     const { z, share } = this.#options.relieve;
     return place.need(z) - less > place.host.cpu * share;
   }
 
-  /** Moves the smallest guest that suffices away; the largest, and again, where none does. */
+  /** Moves the smallest sufficient guest away; without one, the largest repeatedly. */
   #relieve(place: Place): void {
     const { z, share } = this.#options.relieved;
     const limit = place.host.cpu * share;
@@ -142,7 +139,7 @@ class Consolidation {
     }
   }
 
-  /** What a host does for what it costs, and how many moves it takes to empty it: those with the least are emptied first. */
+  /** Value of a host against its power and the moves to empty it; the host with the lowest value is emptied first. */
   #worthOf(): (place: Place) => number {
     const { perMove, thrift } = this.#options;
     const dear = this.#fleet.places.map(({ host }) => dearness(host) ** thrift);
@@ -150,7 +147,6 @@ class Consolidation {
       (mean / host.cpu + perMove * seats.length) / (dear[number] ?? 1);
   }
 
-  /** All guests of the host or none. */
   #emptyOne(place: Place): boolean {
     const seats = place.seats.toSorted((left, right) => right.expected.mean - left.expected.mean);
     if (seats.some((seat) => holds(seat) !== undefined || this.#choices.has(seat))) return false;
@@ -193,7 +189,7 @@ class Consolidation {
     return chosen;
   }
 
-  /** Whether the budget has room for a move beside those that were chosen, and beside `under`, of the same host. */
+  /** Tells whether the budget allows a move in addition to the chosen ones and to `under`, of the same host. */
   #affords(seat: Seat, under: readonly Seat[] = []): boolean {
     const { moves = Infinity, bytes = Infinity } = this.#options.budget ?? {};
     const more = [...under, seat];
@@ -201,7 +197,6 @@ class Consolidation {
     return this.#choices.size + more.length <= moves && this.#bytes + moreBytes <= bytes;
   }
 
-  /** Once: hosts that could be emptied are left for many reasons, and the next plan looks at all of them again. */
   #refuseForBudget({ guest, from }: Seat): void {
     if (this.#refusals.some(({ constraint }) => constraint === 'budget')) return;
     this.#refusals.push(refusal('budget', guest.name, from.host.name));
@@ -217,7 +212,6 @@ class Consolidation {
 const isAwake = ({ host, seats }: Place): boolean => host.on || seats.length > 0;
 const hasGuests = ({ seats }: Place): boolean => seats.length > 0;
 
-/** What its guests are expected to ask for by their days alone. */
 const byDays = ({ seats }: Place): number =>
   seats.reduce((sum, { expected }) => sum + (expected.byDays ?? 0), 0);
 

@@ -1,10 +1,9 @@
 import type { Place, Seat } from './fleet.ts';
 import type { Constraint } from './inventory.ts';
 
-/** A guest does not go back to where it came from within this time, s: it would only swing. */
+/** A guest does not return to a host within this time, s, to avoid oscillation. */
 export const RETURN_S = 2 * 60 * 60;
 
-/** What keeps a guest from moving anywhere; undefined for nothing. */
 export function holds({ guest, at, unknown, grouped }: Seat): Constraint | undefined {
   if (guest.moving === true) return 'moving';
   if (guest.neverMove === true) return 'never-move';
@@ -13,7 +12,7 @@ export function holds({ guest, at, unknown, grouped }: Seat): Constraint | undef
   return grouped ? 'together' : undefined;
 }
 
-/** What keeps a guest from a host, all but its processors' load; undefined for nothing. The dearest test comes last. */
+/** Finds what prevents a guest on a host, except processor load. The slowest test is last. */
 export function objection(seat: Seat, to: Place): Constraint | undefined {
   const { guest } = seat;
   const { host } = to;
@@ -35,12 +34,14 @@ export function objection(seat: Seat, to: Place): Constraint | undefined {
   return left === true ? 'came-from' : undefined;
 }
 
-/** Whether the host's processors have room for the guest, at `z` standard deviations and `share` of what they give. */
+/**
+ * Tells whether the host's processors have room for the guest, at `z` standard deviations and `share` of their
+ * capacity.
+ */
 export function hasCpu(seat: Seat, to: Place, { z, share, lasting }: CpuRoom): boolean {
   return canRun(seat, to) && to.needWith(seat, z, lasting) <= to.host.cpu * share;
 }
 
-/** Whether the host's cores are fast enough for what the guest asks for, whatever else they have to do. */
 export function canRun(seat: Seat, to: Place): boolean {
   const { guest, expected } = seat;
   const most = Math.min(guest.cpu, expected.mean + Math.sqrt(expected.variance));
@@ -50,11 +51,11 @@ export function canRun(seat: Seat, to: Place): boolean {
 export interface CpuRoom {
   readonly z: number;
   readonly share: number;
-  /** Guests that ask for little just now count as on the mean of their samples: what they leave does not last. */
+  /** Guests with low present demand count with their mean, because their spare room will not last. */
   readonly lasting?: boolean;
 }
 
-/** How many of the host's cores the guest can use at once: at least one. */
+/** Host cores that the guest can use at once, at least one. */
 const coresOf = ({ guest }: Seat, { host }: Place): number =>
   Math.max(1, Math.floor(guest.cpu / host.coreCpu));
 

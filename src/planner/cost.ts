@@ -1,15 +1,14 @@
 import type { MoveCost, PlannerGuest, PlannerHost } from './inventory.ts';
 
-/** For links of which nothing is known: half of 1 Gbit/s. */
 export const LINK_BYTES_PER_SECOND = 62_500_000;
-/** The part of the link beyond which a guest's writing makes rounds of copying useless. */
+/** Dirty rate, as a part of the link's rate, above which rounds are useless. */
 export const MAX_DIRTY = 0.8;
-/** What is left for the time in which the guest is paused, s of the link. */
+/** Remaining memory for the pause, in s of the link. */
 const LAST_ROUND_S = 0.02;
 
 /**
- * What moving a guest takes: its memory, and again what it writes meanwhile (a geometric series, until the rest goes
- * within the last round), over the slower of both hosts' links.
+ * Bytes of a move over the slower link: memory plus repeated writes (a geometric series until the rest fits the last
+ * round).
  */
 export function costOf(
   { memoryBytes, dirtyBytesPerSecond = 0 }: PlannerGuest,

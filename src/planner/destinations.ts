@@ -5,27 +5,25 @@ import type { Fleet, Place, Seat } from './fleet.ts';
 import type { Trunk } from './inventory.ts';
 import { COSTS } from '../migration/prediction/parameters.ts';
 
-/** Guests that must stay together, or one alone. */
+/** Guests that must stay together, or a single one. */
 export type Unit = readonly Seat[];
 
-/** What one thread finds, encrypts and sends, bytes/s. */
+/** One thread's rate of finding, encrypting and sending, bytes/s. */
 const MAX_PER_MOVE = 1e9 / COSTS.plain.secondsPerGb;
-/** First with room to spare for those who swing; then as long as there is enough for what is expected. */
+/** First with room for variation, then with just enough for the expected demand. */
 const ROOMS: readonly CpuRoom[] = [
   { z: 1.5, share: 0.95 },
   { z: 0, share: 1 },
 ];
-/** What a change of destinations that were promised must save of the busiest link's time. */
+/** Required saving of the busiest link's time for changing a promised destination. */
 const WORTH_CHANGING = 0.97;
-/** Guests that are moved from the busiest link to another, at most, for each one that leaves. */
+/** Guests moved off the busiest link, at most, per leaving one. */
 const CHANGES = 2;
 
-/** How long each link is busy, and where there is room. */
 export class Destinations {
   readonly #fleet: Fleet;
   readonly #options: DrainOptions;
   readonly #targets: readonly Place[];
-  /** What goes through each link, as the time that it takes, s. */
   readonly #busy = new Map<string, number>();
   readonly #chosen = new Map<Unit, { room: CpuRoom; others: readonly Place[] }>();
   readonly #before: ReadonlyMap<string, string>;
@@ -48,17 +46,16 @@ export class Destinations {
     }
   }
 
-  /** The hosts that the unit could go to as well; undefined where it has no destination. */
+  /** Alternative destinations of the unit; undefined if it has none. */
   othersOf(unit: Unit): readonly Place[] | undefined {
     return this.#chosen.get(unit)?.others;
   }
 
-  /** It goes there by itself, and its link is busy with it. */
+  /** Counts a move that is already planned. */
   count(seat: Seat, to: Place): void {
     this.#add([seat], to, 1);
   }
 
-  /** Puts the unit on the best host of these; false where none has room. */
   place(unit: Unit, company: readonly Place[]): boolean {
     for (const room of ROOMS) {
       for (const mayReturn of [false, true]) {
@@ -77,7 +74,7 @@ export class Destinations {
     return false;
   }
 
-  /** Takes units from the busiest link to others for as long as that makes the longest time shorter. */
+  /** Moves units off the busiest link while that shortens the longest time. */
   even(): void {
     const worth = this.#before.size > 0 ? WORTH_CHANGING : 1 - 1e-6;
     for (let left = this.#chosen.size * CHANGES; left > 0; left -= 1) {
@@ -136,7 +133,7 @@ export class Destinations {
     }
   }
 
-  /** Hosts with room for all of the unit, the one whose links are done soonest first. */
+  /** Hosts with room for the whole unit, earliest completion first. */
   #fits(unit: Unit, company: readonly Place[], room: CpuRoom, mayReturn: boolean): Place[] {
     return company
       .filter((place) => this.#takes(unit, place, room, mayReturn))
@@ -159,7 +156,6 @@ export class Destinations {
     const taken: Seat[] = [];
     const fits = unit.every((seat) => {
       const against = objection(seat, place);
-      // A drain must: where there is no other place, a guest goes back to where it was.
       const may = against === undefined || (mayReturn && against === 'came-from');
       if (!may || !hasCpu(seat, place, room)) return false;
       this.#fleet.move(seat, place);
@@ -170,13 +166,12 @@ export class Destinations {
     return fits;
   }
 
-  /** Until the last of its links is done if the unit goes there too, s. */
+  /** Completion time of the unit's links with the unit added, s. */
   #timeWith(unit: Unit, to: Place): number {
     const times = this.#times(unit, to);
     return Math.max(...times.map(([name, seconds]) => (this.#busy.get(name) ?? 0) + seconds));
   }
 
-  /** The same of the destination's own link, which breaks ties while others are the bottleneck. */
   #own(unit: Unit, to: Place): number {
     const link = `${to.host.name}, in`;
     const added = this.#times(unit, to).filter(([name]) => name === link);
@@ -193,12 +188,11 @@ export class Destinations {
     }
   }
 
-  /** As this drain has seen it, bytes/s. */
+  /** Rate as this drain has observed it, bytes/s. */
   #carries(place: Place, direction: 'out' | 'in'): number {
     return linkOf(place) * (this.#options.linkFactors?.[`${place.host.name}, ${direction}`] ?? 1);
   }
 
-  /** How long each of its links is busy with the unit, s. */
   #times(unit: Unit, to: Place): [string, number][] {
     return unit.flatMap((seat) => {
       const between = sharedBetween(this.#options, seat.from, to);
@@ -214,7 +208,7 @@ export class Destinations {
     });
   }
 
-  /** Where a group's other guests are; all targets for a guest of no group, or when all of a group leave. */
+  /** Finds where a group's other guests are; all targets for a guest without a group, or if the whole group leaves. */
   company(unit: Unit): readonly Place[] | 'nowhere' {
     const [first] = unit;
     if (first?.grouped !== true) return this.#targets;
@@ -228,12 +222,11 @@ export class Destinations {
   }
 }
 
-/** Rounding is no difference. */
 function differ(left: number, right: number): number {
   return Math.abs(left - right) <= 1e-9 * Math.max(left, right) ? 0 : left - right;
 }
 
-/** What a move sends in all at a rate: its used pages, and again what is written meanwhile. */
+/** Total bytes of a move at a rate: used pages plus repeated writes. */
 export function bytesOf({ guest }: Pick<Seat, 'guest'>, rate: number): number {
   const used = guest.usedBytes ?? guest.memoryBytes;
   const share = Math.min((guest.dirtyBytesPerSecond ?? 0) / rate, MAX_DIRTY);
@@ -248,7 +241,7 @@ export const mostOf = ({ mostPerMove }: DrainOptions): number => mostPerMove ?? 
 
 const nameOf = ({ between }: Trunk): string => `${between[0]} to ${between[1]}`;
 
-/** What moves from one host to another share besides both hosts' own links; undefined where nothing is known of it. */
+/** A capacity shared by moves between two hosts, apart from the hosts' links. */
 export function sharedBetween(
   { trunks, pairs }: DrainOptions,
   from: Place | undefined,
@@ -261,7 +254,7 @@ export function sharedBetween(
   return bytesPerSecond === undefined ? undefined : { name, bytesPerSecond };
 }
 
-/** The link between the sites of two hosts; its two directions are two links. */
+/** The link between two hosts' sites; each direction is separate. */
 function trunkOf(
   trunks: readonly Trunk[] | undefined,
   from: Place | undefined,

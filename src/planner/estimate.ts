@@ -1,33 +1,30 @@
 import type { PlannerGuest } from './inventory.ts';
 
-/** What a guest is expected to ask for: the mean, and the variance around it. */
 export interface Estimate {
   readonly mean: number;
   readonly variance: number;
-  /** The mean of its samples alone. */
   readonly level?: number;
-  /** The part of the mean that it is expected to ask for by its days alone. */
+  /** Part of the mean that only its daily pattern adds. */
   readonly byDays?: number;
 }
 
 export interface EstimateOptions {
-  /** The part of the newest sample in what is expected next; the rest is the mean of the samples. */
+  /** Weight of the newest sample in the expectation; the rest is the mean. */
   readonly newest: number;
-  /** How far a guest of which little is known is expected to swing, as a share of its size. */
+  /** Assumed variation of a little-known guest, as a share of its size. */
   readonly swing: number;
-  /** For how many samples the assumed swing counts. */
+  /** Weight of the assumption, in samples. */
   readonly swingWeight: number;
-  /** Samples that are looked at. */
   readonly samples: number;
-  /** Whether a guest that asks for more at this time of earlier days (`PlannerGuest.soon`) is expected to do so today. */
+  /** Earlier days' higher demand at this time (`PlannerGuest.soon`) counts. */
   readonly byDays?: boolean;
 }
 
 export const ESTIMATE: EstimateOptions = { newest: 0.6, swing: 0.08, swingWeight: 4, samples: 24 };
 
 /**
- * What a guest asks for next, from the samples that make sense: finite, not negative, not above its size by more than
- * a rounding. Undefined where the newest does not, or there is none: nothing may rest on it.
+ * A guest's next demand, from plausible samples: finite, not negative, not above its size except for rounding.
+ * Undefined if the newest is implausible or missing: nothing may rely on it.
  */
 export function estimate(
   guest: Pick<PlannerGuest, 'cpu' | 'demand' | 'soon'>,
@@ -58,7 +55,6 @@ export function estimate(
   };
 }
 
-/** The squares of what this method of expecting would have missed. */
 function misses(
   demand: readonly number[],
   cpu: number,
@@ -76,7 +72,7 @@ function misses(
   return squares;
 }
 
-/** A sample may lie above a guest's size by rounding. */
+/** A sample may exceed the guest's size by rounding. */
 const ROUNDING = 1.01;
 
 const sensible = (value: number, cpu: number): boolean =>

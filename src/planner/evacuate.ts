@@ -5,43 +5,40 @@ import { bytesOf } from './destinations.ts';
 import type { PlannerGuest } from './inventory.ts';
 
 /**
- * Which guests leave a site over one thin line by a deadline, in which order and how. Guests go by their priority; of
- * equals the one that is over soonest goes first, so that more of them make it. A guest that does not fit into what those
- * of a higher priority leave of the time and of the budget is left and named, and a smaller one may go in that time. Pure.
+ * Plans which guests leave a site over one thin line by a deadline, and how. By priority; among equals the fastest
+ * first, so that more succeed. A guest that does not fit the remaining time and budget stays and is named; a smaller
+ * one may take its place. Pure.
  */
 
-/** `pause`: pre-copy, at whose end the guest is paused for all that it writes again and again. */
+/** `pause`: pre-copy that ends with a pause for the working set. */
 export type How = 'precopy' | 'postcopy' | 'pause';
 
 export interface Leaver {
   readonly guest: PlannerGuest;
   readonly to: string;
-  /** The greater one goes first. */
   readonly priority: number;
-  /** What its own host predicts that its memory takes; absent where nobody measured it. Pre-copy that would not end has none. */
+  /** The host's prediction for its memory; absent without a measurement. Pre-copy that would not end has none. */
   readonly size?: {
     readonly precopyBytes?: number | undefined;
     readonly postcopyBytes?: number | undefined;
   };
-  /** Of disks that are copied. */
   readonly diskBytes: number;
-  /** Its owner is notified so long ahead, s. */
+  /** Notice to its owner, s. */
   readonly noticeSeconds: number;
   readonly mayPostcopy: boolean;
-  /** For how long it may be paused, s; 0: not at all. */
+  /** Permitted pause, s; 0: none. */
   readonly maxPauseSeconds: number;
 }
 
 export interface Line {
-  /** What it carries, and the most that one move takes of it, bytes/s. */
+  /** Rates of the line and of one move, bytes/s. */
   readonly bytesPerSecond: number;
   readonly mostPerMove: number;
   readonly deadlineSeconds: number;
-  /** What may go over it from now on; absent: as much as there is. */
+  /** Remaining budget; absent: unlimited. */
   readonly budgetBytes?: number;
-  /** s until each of the moves ends that are under way. */
+  /** s until each running move ends. */
   readonly running: readonly number[];
-  /** Moves at a time, at most. */
   readonly mostAtOnce: number;
 }
 
@@ -50,7 +47,6 @@ export interface Leaving {
   readonly to: string;
   readonly priority: number;
   readonly how: How;
-  /** s from now. */
   readonly startSeconds: number;
   readonly endSeconds: number;
   readonly bytes: number;
@@ -63,15 +59,13 @@ export interface Staying {
 }
 
 export interface Evacuation {
-  /** In the order in which they start. */
   readonly leaving: readonly Leaving[];
   readonly staying: readonly Staying[];
-  /** Moves at a time: what fills the line. */
+  /** Concurrent moves that fill the line. */
   readonly lanes: number;
   readonly bytes: number;
 }
 
-/** The part of a move that is not its bytes, s. */
 const FIXED_S = (START_MS + END_MS) / 1000;
 
 interface MoveOption {
@@ -109,11 +103,9 @@ export function evacuate(leavers: readonly Leaver[], line: Line): Evacuation {
   return { leaving, staying, lanes, bytes };
 }
 
-/** Moves that fill the line together. */
 const lanesOf = ({ bytesPerSecond, mostPerMove, mostAtOnce }: Line): number =>
   Math.max(1, Math.min(mostAtOnce, Math.ceil(bytesPerSecond / mostPerMove)));
 
-/** When so few moves go on that one more may begin. */
 function startOf(ends: readonly number[], lanes: number): number {
   const sorted = ends.toSorted((left, right) => left - right);
   return sorted[sorted.length - lanes] ?? 0;
@@ -131,10 +123,10 @@ function inTurn(left: LeaverOptions, right: LeaverOptions): number {
   );
 }
 
-/** Both may be Infinity, whose difference is no number. */
+/** Both may be Infinity, whose difference is NaN. */
 const compare = (left: number, right: number): number => (left === right ? 0 : left - right);
 
-/** How it could go, the gentlest first. */
+/** Possible ways to move, gentlest first. */
 function optionsOf(
   { guest, size, diskBytes, noticeSeconds, mayPostcopy, maxPauseSeconds }: Leaver,
   rate: number,
@@ -163,7 +155,7 @@ interface Room {
   readonly budgetLeft: number;
 }
 
-/** Why none of its options fits, with the arithmetic. */
+/** Explains why no option fits, with the calculation. */
 function whyLeft(
   options: readonly MoveOption[],
   { rate, timeLeft, budgetLeft }: Room,

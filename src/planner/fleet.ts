@@ -2,35 +2,28 @@ import { estimate, type Estimate, type EstimateOptions } from './estimate.ts';
 import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
 import { sanitizeInventory } from './sanitize-inventory.ts';
 
-/** A guest in a plan that is being made. */
 export interface Seat {
   readonly guest: PlannerGuest;
-  /** Where it is now. */
   readonly from: Place;
-  /** Where it will be. */
   at: Place;
   readonly expected: Estimate;
-  /** Its samples make no sense, so it is counted at its full size and never moved. */
+  /** Implausible samples: counts at full size and never moves. */
   readonly unknown: boolean;
   /** Others must be on the same host. */
   readonly grouped: boolean;
 }
 
-/** A host in a plan that is being made. */
 export class Place {
   readonly host: PlannerHost;
-  /** Its place in the inventory. */
   readonly number: number;
-  /** A host has few: an array is smaller than a set, and a fleet has many hosts. */
   readonly seats: Seat[] = [];
   mean = 0;
   variance = 0;
-  /** The sum of the means of what its guests asked for so far. */
+  /** Sum of its guests' mean demand so far. */
   level = 0;
   /**
-   * Memory of all that are here now and all that will come, bytes, and how many of them must be apart from others. It
-   * never shrinks while a plan is made: a guest that leaves is there until it has left, and so moves may run in any
-   * order.
+   * Memory of all present and arriving guests, bytes, and the number of guests with anti-affinity. It never shrinks in
+   * a plan, because a leaving guest stays until it has left; so moves may run in any order.
    */
   heldBytes = 0;
   readonly apart = new Map<string, number>();
@@ -40,7 +33,7 @@ export class Place {
     this.number = number;
   }
 
-  /** What it needs, at `z` standard deviations above what is expected. `lasting`: see CpuRoom. */
+  /** Demand at `z` standard deviations. `lasting`: see CpuRoom. */
   need(z: number, lasting = false): number {
     const mean = lasting ? Math.max(this.mean, this.level) : this.mean;
     return mean + z * Math.sqrt(this.variance);
@@ -67,7 +60,6 @@ export class Place {
     this.seats.splice(this.seats.indexOf(seat), 1);
     this.#count(seat, -1);
     if (this.seats.length > 0) return;
-    // No rounding is left over for the next guest.
     this.mean = 0;
     this.variance = 0;
     this.level = 0;
@@ -80,7 +72,7 @@ export class Place {
     this.variance = Math.max(0, this.variance + sign * expected.variance);
   }
 
-  /** It is or will be there while the plan is carried out; or, by -1, it will not after all. */
+  /** Counts the guest during the plan's execution; -1 undoes it. */
   hold({ guest }: Seat, change: 1 | -1): void {
     this.heldBytes += change * guest.memoryBytes;
     for (const group of guest.apart ?? []) {
@@ -91,7 +83,7 @@ export class Place {
 
 const levelOf = ({ expected }: Seat): number => expected.level ?? expected.mean;
 
-/** All hosts and guests, with the moves that were chosen so far. */
+/** All hosts and guests with the moves chosen so far. */
 export class Fleet {
   readonly places: readonly Place[];
   readonly seats: readonly Seat[];
@@ -138,7 +130,6 @@ export class Fleet {
 
   move(seat: Seat, to: Place): void {
     seat.at.leave(seat);
-    // A move that another one replaces has never begun.
     if (seat.at !== seat.from) seat.at.hold(seat, -1);
     seat.at = to;
     to.enter(seat);

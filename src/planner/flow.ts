@@ -1,13 +1,11 @@
 /**
- * How moves share links. Each resource (a host's link in one direction, a trunk between sites) is shared max-min fairly:
- * who is held back elsewhere leaves its part to the others. Pure.
+ * Max-min fair sharing of resources (a host's link in one direction, a trunk between sites) among moves: a flow limited
+ * elsewhere leaves its part to others. Pure.
  */
 
-/** What a move goes through, and the most that it can take alone, bytes/s: its processors bound it as well. */
 export interface Flow {
   readonly resources: readonly number[];
   readonly most: number;
-  /** What it gets, bytes/s: written by `shareOut`. */
   rate: number;
 }
 
@@ -36,7 +34,7 @@ export function shareOut(flows: readonly Flow[], capacity: readonly number[]): v
   }
 }
 
-/** The resource whose open flows get least, and what they get; Infinity and -1 where no open flow goes through any. */
+/** The resource with the smallest share per open flow, and that rate; Infinity and -1 if no open flow uses any. */
 function tightest(left: readonly number[], count: readonly number[]): [number, number] {
   let level = Infinity;
   let resource = -1;

@@ -1,38 +1,36 @@
 /**
- * What the planner is given. Processor is counted in one unit throughout, that of `cpu`: cores, or MIPS.
- * Who fills it in leaves out what is not known; the planner never takes "not known" for "none".
+ * The planner's input. Processor has one unit throughout, that of `cpu`: cores or MIPS. Unknown values are absent; the
+ * planner never treats "unknown" as "none".
  */
 
 export interface PlannerHost {
   readonly name: string;
-  /** What all of its processors give, and what one core gives. */
+  /** Capacity of all processors, and of one core. */
   readonly cpu: number;
   readonly coreCpu: number;
   readonly memoryBytes: number;
-  /** Power at loads from 0 to 1, evenly spaced, W. Without it, hosts cost the same and only their number counts. */
+  /** Power at loads from 0 to 1, evenly spaced, W. Absent: only the number of hosts counts. */
   readonly watts?: readonly number[];
-  /** False for a host that is off or asleep, and can be woken. */
+  /** False: off or asleep, and can be woken. */
   readonly on: boolean;
-  /** Nothing was heard of it for too long: nothing moves from it or to it. */
+  /** Not heard for too long: nothing moves from or to it. */
   readonly silent?: boolean;
-  /** It is to be empty: nothing moves to it. */
+  /** Must become empty: nothing moves to it. */
   readonly draining?: boolean;
   readonly networks?: readonly string[];
-  /** Processor models that it can run. */
   readonly processors?: readonly string[];
-  /** For moves, bytes/s; the planner's default where it is not known. */
+  /** Rate of moves, bytes/s; default: the planner's. */
   readonly linkBytesPerSecond?: number;
-  /** The share of time in which guests waited for its processors, at the last looks, the newest first. */
+  /** Share of time that guests waited for its processors at the last looks, newest first. */
   readonly pressure?: readonly number[];
-  /** Where it stands; links between sites are `Trunk`s. */
+  /** Its site; links between sites are `Trunk`s. */
   readonly site?: string;
-  /** Guests move between hosts of one realm alone. */
   readonly realm?: string;
-  /** It is not to be emptied to save power. */
+  /** Must not be emptied to save power. */
   readonly kept?: boolean;
 }
 
-/** A link between two sites that all moves between their hosts share, bytes/s in each direction. */
+/** A link shared by all moves between two sites, bytes/s in each direction. */
 export interface Trunk {
   readonly between: readonly [string, string];
   readonly bytesPerSecond: number;
@@ -42,40 +40,34 @@ export interface PlannerGuest {
   readonly name: string;
   readonly host: string;
   readonly memoryBytes: number;
-  /** The most processor that it can use. */
   readonly cpu: number;
-  /** What it asked for at the last samples, the newest first. */
+  /** Demand at the last samples, newest first. */
   readonly demand: readonly number[];
-  /** Nobody reported it: `demand` is what is left of its host, and it stays. */
+  /** Unreported: `demand` is the rest of its host's load, and it stays. */
   readonly reckoned?: boolean;
-  /** What it asks for in the hour to come, by earlier days; absent where those say nothing. */
+  /** Expected demand in the next hour by earlier days; absent without a pattern. */
   readonly soon?: number;
-  /** The share of time in which it waited for a processor (steal), at the last looks, the newest first. */
+  /** Share of time that it waited for a processor (steal) at the last looks, newest first. */
   readonly steal?: readonly number[];
   readonly dirtyBytesPerSecond?: number;
-  /** Of its memory, what is not zero pages; all of it where absent. */
   readonly usedBytes?: number;
-  /** The most that it writes again and again; all of its memory where absent. */
+  /** Largest repeatedly written memory; default: all. */
   readonly workingSetBytes?: number;
   readonly networks?: readonly string[];
-  /** The processor model that it runs on. */
   readonly processor?: string;
   readonly neverMove?: boolean;
-  /** Why, for people; absent: its owner says so. */
+  /** For people; absent: its owner forbids it. */
   readonly whyNever?: string;
-  /** Where several leave, the greater one has its choice of hosts first; 0 where absent. */
+  /** Higher chooses hosts first; default 0. */
   readonly priority?: number;
-  /** Hosts of other sites are looked at too: whoever asked for its move named where to, or it starts only now. */
+  /** Hosts of other sites count, too: its destination was named, or it starts only now. */
   readonly mayChangeSite?: boolean;
-  /** It may be on these hosts alone. */
   readonly pinnedTo?: readonly string[];
   /** Never on a host with another of these groups. */
   readonly apart?: readonly string[];
-  /** Always on the host of the others of this group. */
   readonly together?: string;
-  /** It moves at this moment. */
   readonly moving?: boolean;
-  /** Where to, if `host` is still where it is and has its memory: it counts on both, and its load on this one. */
+  /** Destination while `host` still has its memory: it counts on both, its load on this one. */
   readonly movingTo?: string;
   /** Hosts that it left, and how long ago, s. */
   readonly left?: readonly { readonly host: string; readonly secondsAgo: number }[];
@@ -86,7 +78,6 @@ export interface Inventory {
   readonly guests: readonly PlannerGuest[];
 }
 
-/** How much one plan may do. */
 export interface Budget {
   readonly moves?: number;
   readonly bytes?: number;
@@ -114,7 +105,6 @@ export type Constraint =
   | 'no-target'
   | 'budget';
 
-/** Why something was not planned. */
 export interface Refusal {
   readonly constraint: Constraint;
   readonly guest?: string;
@@ -137,23 +127,21 @@ export interface PlannedMove {
   readonly reason: Reason;
   readonly words: string;
   readonly cost: MoveCost;
-  /** At most two hosts that were possible and worse, the better one first. */
+  /** Up to two worse alternatives, best first. */
   readonly alternatives: readonly string[];
-  /** Of balance: processor-seconds that guests get by it and would not have got, and those that it costs. */
   readonly worth?: { readonly gain: number; readonly cost: number };
-  /** The guest that moves the other way, so that there is room: both moves are made, or neither. */
+  /** Both moves are made, or neither. */
   readonly swapsWith?: string;
 }
 
 /**
- * All moves of a plan may run side by side, in any order: each host has memory for all that come beside all that are
- * there, and no two that must be apart are ever on one host.
+ * All moves may run at once, in any order: each host has memory for all arriving and present guests, and anti-affinity
+ * holds throughout.
  */
 export interface Plan {
   readonly moves: readonly PlannedMove[];
   readonly refusals: readonly Refusal[];
   /** Hosts to wake before the first wave. */
   readonly wake: readonly string[];
-  /** Hosts without a guest once all moves are done, which this plan has emptied. */
   readonly emptied: readonly string[];
 }

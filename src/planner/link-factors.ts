@@ -2,16 +2,15 @@ import type { DrainOptions, LinkFactors } from './drain/drain-options.ts';
 import { shareOut } from './flow.ts';
 import type { Problem } from './timetable.ts';
 
-/** The part of the newest look in what is believed of a link. */
 const NEWEST = 0.2;
-/** A link that the model does not see full says nothing of what it could carry. */
+/** Load above which a link counts as full; below, its capacity stays unknown. */
 const FULL = 0.98;
 const MIN = 0.2;
 const MAX = 2;
 
 /**
- * What the links carry, learned from the moves that run: where they would fill a link by what is believed of it, what
- * they come to together is what it carries. `problem`: of the moves that run, with what is believed so far.
+ * Link rates learned from running moves: if they fill a link by the estimate, their sum is its real rate. `problem`:
+ * the running moves with the present estimate.
  */
 export function learned(
   { moves, capacity, names }: Problem,

@@ -2,13 +2,12 @@ import type { Place } from './fleet.ts';
 import { SortedList } from './sorted-list.ts';
 
 /**
- * The places that `may` lets in, the one with the least figure first, of equal ones the one that the inventory has first.
- * `changed` must hear of each place that takes or loses a guest: what is said of a place changes then, and no time else.
+ * Places accepted by `may`, lowest figure first, ties in inventory order. Call `changed` for each place that gains or
+ * loses a guest; figures must not change otherwise.
  */
 export class PlaceOrder {
   readonly #figureOf: (place: Place) => number;
   readonly #may: (place: Place) => boolean;
-  /** By the number of the place. */
   readonly #figures: Float64Array;
   readonly #list: SortedList<Place>;
 
@@ -39,7 +38,6 @@ export class PlaceOrder {
     return this.#list.first();
   }
 
-  /** Those whose figure is `least` or more. */
   from(least: number): Iterable<Place> {
     return this.#list.from((place) => this.figure(place) < least);
   }

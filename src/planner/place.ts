@@ -5,11 +5,9 @@ import { Fleet, Place } from './fleet.ts';
 import type { Constraint, Inventory, PlannerGuest, Refusal } from './inventory.ts';
 import { dearness } from './power.ts';
 
-/** Where a guest that starts now goes. */
 export type Placement =
   | {
       readonly host: string;
-      /** It must be woken first. */
       readonly wake: boolean;
       readonly words: string;
       readonly alternatives: readonly string[];
@@ -18,12 +16,12 @@ export type Placement =
 
 const ROOM: CpuRoom = { z: 1.5, share: 0.95 };
 
-/** A guest that starts has asked for nothing yet; it is expected to ask for what it may. */
+/** A starting guest has no samples; its full size is expected. */
 export type NewGuest = Omit<PlannerGuest, 'host' | 'demand'>;
 
 /**
- * The fullest host with room, so that large guests find some later; a sleeping one only where no other has any. It has
- * the constraints and the order of `consolidate`, which therefore leaves the guest where it starts.
+ * The fullest host with room, which leaves room for large guests; a sleeping one only as a last resort. Same
+ * constraints and order as `consolidate`, so that it does not move the guest afterwards.
  */
 export function place(inventory: Inventory, guest: NewGuest): Placement {
   const nowhere = { name: '', cpu: 0, coreCpu: 1, memoryBytes: 0, on: false };
@@ -71,10 +69,9 @@ export function place(inventory: Inventory, guest: NewGuest): Placement {
   };
 }
 
-/** It is on no host yet, so that there is no other one for it either. */
+/** It has no host, so no "other" host either. */
 function nowhereFor(guest: string, constraint: Constraint, hosts: readonly Place[]): Refusal {
   const [first] = hosts;
-  // No move lasts, so that it has one side alone.
   const why = constraint === 'memory' ? 'has too little memory' : wordsOf(constraint);
   if (first === undefined)
     return { constraint, guest, host: 'no host', words: 'there is no host that it could start on' };

@@ -4,7 +4,6 @@ import { costOf } from './cost.ts';
 import type { Fleet, Place, Seat } from './fleet.ts';
 import type { Plan, PlannedMove, Refusal } from './inventory.ts';
 
-/** The plan of a fleet in which the moves were made: what it wakes, what it empties, and what it could not rest on. */
 export function planOf(
   fleet: Fleet,
   moves: readonly PlannedMove[],
@@ -39,7 +38,6 @@ export interface Why {
   readonly swapsWith?: string;
 }
 
-/** The move of a guest to where the plan has put it. */
 export function moveOf(
   { guest, from, at }: Seat,
   { reason, words, alternatives, worth, swapsWith }: Why,

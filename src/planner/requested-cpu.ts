@@ -1,10 +1,10 @@
 import type { Inventory, PlannerGuest } from './inventory.ts';
 
-/** Pressure is the mean of so many looks; more of it than this is not believed. */
+/** Looks whose pressure is averaged, and the highest credible pressure. */
 const LOOKS = 3;
 const MAX_PRESSURE = 0.9;
 
-/** What the guests asked for: what they got is less, where they waited. */
+/** Converts use to demand: waiting guests got less than they asked for. */
 export function asked(inventory: Inventory): Inventory {
   const pressure = new Map(inventory.hosts.map((host) => [host.name, host.pressure]));
   const guests = inventory.guests.map((guest): PlannerGuest => {
@@ -18,7 +18,6 @@ export function asked(inventory: Inventory): Inventory {
   return { hosts: inventory.hosts, guests };
 }
 
-/** Of the newest looks that make sense; 0 for none. */
 function meanOf(looks: readonly number[]): number {
   const sensible = looks.slice(0, LOOKS).filter((each) => each >= 0 && each <= 1);
   if (sensible.length === 0) return 0;

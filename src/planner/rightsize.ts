@@ -1,6 +1,6 @@
 import type { Inventory, PlannerGuest } from './inventory.ts';
 
-/** A guest that asks for much more than it uses. A proposal: nobody acts on it by himself. */
+/** A guest with much more than it uses. Only a proposal. */
 export interface Proposal {
   readonly guest: string;
   readonly host: string;
@@ -15,18 +15,17 @@ export interface Change {
 }
 
 export interface RightsizeOptions {
-  /** Samples without which nothing is said. */
   readonly leastSamples: number;
-  /** The part of the samples that lie below what is proposed, before the room on top. */
+  /** Quantile of the samples below the proposed size, before extra room. */
   readonly quantile: number;
   readonly room: number;
-  /** What a proposal must take away at least, as a part of what the guest has. */
+  /** Required saving, as a part of the present size. */
   readonly worth: number;
-  /** Processor comes in such steps: 1 for whole cores. */
+  /** Step of processor sizes: 1 for whole cores. */
   readonly step: number;
 }
 
-/** Memory is proposed by what is used now, with more room: too little of it hurts at once. */
+/** Memory is sized by its present use with more room, because a shortage hurts at once. */
 const MEMORY_ROOM = 1.5;
 const MEMORY_STEP = 512 * 1024 ** 2;
 
@@ -39,7 +38,7 @@ export const RIGHTSIZE: RightsizeOptions = {
   step: 1,
 };
 
-/** Guests with much more processor or memory than they use, those with most to spare first. */
+/** Guests with much spare processor or memory, most first. */
 export function rightsize(
   { guests }: Inventory,
   options: RightsizeOptions = RIGHTSIZE,
@@ -83,7 +82,6 @@ function cpuChange(
   { leastSamples, quantile, room, worth, step }: RightsizeOptions,
 ): (Change & { used: number; samples: number }) | undefined {
   const sensible = demand.filter((each) => each >= 0 && each <= cpu * 1.01);
-  // One that reports nonsense, or has not been watched long enough, is left as it is.
   if (sensible.length < leastSamples || sensible.length < demand.length) return undefined;
   const sorted = sensible.toSorted((left, right) => left - right);
   const used = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * quantile))] ?? cpu;
@@ -102,7 +100,6 @@ function memoryChange(
   return { now: memoryBytes, proposed, used: usedBytes };
 }
 
-/** The greater of the two parts that it has to spare. */
 const spareOf = ({ cpu, memoryBytes }: Proposal): number =>
   Math.max(
     ...[cpu, memoryBytes].map((each) => (each === undefined ? 0 : 1 - each.proposed / each.now)),

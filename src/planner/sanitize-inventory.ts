@@ -1,11 +1,10 @@
-/** What hosts and guests report of themselves may be nonsense. No policy rests on it: it counts as the worst that it can be. */
 import { defined } from '../protocol/defined.ts';
 import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
 
 /**
- * The same inventory without nonsense. A host whose size makes no sense counts as silent. A guest whose size makes no
- * sense fills its host and has no samples, so that no policy moves it. What makes no sense of links, power and memory in
- * use is left out; of what a guest writes, it is all of its memory each second.
+ * The inventory without implausible values. A host with an implausible size counts as silent. A guest with an
+ * implausible size fills its host and has no samples, so it never moves. Implausible links, power and used memory are
+ * dropped; an implausible dirty rate becomes all memory per second.
  */
 export function sanitizeInventory(inventory: Inventory): Inventory {
   const hosts = inventory.hosts.map(sanitizedHost);
@@ -14,7 +13,6 @@ export function sanitizeInventory(inventory: Inventory): Inventory {
 }
 
 const isPositive = (value: number): boolean => Number.isFinite(value) && value > 0;
-/** Absent, or a number that makes sense. */
 const isFine = (value: number | undefined): boolean =>
   value === undefined || (Number.isFinite(value) && value >= 0);
 
@@ -40,7 +38,7 @@ function sanitizedGuest(
   hosts: ReadonlyMap<string, PlannerHost>,
 ): PlannerGuest {
   const { cpu, memoryBytes, dirtyBytesPerSecond, usedBytes, workingSetBytes, left } = guest;
-  // Of some guests nobody says how many processors they have: 0 is no nonsense.
+  // Some guests' processors are not reported: 0 is plausible.
   const isSized = isFine(cpu) && isFine(memoryBytes);
   const isClocked = left === undefined || left.every(({ secondsAgo }) => isFine(secondsAgo));
   const isMeasured =
@@ -58,7 +56,7 @@ function sanitizedGuest(
     ...defined({ dirtyBytesPerSecond: dirty }),
     ...(usedBytes === undefined || !isFine(usedBytes) ? {} : { usedBytes }),
     ...(workingSetBytes === undefined || !isFine(workingSetBytes) ? {} : { workingSetBytes }),
-    // By a clock that is off it left just now.
+    // A guest with a wrong clock counts as having left just now.
     ...(left === undefined
       ? {}
       : {

@@ -1,56 +1,52 @@
-/** The order of a set of moves and how eagerly they start, so that the last one ends soonest. Pure. */
+/** Order and pace of a set of moves with the earliest end. Pure. */
 
 import { secondsOf, type Pace, type Problem, type Transfer } from './timetable.ts';
 
 export interface Schedule {
   readonly problem: Problem;
-  /** Numbers of the transfers, in the order in which they start. */
   readonly order: readonly number[];
   readonly pace: Pace;
   readonly seconds: number;
 }
 
-/** Of so few, every order is tried: 120 at most. */
+/** Up to this number all orders are tried, 120 at most. */
 const ALL_ORDERS = 5;
-/** Paces that are tried: one move on a full link at a time, up to eight, each with and without hiding the fixed time. */
+/** Tried paces: from one move per full link to eight, each with and without hiding the fixed time. */
 const FILLS = [1, 1.5, 2, 3, 4, 8] as const;
-/** The next one's fixed time; and more, since nobody knows exactly when a move ends. */
+/** The next move's fixed time, and more, because ends are uncertain. */
 const AHEAD_S = [0, 2.5, 5] as const;
 const PACES: readonly Pace[] = FILLS.flatMap((fill) =>
   (fill > 2 ? [0] : AHEAD_S).map((ahead) => ({ fill, ahead })),
 );
-/** A timetable costs about the square of its length, and so this bounds how long a plan takes. */
+/** A timetable costs about the square of its length, so this bounds the planning time. */
 const WORK = 4_000_000;
 const MAX_TRIES = 1500;
 const MIN_TRIES = 40;
-/** A plan that is made again looks so many times less for a better order. */
+/** A repeated plan searches this many times less. */
 const AGAIN = 8;
-/** Starts of each pace that are looked at as links may be. */
+/** Starts per pace that are evaluated under uncertain links. */
 const OF_A_PACE = 2;
-/** Starts that are made better by exchanges. */
 const IMPROVED = 2;
 
-/** How far links are from what is said of them: the spread of the logarithm. */
+/** Deviation of links from nominal: the spread of the logarithm. */
 const LINK_OFF = 0.1;
-/** Pairs of truths, one the other's opposite; fewer of long schedules, since each is a timetable. */
+/** Pairs of opposite scenarios; fewer for long schedules, since each costs a timetable. */
 const PAIRS = 2;
 const FEW_PAIRS = 1;
 const LONG = 64;
 
-/** How many timetables may be tried for so many moves. */
 export function triesFor(count: number): number {
   const tries = Math.floor(WORK / Math.max(1, count * count));
   return Math.max(MIN_TRIES, Math.min(MAX_TRIES, tries));
 }
 
 /**
- * What links may carry, the same at each call. By what is said of them one move may fill a link; it does so only if its
- * other link carries as much, and links that are said to be alike are not.
+ * Deterministic scenarios of link rates. Nominally one move may fill a link, but only if its other link is as fast, and
+ * nominally equal links are not equal.
  */
 function truthsOf({ capacity, moves }: Problem): number[][] {
   let state = 1;
   const off = (): number => {
-    // The sum of four is near enough to a normal distribution.
     let sum = -2;
     for (let draw = 0; draw < 4; draw += 1) {
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -68,20 +64,18 @@ function truthsOf({ capacity, moves }: Problem): number[][] {
 }
 
 interface ScoredSchedule extends Schedule {
-  /** The mean of what it takes as links may be. */
   readonly expected: number;
 }
 
 /**
- * The order and the pace that end soonest, as links may be: a few good starts at each pace, then exchanges while the bound
- * allows. `first`: an order from an earlier plan, tried before the others.
+ * The order and pace with the earliest expected end: a few good starts per pace, then exchanges within the bound.
+ * `first`: an earlier plan's order, tried first.
  */
 export function bestSchedule(problem: Problem, first: readonly number[] = []): Schedule {
   const starts = startsOf(problem, first);
   const truths = truthsOf(problem);
   const count = problem.moves.length;
   let tries = triesFor(count);
-  // An order that was found before is good already.
   if (first.length > 0) tries = Math.floor(tries / AGAIN);
   const found = PACES.flatMap((pace) => {
     const all = starts
@@ -96,7 +90,7 @@ export function bestSchedule(problem: Problem, first: readonly number[] = []): S
   if (best === undefined) throw new RangeError('there is no pace to try');
   if (count <= ALL_ORDERS) return best;
   const each = Math.floor(Math.max(0, tries) / IMPROVED);
-  // By what is said: exchanges for so few truths would fit these alone.
+  // Nominal rates: exchanges would overfit the few scenarios.
   return found
     .slice(0, IMPROVED)
     .flatMap((start) => [start, tried(exchanged(start, each), truths)])
@@ -120,7 +114,7 @@ function startsOf({ moves, capacity }: Problem, first: readonly number[]): numbe
   const transfer = (index: number): Transfer | undefined => moves[index]?.transfer;
   const solo = (index: number): number =>
     (transfer(index)?.memoryBytes ?? 0) / (moves[index]?.most ?? 1);
-  // What still has to go through the narrowest of its links, s: the busiest link must never wait.
+  // Rest of its bottleneck's work, s: the busiest link must never wait.
   const load = capacity.map(() => 0);
   for (const { resources, transfer: each } of moves) {
     for (const one of resources) load[one] = (load[one] ?? 0) + each.memoryBytes;
@@ -150,7 +144,7 @@ function ordersOf<T>(all: readonly T[]): T[][] {
   );
 }
 
-/** One for each destination, then the next for each, so that no destination is idle early. */
+/** Round robin over destinations, so that none is idle early. */
 function inTurn(order: readonly number[], moves: Problem['moves']): number[] {
   const queues = Map.groupBy(order, (index) => moves[index]?.transfer.to);
   const turns: number[] = [];
@@ -160,7 +154,7 @@ function inTurn(order: readonly number[], moves: Problem['moves']): number[] {
   return turns;
 }
 
-/** Better by exchanging two, or by bringing one to another's place. The same pairs each time, spread over the order. */
+/** Improves by exchanging or moving entries; deterministic pairs, spread over the order. */
 function exchanged(start: Schedule, tries: number): Schedule {
   const count = start.order.length;
   let best = start;

@@ -1,6 +1,4 @@
-/** What is asked for and not there, where what is asked for is spread about normally. Pure. */
-
-/** The mean of what lies above `capacity`, in its unit. */
+/** Mean of the demand above `capacity`, in its unit. */
 export function shortfall(mean: number, variance: number, capacity: number): number {
   const spare = capacity - mean;
   const deviation = Math.sqrt(Math.max(0, variance));
@@ -10,7 +8,7 @@ export function shortfall(mean: number, variance: number, capacity: number): num
   return Math.max(0, deviation * density - spare * above(z));
 }
 
-/** The part of a normal distribution above `z`, to about 1e-7 (Abramowitz and Stegun 26.2.17). */
+/** Upper tail of a normal distribution, to about 1e-7 (Abramowitz and Stegun 26.2.17). */
 function above(z: number): number {
   if (z < 0) return 1 - above(-z);
   const t = 1 / (1 + 0.231_641_9 * z);

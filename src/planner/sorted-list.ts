@@ -1,13 +1,12 @@
-/** Twice as many share a chunk at most: short enough to shift cheaply, long enough that few chunks are looked through. */
+/** Half of a chunk's maximum: short enough to shift, long enough for few chunks. */
 const CHUNK = 64;
 
 /**
- * Items in order, where taking one out and putting one in costs little however many there are. `compare` orders any two
- * apart, and says the same of an item for as long as it is in.
+ * A sorted list with cheap insertion and removal at any size. `compare` is a strict order that stays constant for items
+ * in the list.
  */
 export class SortedList<Item> {
   readonly #compare: (left: Item, right: Item) => number;
-  /** None of them is empty. */
   readonly #chunks: Item[][] = [];
 
   constructor(items: readonly Item[], compare: (left: Item, right: Item) => number) {
@@ -26,7 +25,6 @@ export class SortedList<Item> {
       this.#chunks.push([item]);
       return;
     }
-    // Greater than all: to the end of the last one.
     chunk.splice(at < this.#chunks.length ? within : chunk.length, 0, item);
     if (chunk.length <= 2 * CHUNK) return;
     this.#chunks.splice(this.#chunks.indexOf(chunk) + 1, 0, chunk.splice(CHUNK));
@@ -44,7 +42,7 @@ export class SortedList<Item> {
     return this.#chunks[0]?.[0];
   }
 
-  /** In order, from the first one of which `before` does not hold; it holds of a beginning of the list alone. */
+  /** Items in order, from the first one where `before` is false; it must be true for a prefix only. */
   *from(before: (item: Item) => boolean): Generator<Item, undefined> {
     const [at, within] = this.#find(before);
     for (let chunk = at; chunk < this.#chunks.length; chunk += 1) {
@@ -57,7 +55,6 @@ export class SortedList<Item> {
     return undefined;
   }
 
-  /** The chunk, and the place within it, of the first one of which `before` does not hold. */
   #find(before: (item: Item) => boolean): [number, number] {
     const isBefore = (item: Item | undefined): boolean => item !== undefined && before(item);
     const at = firstNot(this.#chunks.length, (chunk) => isBefore(this.#chunks[chunk]?.at(-1)));
@@ -66,7 +63,7 @@ export class SortedList<Item> {
   }
 }
 
-/** The first number below `count` of which `holds` does not hold; `count` where it holds of all. */
+/** The first number below `count` where `holds` is false, or `count`. Binary search. */
 function firstNot(count: number, holds: (at: number) => boolean): number {
   let low = 0;
   let high = count;

@@ -2,35 +2,32 @@ import { canRun, objection, type CpuRoom } from './constraints.ts';
 import type { Place, Seat } from './fleet.ts';
 import { shortfall } from './shortfall.ts';
 
-/** What two guests that change hosts bring and cost, processor-seconds; see `PlannedMove.worth`. */
 export interface SwapWorth {
   readonly gain: number;
   readonly cost: number;
   readonly net: number;
 }
 
-/** A guest leaves a host that has too much, and a smaller one comes in its place. */
+/** A guest leaves an overloaded host in exchange for a smaller one. */
 export interface Swap extends SwapWorth {
   readonly away: Seat;
   readonly back: Seat;
 }
 
 export interface SwapSearch {
-  /** Room that the host keeps that gets the larger guest. */
+  /** Room kept at the host that gets the larger guest. */
   readonly room: CpuRoom;
-  /** Pairs that may still be looked at: each one that is takes one away. */
   readonly budget: { pairs: number };
   readonly mayMove: (seat: Seat) => boolean;
-  /** What is asked for at this moment. */
   readonly nowOf: (seat: Seat) => number;
   readonly nowAt: (place: Place) => number;
-  /** Of a swap by which so much less is expected to go unserved, and the host is asked for so much less now. */
+  /** Worth of reducing the shortage by `saved` and the host's present demand by `less`. */
   readonly worthOf: (swap: { away: Seat; back: Seat; saved: number; less: number }) => SwapWorth;
 }
 
 /**
- * The swap that brings most for what it costs, of those that were looked at within the budget; undefined for none that
- * brings anything. Both guests count on both hosts: memory and groups allow for both moves in either order.
+ * The swap with the best ratio of gain to cost, of those examined within the budget. Both guests count on both hosts,
+ * so that the moves may run in either order.
  */
 export function bestSwap(
   from: Place,
@@ -75,6 +72,5 @@ function swapOf(away: Seat, back: Seat, search: SwapSearch): Swap | undefined {
   return worth.net < 0 ? undefined : { away, back, ...worth };
 }
 
-/** What is expected to go unserved there once so much more is asked for. */
 const lossOf = (place: Place, mean: number, variance: number): number =>
   shortfall(place.mean + mean, place.variance + variance, place.host.cpu);

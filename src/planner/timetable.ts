@@ -1,6 +1,6 @@
 /**
- * When each of a set of moves starts and ends, when they start in a given order as soon as limits and links let them.
- * A move takes a fixed time before its memory flows and after it, and sends again what its guest writes meanwhile.
+ * Starts and ends of moves in a given order, each starting as soon as limits and links permit. A move has a fixed time
+ * before and after its memory flows, and sends written memory again.
  */
 import { END_MS, START_MS } from '../migration/prediction/parameters.ts';
 import { MAX_DIRTY } from './cost.ts';
@@ -9,42 +9,39 @@ import { shareOut, type Flow } from './flow.ts';
 export interface Transfer {
   readonly from: string;
   readonly to: string;
-  /** What is sent in the first pass: used pages where they are known. */
+  /** Bytes of the first pass: used pages if known. */
   readonly memoryBytes: number;
   readonly dirtyBytesPerSecond: number;
-  /** At most so much is ever sent in a later pass. */
+  /** Limit of each later pass. */
   readonly workingSetBytes?: number | undefined;
-  /** It runs already: bytes of its memory that are left, and the time until its memory flows, s. */
+  /** Already running: remaining bytes, and time until memory flows, s. */
   readonly running?: { readonly leftBytes: number; readonly leadSeconds: number } | undefined;
 }
 
 export interface Links {
-  /** bytes/s, by host; out and in each. */
   bytesPerSecond(host: string): number;
-  /** A link that these two share with others, such as one between sites. */
+  /** A link shared with others, such as one between sites. */
   trunk?(
     from: string,
     to: string,
   ): { readonly name: string; readonly bytesPerSecond: number } | undefined;
-  /** The most that one move takes, whatever the link, bytes/s. */
+  /** Limit of one move on any link, bytes/s. */
   readonly mostPerMove?: number;
-  /** Moves at a time: in all, out of one host, into one host. */
+  /** Concurrent moves: in all, out of one host, into one host. */
   readonly parallel: number;
   readonly out: number;
   readonly in: number;
-  /** Moves at a time from this host to that. */
   between?(from: string, to: string): number | undefined;
 }
 
-/** How eagerly moves start. */
 export interface Pace {
-  /** A move starts while what runs on each of its links could take less than so many times what the link carries. */
+  /** A move starts while the running ones' demand on each of its links is below this multiple of the link's rate. */
   readonly fill: number;
-  /** A move that ends within so many seconds counts no longer, so that the next one's fixed time hides behind it. */
+  /** A move that ends within this time, s, no longer counts, which hides the next one's fixed time. */
   readonly ahead: number;
 }
 
-/** Factors on what is expected; 1 is as it was measured. `carries`: what links carry, while moves start by what is said. */
+/** Factors on expectations; 1: as measured. `carries`: real link rates, while starts use nominal ones. */
 export interface Weather {
   readonly link: number;
   readonly dirty: number;
@@ -55,22 +52,20 @@ export interface Weather {
 const FAIR: Weather = { link: 1, dirty: 1, fixed: 1 };
 const LEAD_S = START_MS / 1000;
 const TAIL_S = END_MS / 1000;
-/** A guest that writes faster than its share of the link gets on no slower than this part of it: it is throttled. */
+/** Slowest progress of a guest that writes faster than its link share: throttling ensures it. */
 const MIN_PROGRESS = 1 - MAX_DIRTY;
 const HAIR = 1e-9;
 
 interface Move {
   readonly index: number;
   readonly resources: readonly number[];
-  /** The most that it takes by what is said of its links, bytes/s; and whatever they carry. */
+  /** The limit by nominal links, and on any link, bytes/s. */
   readonly most: number;
   readonly ceiling: number;
-  /** Numbers of the limits that it counts for. */
   readonly limits: readonly number[];
   readonly transfer: Transfer;
 }
 
-/** The transfers with their links and limits as numbers, so that many orders of them can be tried quickly. */
 export interface Problem {
   readonly moves: readonly Move[];
   readonly capacity: readonly number[];
@@ -78,7 +73,6 @@ export interface Problem {
   readonly most: readonly number[];
 }
 
-/** Hands out numbers for names. */
 class Numbers {
   readonly values: number[] = [];
   readonly names: string[] = [];
@@ -98,7 +92,7 @@ class Numbers {
   }
 }
 
-/** `factors`: what links carry, by name, as a part of what is said of them. */
+/** `factors`: real link rates as parts of nominal ones, by name. */
 export function problemOf(
   transfers: readonly Transfer[],
   links: Links,
@@ -135,17 +129,15 @@ interface Run {
   lead: number;
   left: number;
   tail: number;
-  /** s */
   timeLeft: number;
 }
 
-/** What hears of starts and ends, s from now. */
 export interface Watch {
   started?(index: number, seconds: number): void;
   ended?(index: number, seconds: number): void;
 }
 
-/** Seconds until the last move has ended; Infinity where a limit lets one never start. */
+/** Seconds until the last move has ended; Infinity if a limit prevents a start. */
 export function secondsOf(
   problem: Problem,
   order: readonly number[],
@@ -213,7 +205,6 @@ class Timetable {
     });
   }
 
-  /** The rates of those whose memory flows, and what each has left, s. */
   #expect(): void {
     const flowing = this.#running.filter(({ lead, left }) => lead <= 0 && left > 0);
     const flows = flowing.map(({ flow }) => flow);
@@ -226,7 +217,7 @@ class Timetable {
 
   #progress({ move, flow: { rate } }: Run): number {
     const { memoryBytes, dirtyBytesPerSecond, workingSetBytes = memoryBytes } = move.transfer;
-    // What it can write at most within a pass, spread over the pass.
+    // The pass's maximum of writes, spread over the pass.
     const again = Math.min(
       dirtyBytesPerSecond * this.#weather.dirty,
       (rate * workingSetBytes) / Math.max(memoryBytes, 1),
@@ -264,7 +255,7 @@ class Timetable {
     return started;
   }
 
-  /** Until something changes: a lead, the memory or a move ends, or one is so near its end that the next may start. */
+  /** Time to the next change: the end of a lead, memory or move, or permission for the next start. */
   #step(): number {
     let next = Infinity;
     for (const { lead, left, timeLeft, tail } of this.#running) {
@@ -281,7 +272,6 @@ function add(to: number[], place: number, value: number): void {
   to[place] = (to[place] ?? 0) + value;
 }
 
-/** Whether it has ended after `step` seconds. */
 function advance(run: Run, step: number, progress: number): boolean {
   if (run.lead > 0) {
     run.lead -= step;

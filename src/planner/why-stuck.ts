@@ -2,7 +2,7 @@ import { hasCpu, holds, objection, wordsOf, type CpuRoom } from './constraints.t
 import type { Place, Seat } from './fleet.ts';
 import type { Constraint } from './inventory.ts';
 
-/** `not-worth`: there is a host for it, and the move costs more than it brings. */
+/** `not-worth`: there is a host for it, but the move costs more than it gains. */
 type Cause = Constraint | 'not-worth';
 
 export interface Stuck {
@@ -11,16 +11,14 @@ export interface Stuck {
 }
 
 export interface StuckOptions {
-  /** Hosts that could take a guest, those with most room first. */
   readonly near: readonly Place[];
   readonly room: CpuRoom;
-  /** Whether it moved too short a time ago. */
   readonly rests: (seat: Seat) => boolean;
 }
 
 const NOT_WORTH = 'the move costs more than it brings';
 
-/** Why no guest leaves a host that is asked for more than it has: what keeps most of them, with one of those by name. */
+/** Explains why no guest leaves an overloaded host: the commonest obstacle, with an example. */
 export function whyStuck(place: Place, options: StuckOptions): Stuck {
   const asked = `${place.host.name}: is asked for more than it has`;
   const others = options.near.filter((each) => each !== place && canTake(each));
@@ -52,14 +50,12 @@ function causeOf(
   const causes = others.map((each): Cause => {
     return objection(seat, each) ?? (hasCpu(seat, each, room) ? 'not-worth' : 'cpu');
   });
-  // Where one host would do, the others are not what keeps it.
   const cause = causes.includes('not-worth') ? 'not-worth' : (commonest(causes) ?? 'not-worth');
   if (cause === 'not-worth') return { cause, words: `${name}: ${NOT_WORTH}` };
   const host = others[causes.indexOf(cause)]?.host.name ?? '';
   return { cause, words: `${name}: ${host}: ${wordsOf(cause)}` };
 }
 
-/** The first of those that are there most often; undefined for none. */
 function commonest<T>(values: readonly T[]): T | undefined {
   const counts = new Map<T, number>();
   for (const each of values) counts.set(each, (counts.get(each) ?? 0) + 1);

@@ -11,15 +11,14 @@ import { schemaAt } from './schema-at.ts';
 
 const codes = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
 
-/** No row of the table has nearly as many places. */
 const MAX_FACTS = 16;
 
 const NEWER_CODE = /^GODWIT_[A-Z0-9_]{1,56}$/;
 const known: ReadonlySet<string> = new Set(codes);
 
 /**
- * An error as it crosses a wire or lies in a journal. A code that this build does not know is one of a newer build: it
- * keeps its words and becomes GODWIT_ERROR_NEWER, so that a journal and a peer can still be read after a downgrade.
+ * An error on the wire or in a journal. An unknown code comes from a newer build: it keeps its text and becomes
+ * GODWIT_ERROR_NEWER, so that journals and peers stay readable after a downgrade.
  */
 export const serialError: z.ZodType<SerialError> = z.preprocess(
   asKnown,
@@ -44,13 +43,12 @@ function asKnown(value: unknown): unknown {
 
 export const errorBody = z.object({ error: serialError });
 
-/** The same as the web listener of a controller sends it: problem+json, which has more fields. */
 export const problemBody: z.ZodType<SerialError> = z
   .looseObject({ detail: z.string() })
   .transform(({ detail, ...rest }): unknown => ({ ...rest, message: detail }))
   .pipe(serialError);
 
-/** What a value breaks of its schema, on one line: `path: reason; ...`, the first few. With the schema, the nearest names. */
+/** Describes on one line why a value breaks its schema: `path: reason; ...`, the first few. */
 export function whatIsWrong(error: z.ZodError, schema?: z.ZodType): string {
   const lines = error.issues.slice(0, 5).map((issue) => {
     const place = issue.path.map(String).join('.');
@@ -78,7 +76,6 @@ function unknownField(
     .join('; ');
 }
 
-/** The error that a peer reported, to be thrown on this side. */
 export function fromSerial(serial: SerialError): GodwitError {
   return new GodwitError(serial);
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Why a guest is stopped for another reason than its move: its owner's order, the guest's own, or a fault. */
+/** Reasons why a guest is stopped other than for its move: by its owner, by itself, or by a fault. */
 export const HALT_KINDS = [
   'paused',
   'io-error',
@@ -14,14 +14,12 @@ export const HALT_KINDS = [
 export type HaltKind = (typeof HALT_KINDS)[number];
 
 export const halt = z.object({
-  /** A kind of a newer build is read as the mildest one of this. */
+  /** An unknown kind of a newer build counts as the mildest one. */
   kind: z.enum(HALT_KINDS).catch('paused'),
-  /** Details: the disk with the error. */
   what: z.string().max(512).optional(),
 });
 export type Halt = z.infer<typeof halt>;
 
-/** The same as an optional member. */
 export function withHalt({ halted }: { readonly halted?: Halt | undefined }): { halted?: Halt } {
   return halted === undefined ? {} : { halted };
 }

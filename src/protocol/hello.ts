@@ -9,7 +9,7 @@ export const hello = z.object({
 });
 export type Hello = z.infer<typeof hello>;
 
-/** The first call on every TLS listener of a host: of its agent and of its movers. */
+/** The first call on every TLS listener of agents and movers. */
 export const helloRoutes = {
   hello: route({
     method: 'GET',

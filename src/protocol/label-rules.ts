@@ -3,36 +3,32 @@ import { didYouMean } from './nearest.ts';
 import { parseDuration } from './quantity.ts';
 import { readDevices, type Unplugs } from './unplug.ts';
 
-/** What a guest's labels ask of whoever moves it. */
 export interface Labels {
   readonly neverMove: boolean;
   readonly maxDowntimeMs?: number;
-  /** It has times to keep: it is not to be slowed down, nor to wait for pages. */
+  /** Realtime guest: never throttle it, and never make it wait for pages. */
   readonly realtime?: true;
   /** Never on a host with another guest of this group. */
   readonly antiAffinity?: string;
-  /** When it may begin to move, by UTC. */
+  /** UTC times when it may begin to move. */
   readonly window?: Window;
-  /** Its owner is notified so long ahead of a move. */
+  /** Time between the owner's notice and the move. */
   readonly noticeMs?: number;
-  /** The greater one goes first where several leave; 0 where nobody said. */
+  /** Higher goes first if several leave; default 0. */
   readonly priority?: number;
-  /** Devices that it is without while it moves. */
   readonly unplug?: Unplugs;
-  /** The destination's own that it gets there, by their names. */
   readonly plug?: Unplugs;
-  /** It is started elsewhere once its host is dead and proved off. */
+  /** Recovered elsewhere once its host is proved off. */
   readonly recover?: true;
 }
 
-/** Days of the week (0 is Sunday) and minutes of the day; one that ends before it begins goes over midnight. */
+/** Days of the week (0 is Sunday) and minutes of the day; a window that ends before it begins crosses midnight. */
 export interface Window {
   readonly days: readonly number[];
   readonly fromMinute: number;
   readonly toMinute: number;
 }
 
-/** Where to read on, for a person whose label is refused. */
 export const LABELS_HINT = 'See `godwit label --help`.';
 
 export const NO_LABELS: Labels = { neverMove: false };
@@ -54,7 +50,7 @@ const DAY_MINUTES = 24 * 60;
 const MAX_DOWNTIME_MS = 60_000;
 const NOTICE_MS = { least: 1000, most: 3_600_000 };
 
-/** Reads them; what makes no sense, or goes against another one, is returned in words and the guest does not move. */
+/** Parses the labels. Invalid or contradicting ones are returned in words, and block the guest's moves. */
 export function readLabels(given: Readonly<Record<string, string>>): Labels | { words: string } {
   const own = Object.entries(given).filter(([name]) => name.startsWith('godwit/'));
   const strange = own.find(([name]) => !(NAMES as readonly string[]).includes(name));
@@ -127,7 +123,6 @@ function durationMs(text: string): number | undefined {
   try {
     return parseDuration(text);
   } catch {
-    // It is said in words that this is no duration.
     return undefined;
   }
 }
@@ -137,7 +132,7 @@ const inBounds = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms 
 const isNotice = (ms: number): boolean =>
   Number.isInteger(ms) && ms >= NOTICE_MS.least && ms <= NOTICE_MS.most;
 
-/** `[DAY[,DAY...] ]HH:MM-HH:MM`, up to 24:00; undefined where it is nothing like that, or no time at all. */
+/** `[DAY[,DAY...] ]HH:MM-HH:MM`, up to 24:00; undefined for anything else and for an empty time. */
 export function hoursOf(text: string): Window | undefined {
   const match = /^(?:([a-z]{3}(?:,[a-z]{3})*) )?(\d{2}):(\d{2})-(\d{2}):(\d{2})$/.exec(text);
   if (match === null) return undefined;
@@ -152,10 +147,9 @@ export function hoursOf(text: string): Window | undefined {
   return { days, fromMinute, toMinute };
 }
 
-/** 0 inside of it; else ms until it opens, a week at most. */
+/** 0 inside the window; else ms until it opens, at most a week. */
 export function untilWindowMs({ days, fromMinute, toMinute }: Window, nowMs: number): number {
   const minuteMs = 60_000;
-  // 1 January 1970 was a Thursday.
   const week = 7 * DAY_MINUTES;
   const now = Math.floor(nowMs / minuteMs) + 4 * DAY_MINUTES;
   const length = toMinute - fromMinute + (toMinute < fromMinute ? DAY_MINUTES : 0);

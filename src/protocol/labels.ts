@@ -3,9 +3,8 @@ import { guestName } from './names.ts';
 import { LOOKING } from './route-errors.ts';
 import { LARGE_BYTES, route } from './route.ts';
 
-/** What people say of a guest: short names with short values, kept by its host and taken along when it moves. */
+/** Labels of a guest: short names with short values, kept by its host and moved with it. */
 
-/** Of one guest. */
 export const MAX_LABELS = 64;
 const MAX_VALUE = 256;
 
@@ -25,7 +24,7 @@ export const labels = z
   .refine((all) => Object.keys(all).length <= MAX_LABELS, `more than ${MAX_LABELS} labels`);
 export type GuestLabels = z.infer<typeof labels>;
 
-/** Of a list: guests that have the label, or have it with that value (`NAME=VALUE`). */
+/** Filter of a list: a label, optionally with a value (`NAME=VALUE`). */
 export const labelFilter = z
   .string()
   .max(400)
@@ -34,14 +33,12 @@ export const labelFilter = z
     'a label, or NAME=VALUE',
   );
 
-/** Labels that a guest is to have, and those that it is to have no more. */
 const labelsChange = z.strictObject({
   set: labels.default({}),
   remove: z.array(labelName).max(MAX_LABELS).default([]),
 });
 export type LabelsChange = z.infer<typeof labelsChange>;
 
-/** Whether these are what a filter asks for. */
 export function hasLabel(all: GuestLabels | undefined, filter: string): boolean {
   const at = filter.indexOf('=');
   const name = at < 0 ? filter : filter.slice(0, at);
@@ -49,7 +46,6 @@ export function hasLabel(all: GuestLabels | undefined, filter: string): boolean 
   return at < 0 || all[name] === filter.slice(at + 1);
 }
 
-/** At the agent of the guest's host. */
 export const labelRoutes = {
   labelGuest: route({
     method: 'PUT',

@@ -1,9 +1,9 @@
-/** Names longer than this are not compared: nobody typed them by mistake. */
+/** Longer names are not compared, because they are no typing errors. */
 const MAX_LENGTH = 128;
 
 /**
- * The one of `names` that is nearest to `wanted`, when it is near enough to be what was meant:
- * one edit for short names, a third of the letters for longer ones, or the beginning of just one name.
+ * The nearest of `names` that may have been meant: one edit for short names, a third of the letters for longer ones, or
+ * a unique prefix.
  */
 export function nearest(wanted: string, names: Iterable<string>): string | undefined {
   if (wanted === '' || wanted.length > MAX_LENGTH) return undefined;
@@ -13,7 +13,7 @@ export function nearest(wanted: string, names: Iterable<string>): string | undef
   for (const name of candidates) {
     const distance = editDistance(asked, name.toLowerCase());
     const limit = Math.max(1, Math.floor(Math.max(name.length, wanted.length) / 3));
-    // A one-letter name is one edit away from every other one: only its capital is near.
+    // Every one-letter name is one edit from any other, so only its capital counts.
     const near = distance <= limit && distance < Math.max(name.length, wanted.length);
     if (near && (best === undefined || distance < best.distance)) best = { name, distance };
   }
@@ -22,13 +22,11 @@ export function nearest(wanted: string, names: Iterable<string>): string | undef
   return begun.length === 1 ? begun[0] : undefined;
 }
 
-/** `Did you mean web1?`, or undefined when nothing is near. */
 export function didYouMean(wanted: string, names: Iterable<string>): string | undefined {
   const name = nearest(wanted, names);
   return name === undefined ? undefined : `Did you mean ${name}?`;
 }
 
-/** Letters to add, drop, replace or swap with their neighbour to make `right` of `left`. */
 export function editDistance(left: string, right: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: right.length + 1 }, (_, column) => column);

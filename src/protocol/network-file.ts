@@ -2,10 +2,10 @@ import { isIscsi } from './iscsi-url.ts';
 import { isNfs } from './nfs-url.ts';
 import { isRbd } from './rbd-name.ts';
 
-/** What hypervisors open with a client of their own: no file of this host. The client, by QEMU's name of its driver. */
+/** Clients in hypervisors for images that are not files of this host, by QEMU's driver names. */
 export type NetworkClient = 'nfs' | 'iscsi' | 'rbd';
 
-/** Undefined: it is a path of this host. */
+/** Undefined for a path of this host. */
 export function clientFor(file: string): NetworkClient | undefined {
   if (isNfs(file)) return 'nfs';
   if (isRbd(file)) return 'rbd';

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defined } from './defined.ts';
 
 /**
- * A place on an NFS export that hypervisors open with a client of their own, as QEMU writes it: `nfs://SERVER/PATH`,
- * nothing escaped, and at its end `?uid=U&gid=G` where it is not reached as the user of the program that opens it.
+ * A file that hypervisors open with their own NFS client, in QEMU's notation: `nfs://SERVER/PATH` without escapes, and
+ * `?uid=U&gid=G` for another user than the program's.
  */
 export interface NfsPlace {
   readonly host: string;
@@ -13,22 +13,19 @@ export interface NfsPlace {
   readonly group?: number;
 }
 
-/** No name that leads up, and no `?`: what follows one are settings. */
+/** Neither `..` nor `?`, which starts the settings. */
 const SEGMENT = String.raw`(?!\.{1,2}(?:/|\?|$))[^/?\0]{1,255}`;
 const HOST = String.raw`[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})`;
 const EXPORT = new RegExp(`^nfs://${HOST}(?:/${SEGMENT}){1,64}$`);
 const PLACE = new RegExp(`^nfs://(${HOST})((?:/${SEGMENT}){1,64})(?:\\?([^/\\0]{1,256}))?$`);
 
-/** A directory of an export, as configurations name it. */
 export const nfsUrl = z.string().max(1024).regex(EXPORT, 'nfs://SERVER/PATH of an NFS export');
-/** Of a user or a group. */
 export const numericId = z.number().int().nonnegative().max(0xffff_fffe);
 
 export function isNfs(file: string): boolean {
   return file.startsWith('nfs://');
 }
 
-/** Undefined where `text` is none; other settings than the user's are no part of where it is. */
 export function parseNfs(text: string): NfsPlace | undefined {
   const [, host = '', path = '', settings = ''] = PLACE.exec(text.slice(0, 8192)) ?? [];
   if (host === '') return undefined;

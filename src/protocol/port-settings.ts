@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Settings of a port of a bridge that its owner changed: each absent one is as a new port has it. `isolated` exists in Open
- * vSwitch too, which calls it `protected`.
+ * Changed settings of a bridge port; an absent one has its default. `isolated` also exists in Open vSwitch as
+ * `protected`.
  */
 
 const mac = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'is not a MAC address');
@@ -10,7 +10,6 @@ const mac = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'is not a MAC add
 const staticMac = z.object({
   mac,
   vlan: z.number().int().min(1).max(4094).optional(),
-  /** The bridge never moves it to another port. */
   sticky: z.boolean().optional(),
 });
 export type StaticMac = z.infer<typeof staticMac>;
@@ -38,15 +37,14 @@ export const portSettings = z.object({
   priority: z.number().int().min(0).max(63).optional(),
   cost: z.number().int().min(1).max(65_535).optional(),
   group_fwd_mask: z.number().int().min(0).max(65_535).optional(),
-  /** MACs that the owner put behind the port by hand. */
   staticMacs: z.array(staticMac).max(MAX_STATIC_MACS).optional(),
 });
 export type PortSettings = z.infer<typeof portSettings>;
 export type PortSetting = keyof PortSettings;
 
 /**
- * Settings that keep guests apart, or their frames from others. A guest never gets a port without one that it had. The
- * compiler keeps the list complete.
+ * Settings that isolate guests or their frames. A guest must not lose one by moving. The compiler keeps the list
+ * complete.
  */
 const PROTECTS: Readonly<Record<PortSetting, boolean>> = {
   isolated: true,
@@ -75,7 +73,6 @@ const PROTECTS: Readonly<Record<PortSetting, boolean>> = {
 
 export const PORT_SETTINGS = Object.keys(PROTECTS) as PortSetting[];
 
-/** Names of the settings that are set. */
 export function settingNames(settings: PortSettings = {}): PortSetting[] {
   return PORT_SETTINGS.filter((name) => settings[name] !== undefined);
 }
@@ -84,7 +81,6 @@ export function protects(name: PortSetting): boolean {
   return PROTECTS[name];
 }
 
-/** A setting in the words of `bridge link`. */
 export function settingWords(name: PortSetting, settings: PortSettings): string {
   const value = settings[name];
   if (Array.isArray(value)) return `static entries for ${value.map((each) => each.mac).join(', ')}`;

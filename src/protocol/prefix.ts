@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** An IP address or network: its bits, and how many of them count. */
+/** `length`: the number of significant bits. */
 export interface Prefix {
   readonly width: 32 | 128;
   readonly bits: bigint;
@@ -8,8 +8,8 @@ export interface Prefix {
 }
 
 /**
- * Reads `10.0.0.0/8`, `fd00::/8`, or an address, which is a prefix of its whole length. Undefined for anything else,
- * also for a name, for an address of IPv4 written inside one of IPv6, and for a zone (`fe80::1%eth0`). Pure.
+ * Parses `10.0.0.0/8`, `fd00::/8`, or an address as a full-length prefix. Undefined for anything else, including names,
+ * IPv4 inside IPv6, and zones (`fe80::1%eth0`). Pure.
  */
 export function parsePrefix(text: string): Prefix | undefined {
   const [address = '', length, more] = text.split('/');
@@ -21,14 +21,14 @@ export function parsePrefix(text: string): Prefix | undefined {
   return { width, bits, length: Number(length) };
 }
 
-/** Whether each address of `inner` is one of `outer`. IPv4 and IPv6 never cover each other. Pure. */
+/** Tells whether each address of `inner` is in `outer`. IPv4 and IPv6 never cover each other. Pure. */
 export function covers(outer: Prefix, inner: Prefix): boolean {
   if (outer.width !== inner.width || inner.length < outer.length) return false;
   const rest = BigInt(outer.width - outer.length);
   return outer.bits >> rest === inner.bits >> rest;
 }
 
-/** Networks of a configuration: nothing is set beyond the length. */
+/** A network without bits beyond its length. */
 export const networkPrefix = z.string().refine((text) => {
   const found = parsePrefix(text);
   if (found === undefined || !text.includes('/')) return false;
@@ -56,13 +56,12 @@ function bitsOfV6(text: string): bigint | undefined {
   return all.reduce((bits, group) => (bits << 16n) | BigInt(`0x${group}`), 0n);
 }
 
-/** Whether a network lies in one of others; what is no network lies nowhere and holds nothing. */
+/** Tells whether a network is within one of others; invalid texts are in none and contain none. */
 export function isWithin(text: string, networks: readonly string[]): boolean {
   const inner = parsePrefix(text);
   return inner !== undefined && holds(networks, inner);
 }
 
-/** The same of a network that was parsed. */
 export function holds(networks: readonly string[], inner: Prefix): boolean {
   return networks.some((each) => {
     const outer = parsePrefix(each);

@@ -3,9 +3,8 @@ import { godwitError, type GodwitError } from '../errors.ts';
 export { formatBytes, formatDuration, formatMoment, formatRate } from '../formats/quantity.ts';
 
 /**
- * Quantities as people type them. A bare K, M, G or T after a size means powers of 1024 (as QEMU
- * reads `-m 512M`); `KB` and `KiB` say which they mean; a rate in bits (`1gbit`) is decimal, as
- * link speeds are.
+ * Quantities as people type them. K, M, G or T after a size are powers of 1024 (as in QEMU's `-m 512M`); `KB` and `KiB`
+ * are explicit; rates in bits (`1gbit`) are decimal, as link speeds are.
  */
 const SIZE_UNITS = new Map<string, number>([
   ['', 1],
@@ -47,7 +46,7 @@ export function parseBytes(text: string): number {
   return whole(parts.amount * unit, refuse);
 }
 
-/** `1gbit`, `100mbit/s`, `20MiB/s`, `20MB/s` -> bytes/s. A size without `/s` is read as per second. */
+/** `1gbit`, `100mbit/s`, `20MiB/s`, `20MB/s` -> bytes/s. A size without `/s` is per second. */
 export function parseRate(text: string): number {
   const refuse = refusal('a rate', text, '1gbit, 100mbit, 20MiB/s or 20MB/s');
   const parts = split(text);
@@ -59,7 +58,7 @@ export function parseRate(text: string): number {
   return whole(parts.amount * unit, refuse);
 }
 
-/** `20ms`, `1.5s`, `10m`, `2h` -> ms. A bare number has no unit and is refused (0 is fine). */
+/** `20ms`, `1.5s`, `10m`, `2h` -> ms. A bare number is refused, except 0. */
 export function parseDuration(text: string): number {
   const refuse = refusal('a duration', text, '20ms, 1.5s, 10m or 2h');
   const parts = split(text);
@@ -76,7 +75,7 @@ function split(text: string): { amount: number; unit: string; perSecond: boolean
   if (text.length > MAX_TEXT) return undefined;
   const match = NUMBER_AND_UNIT.exec(text.trim());
   if (match === null) return undefined;
-  // The lazy unit swallows the `ps` of `20MBps`, which is a unit of its own.
+  // The lazy group includes the `ps` of `20MBps`.
   const raw = (match[2] ?? '').toLowerCase();
   const perSecond = match[3] !== undefined || /(bit|b)ps$/.test(raw);
   return { amount: Number(match[1]), unit: raw.replace(/(?<=bit|b)ps$/, ''), perSecond };

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defined } from './defined.ts';
 
 /**
- * An image of Ceph's RBD that hypervisors open with a client of their own, as QEMU writes it: `rbd:POOL/IMAGE` or
- * `rbd:POOL/NAMESPACE/IMAGE`, and after it, each behind a colon, how it is opened: `id=USER`, `conf=FILE`, `keyring=FILE`.
+ * An image that hypervisors open with their own RBD client, in QEMU's notation: `rbd:POOL/IMAGE` or
+ * `rbd:POOL/NAMESPACE/IMAGE`, then options, each after a colon: `id=USER`, `conf=FILE`, `keyring=FILE`.
  */
 export interface RbdPlace extends RbdPool {
   readonly image: string;
@@ -12,12 +12,12 @@ export interface RbdPlace extends RbdPool {
 export interface RbdPool {
   readonly pool: string;
   readonly namespace?: string;
-  /** Whom Ceph knows as `client.USER`; absent: `admin`. */
+  /** Ceph's `client.USER`; absent: `admin`. */
   readonly user?: string;
-  /** Files of this host: where the cluster is, and the user's key. */
+  /** Local files: the cluster's configuration, and the user's keyring. */
   readonly conf?: string;
   readonly keyring?: string;
-  /** A file that holds the key alone, for a QEMU that may not read the keyring. */
+  /** A file with only the key, for a QEMU that cannot read keyrings. */
   readonly keyFile?: string;
 }
 
@@ -28,20 +28,19 @@ const PLACE = new RegExp(
 );
 const FILE = /^\/[^:\\\0]{1,1000}$/;
 
-/** A pool, or a namespace in one, as configurations name it. */
 export const rbdPoolName = z.string().max(123).regex(POOL, 'POOL or POOL/NAMESPACE');
 export const rbdName = z
   .string()
   .max(61)
   .regex(new RegExp(`^${NAME}$`));
-/** A file for Ceph's clients, which take no colon in a path. */
+/** A file for Ceph's clients, whose paths cannot contain a colon. */
 export const cephFile = z.string().max(1001).regex(FILE, 'an absolute path without a colon');
 
 export function isRbd(file: string): boolean {
   return file.startsWith('rbd:');
 }
 
-/** Undefined where `text` is no image: a snapshot is none. */
+/** Undefined for anything else, including snapshots. */
 export function parseRbd(text: string): RbdPlace | undefined {
   const [, pool = '', namespace, image = '', settings = ''] = PLACE.exec(text.slice(0, 4096)) ?? [];
   if (pool === '') return undefined;
@@ -60,7 +59,7 @@ export function parseRbd(text: string): RbdPlace | undefined {
   };
 }
 
-/** `POOL/NAMESPACE/IMAGE`, as Ceph's programs take it. */
+/** `POOL/NAMESPACE/IMAGE` for Ceph's programs. */
 export function imageSpec({ pool, namespace, image }: RbdPlace): string {
   return [pool, namespace, image].filter((part) => part !== undefined).join('/');
 }

@@ -3,19 +3,17 @@ import { serialError } from './errors.ts';
 import { hostName, splitAddress } from './names.ts';
 
 /**
- * The relay between sites (docs/sites.md): both sides call out to it, and it joins a stream that waits with one that calls.
- * What is said before two streams are joined are lines of JSON; after that their bytes are the two ends' alone, TLS again.
+ * The relay between sites (docs/sites.md): both sides connect to it, and it joins a waiting stream with a caller. The
+ * protocol before the join is lines of JSON; afterwards the relay copies bytes, which are TLS between the two ends.
  */
 
-/** Both ends name it, so that nothing else that listens with these certificates is taken for a relay. */
+/** Distinguishes a relay from other listeners with these certificates. */
 export const RELAY_ALPN = 'godwit-relay';
 export const RELAY_VERSION = 1;
-/** Of a relay's line: an error with its words fits in. */
 export const MAX_RELAY_LINE = 16_384;
-/** Of a caller's line. */
 export const MAX_CALLER_LINE = 512;
 
-/** Where a stream waits: the host's name and the port at which the same program listens on its own network. */
+/** Where a stream waits: the host's name, and the port of the same program on its own network. */
 export const rendezvous = z
   .string()
   .max(69)
@@ -24,7 +22,10 @@ export const rendezvous = z
     'a rendezvous: HOST:PORT',
   );
 
-/** The first line of whoever connects to a relay. `wait`: under a name of its own; `call`: one who waits there; `look`: whether anybody of that host does. */
+/**
+ * First line to a relay. `wait`: under the caller's own name; `call`: a waiting peer; `look`: whether a stream of that
+ * host waits.
+ */
 export const relayAsk = z.strictObject({
   version: z.literal(RELAY_VERSION),
   does: z.enum(['wait', 'call', 'look']),
@@ -32,10 +33,10 @@ export const relayAsk = z.strictObject({
 });
 export type RelayAsk = z.infer<typeof relayAsk>;
 
-/** What a waiting stream says: that it lives, and that it takes the caller. */
+/** Lines of a waiting stream: it lives, or accepts the caller. */
 export const waiterLine = z.enum(['pong', 'ready']);
 
-/** A relay's lines. After `joined`, and after the waiter's `ready`, no line comes any more. */
+/** A relay's lines. After `joined`, and after the waiter's `ready`, none follows. */
 export const relayLine = z.discriminatedUnion('type', [
   z.object({ type: z.literal('waits') }),
   z.object({ type: z.literal('ping') }),
@@ -48,14 +49,14 @@ export type RelayLine = z.infer<typeof relayLine>;
 
 const RELAYED = '.relay';
 
-/** The rendezvous of an address like `b.relay:7443`, which leads through a relay; undefined for one that does not. */
+/** The rendezvous of an address such as `b.relay:7443`; undefined for a direct address. */
 export function rendezvousOf(address: string): string | undefined {
   const { host, port } = splitAddress(address);
   const name = relayedName(host);
   return name === undefined ? undefined : `${name}:${port}`;
 }
 
-/** Where connections to these addresses go first: to each relay, for those that lead through one. */
+/** First hops of these addresses: for relayed ones, each relay. */
 export function firstHops(
   addresses: readonly string[],
   relays: readonly { readonly address: string }[],
@@ -65,14 +66,13 @@ export function firstHops(
   );
 }
 
-/** The host of a relayed address, without its port: `b` of `b.relay`. */
+/** The host of a relayed address without its port: `b` of `b.relay`. */
 export function relayedName(host: string): string | undefined {
   if (!host.endsWith(RELAYED)) return undefined;
   const name = host.slice(0, -RELAYED.length);
   return hostName.safeParse(name).success ? name : undefined;
 }
 
-/** The host whose rendezvous it is. */
 export function hostOfRendezvous(at: string): string {
   return at.slice(0, at.lastIndexOf(':'));
 }

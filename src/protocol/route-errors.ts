@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../errors.ts';
 import type { Route } from './route.ts';
 
-/** Who asks is not let in; the first thing that is looked at. */
+/** Authentication comes first. */
 const NOT_LET_IN = [
   'GODWIT_PEER_UNTRUSTED',
   'GODWIT_CERT_EXPIRED',
@@ -12,7 +12,7 @@ const NOT_LET_IN = [
   'GODWIT_ROLE_FORBIDDEN',
 ] as const satisfies ErrorCode[];
 
-/** A request that breaks the contract, one too many, one that takes too long, and our own defects. */
+/** An invalid request, an overload, a timeout, or a defect of Godwit. */
 const OF_EVERY_ROUTE = [
   'GODWIT_PROTOCOL_INVALID',
   'GODWIT_TOO_LARGE',
@@ -21,7 +21,6 @@ const OF_EVERY_ROUTE = [
   'GODWIT_INTERNAL',
 ] as const satisfies ErrorCode[];
 
-/** Drivers look for guests and hypervisors. */
 export const LOOKING = [
   'GODWIT_HOST_LACKS',
   'GODWIT_PRIVILEGE',
@@ -34,7 +33,6 @@ export const LOOKING = [
   'GODWIT_UNREACHABLE',
 ] as const satisfies ErrorCode[];
 
-/** A migration is asked for by its id, and its journal read. */
 export const BY_ID = [
   'GODWIT_MIGRATION_UNKNOWN',
   'GODWIT_JOURNAL',
@@ -42,7 +40,6 @@ export const BY_ID = [
   'GODWIT_REQUEST_DAMAGED',
 ] as const satisfies ErrorCode[];
 
-/** A mover is started, and says why it cannot begin. */
 export const STARTING = [
   'GODWIT_CONFIG',
   'GODWIT_PKI',
@@ -56,7 +53,7 @@ export const STARTING = [
   'GODWIT_UNREACHABLE',
 ] as const satisfies ErrorCode[];
 
-/** A guest of this host is looked for, and is to be taken hold of. */
+/** Finds a guest of this host and attaches to it. */
 export const TAKING_HOLD = [
   ...LOOKING,
   'GODWIT_GUEST_UNKNOWN',
@@ -70,7 +67,6 @@ export const TAKING_HOLD = [
   'GODWIT_REQUEST_DAMAGED',
 ] as const satisfies ErrorCode[];
 
-/** What the checks before a migration refuse with, at either host. */
 export const CHECKED = [
   'GODWIT_ACCELERATOR',
   'GODWIT_CPU_FEATURE',
@@ -99,14 +95,12 @@ export const CHECKED = [
 /** A controller names its request and the epoch of its claim. */
 export const ORDERED = ['GODWIT_ORDER_STALE', 'GODWIT_USAGE'] as const satisfies ErrorCode[];
 
-/** The other host of a migration is asked. */
 export const OTHER_HOST = [
   'GODWIT_HOST_UNKNOWN',
   'GODWIT_UNREACHABLE',
   'GODWIT_PROTOCOL_VERSION',
 ] as const satisfies ErrorCode[];
 
-/** A migration is begun. */
 export const BEGINNING = [
   'GODWIT_USAGE',
   ...TAKING_HOLD,
@@ -116,14 +110,13 @@ export const BEGINNING = [
   'GODWIT_ID_REUSED',
 ] as const satisfies ErrorCode[];
 
-/** All errors that a route answers with; undefined: any of the table. */
+/** All errors of a route; undefined: any of the table. */
 export function errorsOf({ access, errors }: Route): readonly ErrorCode[] | undefined {
   if (errors === undefined) return undefined;
   const all = [...OF_EVERY_ROUTE, ...(access === 'anyone' ? [] : NOT_LET_IN), ...errors];
   return [...new Set<ErrorCode>(all)];
 }
 
-/** A migration is cancelled, perhaps one that is a move of a request. */
 export const CANCELLING = [
   ...BY_ID,
   ...STARTING,

@@ -2,16 +2,16 @@ import { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
 
 /**
- * Who may call a route. An operator may do what a viewer may. `agent` stands apart: host to host. So does `controller`: it
- * reads what a viewer reads, and gives `orders`. A `relay` may do what a stranger may: it joins streams, and sees no request.
+ * Caller's role. An operator has all rights of a viewer. `agent` is separate: host to host. So is `controller`: it
+ * reads as a viewer and gives `orders`. A `relay` has a stranger's rights: it joins streams, and sees no requests.
  */
 export const role = z.enum(['viewer', 'operator', 'controller', 'agent', 'relay']);
 export type Role = z.infer<typeof role>;
 
 /**
- * `anyone`: no certificate asked. `orders`: an operator, or a controller in somebody's name. `admin`: whoever decides who
- * may what; no certificate has that role. `member`: another host's agent, or a controller. `local`: only over the unix
- * socket of the same host.
+ * `anyone`: no certificate. `orders`: an operator, or a controller on a person's behalf. `admin`: manages access; no
+ * certificate has that role. `member`: another host's agent, or a controller. `local`: only the Unix socket of the same
+ * host.
  */
 export type Access =
   | 'anyone'
@@ -23,7 +23,7 @@ export type Access =
   | 'agent'
   | 'local';
 
-/** Routes between parts of Godwit, which agree on a version of them first. */
+/** Internal routes, whose callers first agree on a version. */
 export function isAmongParts(access: Access): boolean {
   return access === 'agent' || access === 'member';
 }
@@ -31,38 +31,35 @@ export function isAmongParts(access: Access): boolean {
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 const MIB = 1024 ** 2;
-/** Largest bodies: of what has a few parts, of descriptions and lines of streams, of reports, and of lists. */
+/** Body sizes: small objects; descriptions and stream lines; reports; lists. */
 export const DEFAULT_BYTES = MIB / 4;
 export const LARGE_BYTES = MIB;
 export const REPORT_BYTES = 4 * MIB;
 export const LIST_BYTES = 32 * MIB;
 
-/** What holds of a route besides what goes in and what comes out. */
 export interface Traits {
-  /** Counted on a share of its own, which whoever calls other routes cannot fill. */
+  /** Counted against a separate share, which other calls cannot fill. */
   readonly apart?: 'join';
   /**
-   * How a controller's audit log has a request that is not a GET. Absent: with its result, before it is carried out.
-   * `never`: it changes nothing. `by-handler`: its handler adds the entry once it is about to change something.
+   * Audit of a request that is not a GET. Absent: recorded before it is carried out, then with its result. `never`: it
+   * changes nothing. `by-handler`: its handler adds the entry before a change.
    */
   readonly audited?: 'never' | 'by-handler';
-  /** The errors of its own that it answers with, besides those of every route; absent: any of the table. */
+  /** The route's errors, apart from the common ones; absent: any of the table. */
   readonly errors?: readonly ErrorCode[];
-  /** How a stream frames its objects: absent: one a line (NDJSON); `events`: server-sent events, which have ids. */
+  /** Framing of a stream. Absent: NDJSON; `events`: server-sent events with ids. */
   readonly framing?: 'events';
-  /** The answer is a text of this media type, and no JSON; its schema is that of a string. */
+  /** The answer is text of this media type; its schema is a string. */
   readonly text?: string;
-  /** The longest body of a request, bytes. Absent: DEFAULT_BYTES. The number of its values is bounded by it, too. */
+  /** Maximum request body, bytes, which also limits its number of values. Absent: DEFAULT_BYTES. */
   readonly bodyBytes?: number;
-  /** The same of an answer; of a stream: of one line. */
   readonly answerBytes?: number;
-  /** Still answered for programs of earlier builds; the route that takes its place. */
+  /** Kept for programs of earlier builds; names the successor. */
   readonly replacedBy?: string;
 }
 
 export interface Route extends Traits {
   readonly method: Method;
-  /** Path with `:name` places, which `params` describes. */
   readonly path: string;
   readonly summary: string;
   readonly access: Access;
@@ -75,7 +72,6 @@ export interface Route extends Traits {
 }
 
 const none = z.object({});
-/** The media type of a route's answer. */
 export function answerType(route: Pick<Route, 'stream' | 'framing' | 'text'>): string {
   const { stream, framing, text } = route;
   if (text !== undefined) return text;
@@ -95,7 +91,6 @@ type Shape<P, Q, B, R, S> = Traits & {
   stream: S;
 };
 
-/** One route; what is left out of `given` is empty. */
 export function route<
   R extends z.ZodType,
   P extends z.ZodObject = typeof none,
@@ -126,24 +121,21 @@ export function route<
 
 export type Contract = Readonly<Record<string, Route>>;
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
-/** What a server's handler gets, validated. */
 export interface RouteInput<R extends Route> {
   readonly params: z.output<R['params']>;
   readonly query: z.output<R['query']>;
   readonly body: Out<R['body']>;
 }
 
-/** A part that may be left out when all of it is optional. */
+/** Optional if all of its fields are. */
 type Part<K extends string, T> = {} extends T
   ? { readonly [P in K]?: T }
   : { readonly [P in K]: T };
 
-/** What a client gives. */
 export type CallInput<R extends Route> = Part<'params', z.input<R['params']>> &
   Part<'query', z.input<R['query']>> &
   (R['body'] extends z.ZodType ? { readonly body: z.input<R['body']> } : unknown);
 
 export type RouteOutput<R extends Route> = z.output<R['response']>;
 
-/** What a server's handler answers, before it is validated. */
 export type RouteAnswer<R extends Route> = z.input<R['response']>;

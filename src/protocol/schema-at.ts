@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** The schema of a field, without what makes it optional; undefined where objects alone do not lead to it. Pure. */
+/** The schema of a field without its optional wrapper; undefined if the path passes anything but objects. Pure. */
 export function schemaAt(schema: unknown, path: readonly PropertyKey[]): unknown {
   let at = bare(schema);
   for (const key of path) at = at instanceof z.ZodObject ? bare(at.shape[String(key)]) : undefined;

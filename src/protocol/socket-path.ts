@@ -1,9 +1,9 @@
 import { godwitError } from '../errors.ts';
 
-/** The kernel's room for the path of a unix socket, bytes, without the zero at its end. */
+/** The kernel's limit for a Unix socket's path, bytes, without the final zero. */
 export const MAX_SOCKET_PATH = 107;
 
-/** GODWIT_PATH_LONG where no unix socket can have that path: what would make one fails obscurely, or cuts it. Pure. */
+/** GODWIT_PATH_LONG for a longer path: `bind` would fail obscurely or cut it. Pure. */
 export function checkSocketPath(file: string, hint?: string): void {
   const bytes = new TextEncoder().encode(file).length;
   if (bytes <= MAX_SOCKET_PATH) return;
@@ -11,15 +11,15 @@ export function checkSocketPath(file: string, hint?: string): void {
   throw godwitError('GODWIT_PATH_LONG', facts, hint === undefined ? {} : { hint });
 }
 
-/** The longest name of a socket that Godwit makes: in a guest's directory, and in that of a migration. */
+/** Godwit's longest socket names: in a guest's directory, and in a migration's. */
 const LONGEST = { guests: 'godwit-resume.sock', migrations: 'compare.sock' } as const;
 
-/** Ids that Godwit makes itself have as many characters for the next two thousand years. */
+/** Length of Godwit's own ids for the next two thousand years. */
 const ID = 'm-0123456789abcde';
 
 /**
- * GODWIT_PATH_LONG where the sockets of a migration, or of a guest that comes, would have no room below `stateDir`: said
- * before anything begins. Pure.
+ * GODWIT_PATH_LONG if `stateDir` is too long for the sockets of a migration or an arriving guest; called before
+ * anything begins. Pure.
  */
 export function checkSocketsBelow(
   stateDir: string,

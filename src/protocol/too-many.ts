@@ -1,13 +1,11 @@
 import type { z } from 'zod';
 
-/** A list of a description that is longer than any host takes. */
 export interface TooMany {
   readonly what: string;
   readonly count: number;
   readonly limit: number;
 }
 
-/** What people call the lists of a guest's description. */
 const PARTS: Readonly<Record<string, string>> = {
   blockNodes: 'images of disks, backing files counted',
   chardevs: 'character devices',
@@ -15,7 +13,7 @@ const PARTS: Readonly<Record<string, string>> = {
   ports: 'serial and parallel ports',
 };
 
-/** The list of `value` that its schema finds too long, where that is what is wrong with it. Pure. */
+/** The list that exceeds its schema's limit, if that is the error. Pure. */
 export function tooMany(value: unknown, { issues }: z.ZodError): TooMany | undefined {
   for (const issue of issues) {
     if (issue.code !== 'too_big' || issue.origin !== 'array') continue;

@@ -1,14 +1,9 @@
 import { z } from 'zod';
 
-/**
- * Devices that a guest is without while it moves, which are unplugged before its memory goes; and names of the destination’s
- * own that it gets there.
- */
+/** Devices to unplug before a guest's memory moves, and names of the destination's devices that it gets there. */
 
-/** Of one guest. */
 export const MAX_UNPLUGGED = 16;
 
-/** A device's id, as the guest's hypervisor takes it. */
 export const deviceId = z
   .string()
   .regex(
@@ -21,19 +16,18 @@ export const unplugs = z
   .min(1)
   .max(MAX_UNPLUGGED)
   .refine((all) => new Set(all).size === all.length, 'each device once')
-  // What the refinement asks for, in the API's description.
   .meta({ uniqueItems: true });
 export type Unplugs = z.infer<typeof unplugs>;
 
-/** What such a name stands for, the destination alone knows. In the guest it is the device's id. */
+/** Only the destination has the devices behind the names, which become device ids in the guest. */
 export const plugs = unplugs;
 
-/** `hostdev0,usb1`, as a label names them. Undefined where one is no id, or is named twice. */
+/** `hostdev0,usb1`, as in a label. Undefined for an invalid or repeated id. */
 export function readDevices(text: string): Unplugs | undefined {
   return unplugs.safeParse(text.split(',').map((each) => each.trim())).data;
 }
 
-/** What the driver needs to plug a device in again as it was. The core reads nothing in it. */
+/** The driver's data to plug a device in again. Opaque to the core. */
 export const unplugged = z.object({
   device: deviceId,
   again: z

@@ -1,15 +1,14 @@
 import { godwitError, type GodwitError } from '../errors.ts';
 
-/** Product version; the protocol has its own numbers, which change more rarely. */
+/** Product version; protocol versions change more rarely. */
 export const PRODUCT_VERSION = '0.1.0';
 
-/** Protocol versions that this build speaks, best first. */
+/** Supported protocol versions, best first. */
 export const PROTOCOL_VERSIONS: readonly number[] = [1];
 
-/** Names the version in every request between agents and movers, once selected. */
 export const PROTOCOL_HEADER = 'godwit-protocol';
 
-/** The greatest version that both sides speak, or the refusal that names both lists. */
+/** The highest common version, or the refusal with both lists. */
 export function selectVersion(
   peer: string,
   theirs: readonly number[],

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
-/** Names of volumes, by the rules of the programs that make them (`man lvm`, `man zfs`). Pure. */
+/** Volume names by their programs' rules (`man lvm`, `man zfs`). Pure. */
 
 const LVM_NAME = /^[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,126}$/;
-/** LVM keeps these to itself. */
+/** Reserved by LVM. */
 const LVM_RESERVED =
   /^(?:snapshot|pvmove|\.{1,2}$)|_(?:cdata|cmeta|corig|cpool|cvol|imeta|iorig|mimage|mlog|pmspare|rimage|rmeta|tdata|tmeta|vdata|vorigin|vpool|wcorig)/;
 
@@ -13,22 +13,21 @@ export const lvmGroupName = z
   .regex(LVM_NAME, 'a name that LVM takes')
   .refine((name) => !/^\.{1,2}$/.test(name), 'a name that LVM takes');
 
-/** A logical volume that is no part of another. */
+/** A logical volume that is not part of another one. */
 export const lvmName = z
   .string()
   .max(127)
   .refine((name) => lvmNameProblem(name) === undefined, 'a name that LVM takes');
 
-/** Why LVM takes no logical volume of that name. */
 export function lvmNameProblem(name: string): string | undefined {
   if (!LVM_NAME.test(name)) return 'LVM takes no such name';
   return LVM_RESERVED.test(name) ? 'LVM keeps names like that to itself' : undefined;
 }
 
 const ZFS_PART = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/;
-/** Of a whole name, with its data set. */
+/** Length of a whole name, with its data set. */
 const MAX_ZFS = 255;
-/** The longest data set: its volumes have names as well. */
+/** Longest data set, which leaves room for its volumes' names. */
 const MAX_DATASET = 126;
 
 /** POOL, or POOL/NAME and so on. */
@@ -40,7 +39,6 @@ export const zfsDataset = z
     'a data set of ZFS: POOL/NAME',
   );
 
-/** Why ZFS takes no volume of that name below a data set. */
 export function zfsNameProblem(name: string): string | undefined {
   return ZFS_PART.test(name) && name.length < MAX_ZFS - MAX_DATASET
     ? undefined

@@ -5,22 +5,20 @@ import { checkedSettings, readSettings } from '../config/settings.ts';
 
 const absolute = z.string().min(1).max(4096).refine(isAbsolute, 'expected an absolute path');
 
-/** The relay's configuration file (JSON). */
 export const relayConfig = z.strictObject({
   /** This relay's name; must be the CN of its certificate. */
   name: hostName,
-  /** host:port on which it takes the hosts' connections. */
+  /** host:port for the hosts' connections. */
   address,
   addresses: z.array(address).max(8).default([]),
   /** ca.crt, relay.crt, relay.key, and the fleet's list. */
   pkiDir: absolute,
-  /** Hosts that may use it besides the members of the fleet's list. */
+  /** Permitted hosts in addition to the fleet's members. */
   hosts: z.array(hostName).max(1024).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type RelayConfig = z.infer<typeof relayConfig>;
 
-/** Reads and checks the file; GODWIT_CONFIG names the file, the line and what is wrong in it. */
 export function loadRelayConfig(file: string): RelayConfig {
   return checkedSettings(readSettings(file), relayConfig);
 }

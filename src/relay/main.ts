@@ -6,12 +6,12 @@ import { loadRelayConfig } from './config.ts';
 import { startRelay } from './relay.ts';
 
 /**
- * How much more than what lives after a collection the heap may take before the next one, percent. A relay's heap is 11 MB
- * and its garbage are the buffers of what passes: by its own measure V8 marks all of the heap again every 12 MB.
+ * Heap growth between collections, percent of the live heap. A relay's heap is 11 MB, and its garbage consists of
+ * passing buffers: by default V8 would mark the whole heap every 12 MB.
  */
 const HEAP_GROWS = 200;
 
-/** Runs a relay until it is asked to end. Sessions that it carried go on over another path, or once it is back. */
+/** Runs a relay until it is asked to end. Its sessions continue on another path, or after its return. */
 export async function runRelay(configFile: string): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWS}`);
   const config = loadRelayConfig(path.resolve(configFile));

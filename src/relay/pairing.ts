@@ -1,20 +1,19 @@
 import { hostOfRendezvous } from '../protocol/relay.ts';
 
-/** What a relay grants. */
 export interface PairingLimits {
-  /** Streams of one host in all, whatever they do; and of all hosts. */
+  /** Streams of one host in any state, and of all hosts. */
   readonly streamsEach: number;
   readonly streamsAll: number;
   /** Streams that wait at one rendezvous. */
   readonly waitingAt: number;
-  /** Streams of one host that have called and are not joined. */
+  /** Unjoined calling streams of one host. */
   readonly callingEach: number;
-  /** For how long a caller waits for somebody, ms. */
+  /** Longest wait of a caller, ms. */
   readonly callMs: number;
-  /** For how long a waiter may take to answer an offer, and for how long it may be silent, ms. */
+  /** Longest delay of a waiter's answer to an offer, and longest silence, ms. */
   readonly offerMs: number;
   readonly silentMs: number;
-  /** For how long a stream waits at most; then it asks again, ms. */
+  /** Longest wait of a stream; afterwards it connects again, ms. */
   readonly waitMs: number;
 }
 
@@ -29,7 +28,6 @@ export const PAIRING_LIMITS: PairingLimits = {
   waitMs: 3_600_000,
 };
 
-/** Why a stream is closed. */
 export type WhyNot =
   | 'nobody-waits'
   | 'not-its-name'
@@ -48,12 +46,9 @@ export type PairingEvent =
       readonly who: string;
       readonly at: string;
     }
-  /** A waiter lives. */
   | { readonly type: 'pong'; readonly stream: number }
-  /** A waiter takes the caller that was offered to it. */
   | { readonly type: 'ready'; readonly stream: number }
   | { readonly type: 'gone'; readonly stream: number }
-  /** Time passes: now and then. */
   | { readonly type: 'time' };
 
 export type PairingEffect =
@@ -70,19 +65,18 @@ type Stream = { readonly id: number; readonly who: string; readonly at: string }
 );
 
 /**
- * Who waits where, who calls whom, and who is joined: the whole relay without sockets and clock. A caller is offered to
- * the newest waiter first, since it is the likeliest to live, and to the others when that one does not answer.
+ * The relay's logic without sockets and clock: waiting, calling and joined streams. A caller is offered to the newest
+ * waiter first, which most likely lives, then to the others.
  */
 export class Pairing {
   readonly #limits: PairingLimits;
   readonly #streams = new Map<number, Stream>();
-  /** Of each rendezvous, in the order in which they came. */
+  /** Streams by rendezvous, in order of arrival. */
   readonly #waiting = new Map<string, Set<number>>();
   readonly #calling = new Map<string, Set<number>>();
-  /** Of each rendezvous at which somebody calls: when each host was last offered there, as a count. */
+  /** By rendezvous with callers: counter value of each host's last offer. */
   readonly #offered = new Map<string, Map<string, number>>();
   #offers = 0;
-  /** Streams of each host. */
   readonly #held = new Map<string, Set<number>>();
 
   constructor(limits: PairingLimits = PAIRING_LIMITS) {
@@ -97,7 +91,7 @@ export class Pairing {
     return [...this.#streams.values()].filter(({ state }) => state === 'joined').length / 2;
   }
 
-  /** How many streams of a host wait, whatever the port. */
+  /** Waiting streams of a host, on any port. */
   waitingOf(host: string): number {
     return [...(this.#held.get(host) ?? [])].filter(
       (id) => this.#streams.get(id)?.state === 'waiting',
@@ -150,7 +144,7 @@ export class Pairing {
     return this.#offer(caller, nowMs);
   }
 
-  /** To the newest who waits there; a caller to whom nobody can be offered goes on waiting. */
+  /** Offers the caller to the newest waiter; without one it keeps waiting. */
   #offer(caller: Stream & { state: 'calling' }, nowMs: number): PairingEffect[] {
     const newest = [...(this.#waiting.get(caller.at) ?? [])].at(-1);
     const waiter = newest === undefined ? undefined : this.#streams.get(newest);
@@ -176,13 +170,13 @@ export class Pairing {
     return [{ do: 'join', waiter: id, caller: caller.id }];
   }
 
-  /** What a joined stream's end means to the other one is the business of whoever joined them. */
+  /** The end of a joined stream is handled outside. */
   #gone(id: number, nowMs: number): PairingEffect[] {
     const stream = this.#streams.get(id);
     if (stream === undefined) return [];
     this.#forget(stream);
     if (stream.state === 'offered') return this.#again(stream.caller, nowMs);
-    // The waiter has been given a caller, and takes no other one.
+    // The waiter was promised to this caller and cannot take another.
     if (stream.state === 'calling' && stream.offeredTo !== undefined)
       return this.#close(stream.offeredTo, 'caller-gone');
     return [];
@@ -200,7 +194,6 @@ export class Pairing {
     const effects: PairingEffect[] = [];
     for (const id of this.#streams.keys()) {
       const stream = this.#streams.get(id);
-      // One that was closed with another one.
       if (stream === undefined) continue;
       if (stream.state === 'waiting' && nowMs - stream.heardMs >= silentMs) {
         effects.push(...this.#close(id, 'no-answer'));
@@ -217,7 +210,7 @@ export class Pairing {
     return effects;
   }
 
-  /** Hosts take turns: one that calls again and again keeps nobody else waiting for longer than one call of its own. */
+  /** Round robin over hosts, so that a host with many calls delays others by one call at most. */
   #nextCaller(at: string): (Stream & { state: 'calling' }) | undefined {
     const offered = this.#offered.get(at);
     let next: (Stream & { state: 'calling' }) | undefined;
@@ -230,7 +223,7 @@ export class Pairing {
     return next;
   }
 
-  /** Whose turn it is matters only while somebody calls there. */
+  /** Offer counters are needed only while a stream calls there. */
   #callsNoMore(at: string, id: number): void {
     remove(this.#calling, at, id);
     if (!this.#calling.has(at)) this.#offered.delete(at);

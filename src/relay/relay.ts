@@ -30,21 +30,18 @@ export interface RelayOptions {
 }
 
 export interface RunningRelay {
-  /** host:port */
   readonly address: string;
-  /** Streams that it has, of whatever kind. */
+  /** Streams in any state. */
   readonly streams: number;
-  /** Pairs of streams that are joined. */
   readonly joined: number;
-  /** Cuts all that is joined. */
   close(): Promise<void>;
 }
 
-/** From the connection to its first line, the handshake included, ms. */
+/** From the connection to its first line, including the handshake, ms. */
 const GREETING_MS = 5000;
 const TICK_MS = 500;
 
-/** Starts a relay. GODWIT_PKI or GODWIT_CONFIG where its certificate is not for it. */
+/** Starts a relay. GODWIT_PKI or GODWIT_CONFIG if its certificate is unsuitable. */
 export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   const { config, log, clock = systemClock } = options;
   const credentials = ownCredentials(config, clock);
@@ -55,7 +52,7 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
       ...serverTls(credentials),
       ALPNProtocols: [RELAY_ALPN],
       handshakeTimeout: GREETING_MS,
-      // Each direction of what it joins ends by itself.
+      // Each direction ends separately.
       allowHalfOpen: true,
     },
     (socket) => take(socket),
@@ -63,7 +60,6 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   askFor(server, credentials);
   keepCurrent(server, credentials);
   const gate = gateFor(limits, clock);
-  // Those in a handshake too.
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -101,7 +97,7 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   };
 }
 
-/** Hosts alone have something to do here. */
+/** Only hosts may use a relay. */
 function refusalOf(socket: TLSSocket): GodwitError | undefined {
   const caller = callerOf(socket);
   if (caller.role === 'none') return caller.refusal;
@@ -116,12 +112,11 @@ function refuse(socket: TLSSocket, error: GodwitError, log: Log): void {
   const note = ownRefusals.note({ peer, circle, code, message });
   if (note !== undefined) log.warn({ by: peer, reason: message, ...note }, 'stream refused');
   socket.end(`${JSON.stringify({ type: 'refused', error })}\n`);
-  // What it still says is not looked at.
   socket.resume();
   setTimeout(() => socket.destroy(), 1000).unref();
 }
 
-/** The gate of an agent, with room for as many streams of a host as are granted. */
+/** An agent's gate, with the relay's limits of streams per host. */
 function gateFor({ streamsEach: each, streamsAll: all }: PairingLimits, clock: Clock): Gate {
   const { shares, handshakes } = DEFAULT_LIMITS;
   const connections = { each, all };
@@ -129,7 +124,7 @@ function gateFor({ streamsEach: each, streamsAll: all }: PairingLimits, clock: C
   return new Gate({ shares: { ...shares, agent }, handshakes }, () => clock.monotonicMs());
 }
 
-/** One that is refused costs no handshake. */
+/** A refused connection costs no handshake. */
 function guard(server: tls.Server, gate: Gate, log: Log): void {
   putBefore(server, gate, (peer, message) => {
     const note = ownRefusals.note({ peer, circle: 'stranger', code: CONNECTION, message });
@@ -141,14 +136,14 @@ function guard(server: tls.Server, gate: Gate, log: Log): void {
   });
 }
 
-/** Its certificate, which must be of its own name and role: hosts go by that. */
+/** The certificate must have its name and role, because hosts rely on them. */
 function ownCredentials(config: RelayConfig, clock: Clock): Credentials {
   const { name, pkiDir, hosts } = config;
-  // Where they are is nothing to a relay: they come to it.
+  // Addresses do not matter, because hosts connect to the relay.
   const peers = Object.fromEntries(
     hosts.map((host) => [host, { address: `${host}.relay:1`, addresses: [] }]),
   );
-  // It is none of the hosts, whatever its name is.
+  // The relay is not a host, whatever its name.
   const fleet = new Fleet({ name: 'this relay', stateDir: pkiDir, pkiDir, peers }, clock);
   const files = filesOf(RELAY_STEM);
   const credentials = liveCredentials(pkiDir, files, fleet);

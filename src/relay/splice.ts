@@ -1,24 +1,22 @@
 import type { Duplex } from 'node:stream';
 
-/** What joined streams may do, ms. */
 export interface SpliceLimits {
   /** Without a byte in either direction. */
   readonly idleMs: number;
-  /** For how long one side may take nothing of what lies there for it, and for how long one may go on after the other has ended. */
+  /** How long one side may accept nothing, and how long one side may continue after the other has ended. */
   readonly stalledMs: number;
 }
 
 export const SPLICE_LIMITS: SpliceLimits = { idleMs: 600_000, stalledMs: 120_000 };
 
-/** Two streams, each of which gets what the other sends; the relay keeps no more of it than lies in their sockets' buffers. */
+/** Joins two streams. Buffered data is limited to the sockets' buffers. */
 export class Splice {
   readonly #ends: readonly [Duplex, Duplex];
   readonly #limits: SpliceLimits;
-  /** When the last byte came, ms. */
   #heardMs: number;
-  /** Of each end: since when it takes nothing of what lies there for it, ms. */
+  /** By end: since when it accepts nothing, ms. */
   readonly #stuckMs = new Map<Duplex, number>();
-  /** Since when one of them has ended, ms. */
+  /** Since when one side has ended, ms. */
   #endedMs: number | undefined;
   #bytes = 0;
 
@@ -30,17 +28,16 @@ export class Splice {
     this.#lead(other, one);
   }
 
-  /** Bytes that passed, both directions together. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Called now and then: ends what is stalled for too long. */
+  /** Called regularly: ends stalled streams. */
   time(nowMs: number, passed: boolean): void {
     if (passed) this.#heardMs = nowMs;
     for (const each of this.#ends) {
       if (each.readableEnded) this.#endedMs ??= nowMs;
-      // A slow one is not stuck: it begins anew with each time that it has taken all.
+      // A slow end is not stuck: its time restarts when it has drained.
       if (!each.writableNeedDrain) this.#stuckMs.delete(each);
       else if (!this.#stuckMs.has(each)) this.#stuckMs.set(each, nowMs);
     }
@@ -58,7 +55,7 @@ export class Splice {
   #lead(from: Duplex, to: Duplex): void {
     from.on('data', (chunk: Buffer) => {
       this.#bytes += chunk.length;
-      // A write costs as much for one record as for all that a turn of the event loop brings: they leave together.
+      // Batches the writes of one turn of the event loop, because each write has a fixed cost.
       if (to.writableCorked === 0) {
         to.cork();
         setImmediate(() => to.uncork());
@@ -70,7 +67,7 @@ export class Splice {
       from.resume();
     });
     from.on('end', () => to.end());
-    // An end without its mark is a cut: the other side must not take it for the stream's own end.
+    // A close without an end is a cut, and must reach the other side as a cut.
     from.on('close', () => {
       if (!from.readableEnded) to.destroy();
     });

@@ -47,10 +47,9 @@ interface JoinedStreams {
 }
 
 const PING_MS = 5000;
-/** For what is still said to a stream that is closed. */
+/** Time for the last message to a closed stream. */
 const LAST_MS = 1000;
 
-/** The streams of a relay: carries out what `Pairing` decides. */
 export class Streams {
   readonly #options: StreamsOptions;
   readonly #pairing: Pairing;
@@ -73,7 +72,7 @@ export class Streams {
     return this.#joined.size;
   }
 
-  /** Takes a connection of `caller`, who may be here; its first line says what for. */
+  /** Accepts an authenticated connection; its first line states its purpose. */
   greet(socket: TLSSocket, caller: Caller, greetingMs: number): void {
     const id = this.#next++;
     const late = setTimeout(() => socket.destroy(), greetingMs);
@@ -85,7 +84,7 @@ export class Streams {
       },
       broken: (why) => this.#refuse(stream, invalid(stream, why)),
     });
-    // Only an agent is a host: a controller that has a host's name neither waits as that host nor takes its share.
+    // Only an agent counts as a host: a controller of the same name can neither wait as the host nor use its share.
     const who = caller.role === 'agent' ? caller.name : `${caller.role} ${caller.name}`;
     const stream: Stream = { id, socket, who, reader, ask: undefined };
     this.#streams.set(id, stream);
@@ -98,7 +97,6 @@ export class Streams {
     });
   }
 
-  /** Called twice a second. */
   time(): void {
     const nowMs = this.#nowMs();
     this.#run({ type: 'time' });
@@ -106,7 +104,7 @@ export class Streams {
       const { bytes } = each.splice;
       each.splice.time(nowMs, bytes !== each.bytes);
       each.bytes = bytes;
-      // A right that is taken away is gone also from what was joined before.
+      // A revoked right also ends joined streams.
       if (each.ends.some((end) => callerOf(end).role === 'none')) each.splice.destroy();
     }
     if (nowMs - this.#pingedMs < PING_MS) return;
@@ -145,7 +143,6 @@ export class Streams {
     this.#run({ type: does, stream: id, who, at });
   }
 
-  /** Half of it is over before it was joined: it wants nothing any more. */
   #ended(stream: Stream): void {
     if (this.#streams.has(stream.id)) stream.socket.destroy();
   }
@@ -212,7 +209,6 @@ export class Streams {
     this.#streams.delete(id);
     this.#run({ type: 'gone', stream: id });
     socket.end();
-    // What it still says is not looked at.
     socket.resume();
     setTimeout(() => socket.destroy(), LAST_MS).unref();
   }

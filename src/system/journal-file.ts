@@ -18,22 +18,20 @@ import { formatBytes } from '../protocol/quantity.ts';
 
 const datasync = promisify(fdatasync);
 
-/** Guards against a journal that somebody else grew: no build writes so much. */
+/** No build writes this much; protects readers from journals that another process grew. */
 export const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
 
-/** A journal's file, open for appending; a simulation gives its own. */
 export interface JournalFile {
-  /** All that lies there. */
   read(): Buffer;
-  /** Hands bytes of `line`, from `at` on, to the kernel; answers how many it took. Throws when it takes none. */
+  /** Passes `line` from `at` on to the kernel, and returns the accepted length. Throws if nothing is accepted. */
   write(line: Buffer, at: number): number;
   truncate(bytes: number): void;
-  /** Resolves once all that was written lies on the disk. */
+  /** Resolves when all writes are on the disk. */
   sync(): Promise<void>;
   close(): void;
 }
 
-/** Opens a journal's file, and makes its own entry in its directory durable. */
+/** Opens a journal's file, and makes its directory entry durable. */
 export type OpenJournalFile = (file: string) => JournalFile;
 
 export const openJournalFile: OpenJournalFile = (file) => {
@@ -60,12 +58,12 @@ export const openJournalFile: OpenJournalFile = (file) => {
   };
 };
 
-/** Room that is kept for a journal on a disk that others fill, such as a guest by its serial log. */
+/** Reserve for a journal on a disk that others, such as a guest's serial log, may fill. */
 const ROOM_BYTES = 256 * 1024;
-/** So much of it is given up each time: whoever fills the disk gets what the record leaves of that, and no more. */
+/** Part released per record: the process that fills the disk gets only the rest of it. */
 const GIVEN_BYTES = 8 * 1024;
 
-/** A file of zeros beside a journal, made when there is room, and given up piece by piece when there is none. */
+/** A file of zeros next to a journal, created when there is room, and released in pieces when there is none. */
 class Room {
   readonly #file: string;
   #left = ROOM_BYTES;
@@ -75,12 +73,11 @@ class Room {
     try {
       writeFileSync(file, Buffer.alloc(ROOM_BYTES), { mode: 0o600 });
     } catch {
-      // The disk is full already: what could be written of it is what there is.
+      // The disk is full already: use the existing part.
       this.#left = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
     }
   }
 
-  /** False once nothing is left to give. */
   give(): boolean {
     if (this.#left === 0) return false;
     this.#left = Math.max(0, this.#left - GIVEN_BYTES);
@@ -103,7 +100,6 @@ function isFull(cause: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** Makes the entries of a directory durable. */
 export function syncDirectory(directory: string): void {
   const fd = openSync(directory, 'r');
   try {

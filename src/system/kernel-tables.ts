@@ -1,18 +1,17 @@
 import { isIPv4 } from 'node:net';
 import { defined } from '../protocol/defined.ts';
 
-/** What the kernel's tables say that are texts under /proc: sockets and memory. Reads no file. Pure. */
+/** Parses the kernel's text tables under /proc: sockets and memory. Pure. */
 
-/** A row of /proc/net/tcp or tcp6. */
 export interface TcpSocket {
-  /** Both ends as the kernel writes them: see `addressIn` and `portIn`. */
+  /** Both ends in the kernel's notation: see `addressIn` and `portIn`. */
   readonly local: string;
   readonly remote: string;
   /** One of TCP_STATES, or another. */
   readonly state: string;
-  /** What was written and is not acknowledged yet, bytes. */
+  /** Unacknowledged bytes. */
   readonly unsent: number;
-  /** How often what is first of that was sent again. */
+  /** Retransmissions of their first segment. */
   readonly retransmits: number;
   readonly inode: string;
 }
@@ -25,7 +24,6 @@ export function tcpSockets(table: string): TcpSocket[] {
     const [, local = '', remote = '', state = '', queues = '', , again = '', , , inode = ''] = line
       .trim()
       .split(/\s+/);
-    // The head of the table has none.
     if (!local.includes(':')) return [];
     const [unsent = ''] = queues.split(':', 1);
     return [{ local, remote, state, unsent: ofHex(unsent), retransmits: ofHex(again), inode }];
@@ -37,7 +35,7 @@ export function portIn(end: string): number {
   return ofHex(end.slice(end.lastIndexOf(':') + 1));
 }
 
-/** The address of an end, as `canonicalAddress` writes it: 32-bit words, each in the byte order of the machine. */
+/** The address of an end, as `canonicalAddress` returns it; 32-bit words in the machine's byte order. */
 export function addressIn(end: string): string {
   const words = end.split(':', 1)[0]?.match(/.{8}/g) ?? [];
   return withoutMapping(
@@ -45,7 +43,7 @@ export function addressIn(end: string): string {
   );
 }
 
-/** An IP address in hexadecimal, however it is written; an IPv4 address inside of IPv6 is that. */
+/** An IP address in canonical hexadecimal; IPv4 inside IPv6 becomes IPv4. */
 export function canonicalAddress(address: string): string {
   const [bare = ''] = address.split('%', 1);
   if (isIPv4(bare)) return hexOfV4(bare);
@@ -60,7 +58,7 @@ export function canonicalAddress(address: string): string {
   return withoutMapping(all.map((group) => group.padStart(4, '0')).join(''));
 }
 
-/** Ports of a range on which nothing listens, by both tables of TCP. */
+/** Ports of a range without a listener in both TCP tables. */
 export function freePortsIn(
   tables: readonly string[],
   { from, to }: { readonly from: number; readonly to: number },
@@ -73,15 +71,14 @@ export function freePortsIn(
   return to - from + 1 - new Set(ports).size;
 }
 
-/** A row of /proc/net/unix. */
 export interface UnixSocket {
   readonly isListening: boolean;
   readonly inode: string;
-  /** A path, or an abstract name after `@`; absent where it is bound to nothing. */
+  /** A path, or an abstract name after `@`; absent if unbound. */
   readonly boundTo?: string;
 }
 
-/** Num, RefCount, Protocol, Flags, Type, St, Inode, and Path, which may hold blanks. */
+/** Num, RefCount, Protocol, Flags, Type, St, Inode, and Path, which may contain blanks. */
 const UNIX_ROW =
   /^[\da-f]+: [\da-f]{8} [\da-f]{8} ([\da-f]{8}) [\da-f]{4} [\da-f]{2} +(\d+)(?: ([^]+)?)?$/i;
 /** __SO_ACCEPTCON of linux/net.h. */
@@ -96,7 +93,7 @@ export function unixSockets(table: string): UnixSocket[] {
   });
 }
 
-/** /proc/meminfo, bytes. Available is the kernel's own estimate of what can be taken without swapping. */
+/** /proc/meminfo, bytes. Available: the kernel's estimate of memory without swapping. */
 export function parseMemory(text: string): { totalBytes: number; availableBytes: number } {
   const kib = (name: string): number =>
     Number(new RegExp(`^${name}:\\s*(\\d+) kB`, 'm').exec(text)?.[1] ?? 0);
@@ -114,7 +111,7 @@ function hexOfV4(address: string): string {
   return Buffer.from(address.split('.').map(Number)).toString('hex');
 }
 
-/** An IPv4 address that a socket for both families shows is that address. */
+/** IPv4 on a dual-stack socket is mapped to IPv4. */
 function withoutMapping(hex: string): string {
   return hex.toLowerCase().replace(/^0{20}ffff(?=.{8}$)/, '');
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 
-/** Functions of libraries that Node's process has loaded, called by koffi. */
+/** Calls functions of loaded libraries through koffi. */
 
 /** `R`: string for functions that return text. */
 export type NativeCall<R = never> = (...args: readonly unknown[]) => number | bigint | R;
@@ -8,7 +8,7 @@ export interface AsyncNativeCall<R = never> extends NativeCall<R> {
   async(...args: readonly unknown[]): void;
 }
 
-/** The part of koffi that is used; it brings types only where it is installed. */
+/** The used part of koffi, whose types exist only if it is installed. */
 interface Koffi {
   load(file: null): { func(signature: string): AsyncNativeCall<string> };
   errno(): number;
@@ -21,7 +21,7 @@ export interface NativeLibrary<Name extends string, R = never> {
   readonly calls: Readonly<Record<Name, AsyncNativeCall<R>>>;
 }
 
-/** `signatures`: in C, by name. koffi is loaded by the first use, since most processes make no such call. */
+/** `signatures`: in C, by name. koffi is loaded on first use, because most processes need none. */
 export function nativeLibrary<Name extends string, R = never>(
   signatures: Readonly<Record<Name, string>>,
 ): () => NativeLibrary<Name, R> {

@@ -3,11 +3,10 @@ import type { Check } from '../protocol/public/migration.ts';
 import { printable, printableCell, type Painter } from './style.ts';
 import { renderTable, type Look } from './table.ts';
 
-/** In the place of a verdict: what has not been looked at has not passed. */
+/** Replaces the verdict: a check that was not tried has not passed. */
 export const NOT_TRIED = '-';
 const VERDICTS = { pass: 'ok', warn: 'warn', refuse: 'refuse' } as const;
 
-/** The word for it, the same wherever a check is shown. */
 export function verdictOf({ verdict, notTried }: Check): string {
   return notTried === true ? NOT_TRIED : VERDICTS[verdict];
 }
@@ -20,7 +19,6 @@ function marks(paint: Painter): Readonly<Record<Check['verdict'], string>> {
   };
 }
 
-/** A check with what was seen and, where it does not pass, what to do. */
 export function checkLine(check: Check, paint: Painter): string {
   const { name, side, verdict, evidence, hint = check.error?.hint } = check;
   const more = hint === undefined ? '' : `\n        ${paint.dim(printableCell(hint))}`;
@@ -28,13 +26,12 @@ export function checkLine(check: Check, paint: Painter): string {
   return `${mark}  ${printableCell(name)} (${side}): ${printableCell(evidence)}${more}\n`;
 }
 
-/** What the checks of a migration warn of: a line each, with what would make it pass. */
+/** A migration's warnings, one per line with their remedies. */
 export function warningLines(checks: readonly Check[], paint: Painter): string[] {
   const warnings = checks.filter(({ verdict }) => verdict === 'warn');
   return warnings.map((each) => checkLine(each, paint).trimEnd());
 }
 
-/** The checks of one destination, and in a line what they come to. */
 export function checkText(answer: CheckAnswer, host: CheckedHost, paint: Painter): string {
   const lines = host.checks.map((each) => checkLine(each, paint)).join('');
   const route = `${printable(answer.guest)} from ${answer.from} to ${host.to}`;
@@ -47,7 +44,6 @@ export function checkText(answer: CheckAnswer, host: CheckedHost, paint: Painter
   return `${lines}\n${paint.bold(route)}: ${words[host.verdict]}\n`;
 }
 
-/** The destinations, the best first, each with what speaks against it. */
 export function checkedHostsText({ hosts }: CheckAnswer, look: Look): string {
   const rows = hosts.map((host) => {
     const against = host.checks.filter(({ verdict }) => verdict !== 'pass');

@@ -3,7 +3,7 @@ import type { Progress, Report } from '../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../protocol/quantity.ts';
 import { printable } from './style.ts';
 
-/** Copies of disks in words; what a hypervisor calls copied and to copy, which grows with what the guest writes. */
+/** Progress of disk copies in words; the hypervisor's total grows with the guest's writes. */
 
 export function diskLine({ disks = [], diskPace }: Pick<Progress, 'disks' | 'diskPace'>): string {
   const parts = disks.map(wordsOf);
@@ -15,7 +15,6 @@ export function diskLine({ disks = [], diskPace }: Pick<Progress, 'disks' | 'dis
   return parts.join(', ');
 }
 
-/** As `name, value`. */
 export function diskPairs({
   disks = [],
   diskLink,
@@ -38,7 +37,6 @@ export function diskPairs({
   return pairs;
 }
 
-/** How long the guest's own requests took, of each disk. */
 function latencyPairs({ diskLatency = [] }: Pick<Report, 'diskLatency'>): [string, string][] {
   return diskLatency.flatMap(({ node, before, during }) =>
     [
@@ -52,7 +50,6 @@ function latencyPairs({ diskLatency = [] }: Pick<Report, 'diskLatency'>): [strin
   );
 }
 
-/** How long the requests of each kind took, in words. */
 export function requestsText({ overMs, reads, writes, flushes }: DiskRequests): string {
   const kinds = Object.entries({ reads, writes, flushes });
   const parts = kinds.flatMap(([kind, times]) =>
@@ -68,7 +65,6 @@ function timesText(kind: string, { count, p50Ms, p99Ms, isLeast }: RequestTimes)
   return `${count} ${kind} (p50 ${formatDuration(p50Ms)}, p99 ${least}${formatDuration(p99Ms)})`;
 }
 
-/** What the comparison of copied disks came to, where there was one. */
 export function checkPairs({ diskCheck: check }: Pick<Report, 'diskCheck'>): [string, string][] {
   if (check === undefined) return [];
   const { verdict, comparedBytes, excludedBytes, differentBytes, tookMs } = check;

@@ -1,7 +1,7 @@
 import type { GuestLoad, GuestRates, LoadHour } from '../protocol/public/hosts/guest-load.ts';
 import { formatRate } from '../protocol/quantity.ts';
 
-/** How busy a guest is and was, as lines for people; none where nothing is known. Times are of UTC. */
+/** Times are UTC. */
 export function loadPairs({ now, busiest, quietest }: GuestLoad): [string, string][] {
   const pairs: [string, string][] = [];
   if (now !== undefined) pairs.push(['load', ratesText(now)]);

@@ -3,7 +3,6 @@ import type { HostHealth } from '../protocol/public/hosts/health.ts';
 import { formatMoment } from '../protocol/quantity.ts';
 import { printable } from './style.ts';
 
-/** A line for each thing that is amiss with a host's hardware; none for a host that is well. */
 export function healthText(host: string, health: HostHealth | undefined): string {
   const lines = (health?.signals ?? []).map(
     ({ level, kind, part, words }) =>
@@ -12,7 +11,6 @@ export function healthText(host: string, health: HostHealth | undefined): string
   return lines.join('');
 }
 
-/** A person's note about a host, a limit that it exceeds, and the judgement of the health policy. */
 export function illText({ name, ill, maintenance, excess }: ListedHost): string {
   const noted =
     maintenance === undefined ? '' : `${name}: maintenance: ${printable(maintenance)}\n`;

@@ -1,6 +1,5 @@
 import type { GuestInfo } from '../protocol/public/hosts/host.ts';
 
-/** A guest that moves: between which hosts, by which migration, and who runs it. */
 export function movingWords({ migration = '', moving }: GuestInfo): string {
   if (moving === undefined) return `moving (${migration})`;
   const { from, to, runsAt } = moving;

@@ -21,7 +21,6 @@ import { renderPairs, renderTable, type Look } from './table.ts';
 
 type Section = readonly [title: string, text: string];
 
-/** A plan for the terminal: every check, the measurements, the predicted cost, and the next steps. */
 export function planText(answer: PlanAnswer, look: Look): string {
   const { paint } = look;
   const plan = sectionsText(look, [
@@ -73,7 +72,7 @@ function measuredPairs({
   return pairs;
 }
 
-/** What its path was seen to cost, where that is not what is assumed. */
+/** Learned costs of its path, if they differ from the defaults. */
 const costsPairs = (found: Prediction | undefined, to: string): [string, string][] =>
   found?.costs === undefined
     ? []
@@ -121,7 +120,7 @@ function mixText({ zero, duplicate, packed, known }: PageMix, to: string): strin
   return `${percent(zero)} zeros, ${percent(duplicate)} twice${there}, the rest shrinks to ${percent(packed)}`;
 }
 
-/** Each figure with its range; in a report, what it came to stands beside. */
+/** Each figure with its range; in a report with its result. */
 export function predictedRows(
   found: Prediction,
 ): [string, Range, (amount: number) => string, PredictionFigure][] {
@@ -151,7 +150,7 @@ const PERCENTILES = [
   ['p99', 'p99Ms'],
 ] as const;
 
-/** How long the guest's own requests are expected to take during the copy of its disks; in a report, how long they took. */
+/** Expected latencies of the guest's requests during the copy of its disks; in a report also the measured ones. */
 function latencyRows(
   { diskLatency = [] }: Pick<Prediction, 'diskLatency'>,
   { diskLatency: came = [] }: Pick<Report, 'diskLatency'> = {},
@@ -168,12 +167,11 @@ function latencyRows(
   });
 }
 
-/** There is no such figure of a move that never ends. */
+/** A move that never ends has no such figure. */
 const isOfItsEnd = (key: PredictionFigure): boolean =>
   key === 'downtimeMs' || key === 'clientGapMs';
 const mayEnd = ({ converges }: Prediction): boolean => converges.probability > 0;
 
-/** Whether it comes over in the time allowed, and why. */
 export const endsText = ({ converges: { probability, why } }: Prediction): string =>
   `it ends: ${percent(probability)}; ${printable(why)}`;
 
@@ -190,14 +188,12 @@ function predictedText(option: PlanOption, look: Look): string {
   return `${table}memory goes by ${wayOf(option)}\n${endsText(option)}\n${steered}${steps.join('')}`;
 }
 
-/** The path that was asked for, or that `--path auto` takes. */
 function wayOf({ path, stream }: PlanOption): string {
   const over = stream.streams > 1 ? ` over ${stream.streams} streams` : '';
   const by = stream.compress === 'none' ? '' : `, ${compressionText(stream)}`;
   return `${path === 'wire' ? 'the wire' : 'the native path'}${over}${by}`;
 }
 
-/** What it takes from the guest, the link and the hosts. */
 function effectPairs({ guest, link, hosts }: Effects): [string, string][] {
   const slowed =
     guest.throttlePercent === undefined
@@ -214,7 +210,6 @@ function effectPairs({ guest, link, hosts }: Effects): [string, string][] {
   ];
 }
 
-/** What the steering is expected to decide, and when. */
 function steeredLines({ steering }: Prediction): string[] {
   const steps = steering?.steps ?? [];
   return steps.map(({ round, atMs, what, change }) => {
@@ -224,7 +219,6 @@ function steeredLines({ steering }: Prediction): string[] {
   });
 }
 
-/** Prediction and result of a migration; without a prediction, the reason if it is known. */
 export function besideText(report: Report, look: Look): string {
   const [head, ...rows] = besideRows(report);
   const { unpredicted, prediction, to } = report;
@@ -234,7 +228,7 @@ export function besideText(report: Report, look: Look): string {
   return unpredicted === undefined ? '' : `not known: ${printable(unpredicted)}\n`;
 }
 
-/** The same as cells, the head first; nothing where nothing was predicted. */
+/** The same as cells, head first; empty without a prediction. */
 export function besideRows(report: Report): string[][] {
   const { prediction } = report;
   if (prediction === undefined) return [];
@@ -257,7 +251,7 @@ export function besideRows(report: Report): string[][] {
   return [['', range, 'MIDDLE', 'CAME TO', 'WITHIN'], ...rows];
 }
 
-/** What was asked for first, then the others as the plan orders them. */
+/** The requested option first, then the others in the plan's order. */
 function optionsText(
   asked: PlanOption | undefined,
   others: readonly PlanOption[],

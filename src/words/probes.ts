@@ -5,7 +5,6 @@ import { printable } from './style.ts';
 
 const KINDS = { arp: 'ARP', icmp: 'ICMP', tcp: 'TCP', http: 'HTTP' } as const;
 
-/** What one place saw of a guest, in words. */
 export function probeWords(seen: ProbeReport): string {
   const { kind, address, gapMs, sent = 0, answered = 0, notTried } = seen;
   if (kind === undefined || gapMs === undefined)
@@ -13,7 +12,6 @@ export function probeWords(seen: ProbeReport): string {
   const { switchGapMs, isOpen, intervalMs = 0, ownStallMs = 0, watchedMs = 0, gapAtMs } = seen;
   const open = isOpen === true ? ' and still none' : '';
   const at = gapAtMs === undefined ? '' : ` (from ${formatDuration(gapAtMs)} on)`;
-  // Only where it may explain the gap.
   const own =
     ownStallMs > intervalMs * 2 ? `, was stalled itself for ${formatDuration(ownStallMs)}` : '';
   const atSwitch =
@@ -25,7 +23,7 @@ export function probeWords(seen: ProbeReport): string {
   );
 }
 
-/** How it answered after the migration; undefined where nobody was asked to look. */
+/** Answers after the migration; undefined if not requested. */
 function laterWords({ goesOnMs, goesNot, latency = {} }: ProbeReport): string | undefined {
   if (goesNot !== undefined) return `not probed: ${printable(goesNot)}`;
   if (goesOnMs === undefined) return undefined;
@@ -53,7 +51,7 @@ function latencyWords({ latency = {} }: Pick<ProbeReport, 'latency'>): string {
   return parts.length === 0 ? '' : `; p50 and p99 of its answers: ${parts.join(', ')}`;
 }
 
-/** One line a host, as `name, value`, and one for the time after the migration. */
+/** One line per host, as `name, value`, and one for the time after the migration. */
 export function probePairs({ vantages = [] }: Report): [string, string][] {
   return vantages.flatMap((each): [string, string][] => {
     const host = printable(each.host);
@@ -66,7 +64,7 @@ function pair(host: string, later: string): [string, string] {
   return [`${host}, afterwards`, later];
 }
 
-/** The longest gap at the switch of those that were seen, or at any moment where none is known for the switch. */
+/** The longest gap at the switch, or at any moment if none is known for the switch. */
 export function seenGap({ vantages = [] }: Report): [string, string][] {
   const seen = vantages.flatMap(({ host, switchGapMs: ms }) =>
     ms === undefined ? [] : [{ host, ms }],

@@ -4,12 +4,11 @@ import { diskLine } from './disks.ts';
 import { truncate } from './terminal-width.ts';
 import { printable, type Painter } from './style.ts';
 
-/** What has been said of a migration so far. */
 export interface ShownProgress {
   readonly phase: Phase | undefined;
   readonly round: number;
   readonly note: string | undefined;
-  /** Elapsed ms of the last line about numbers. */
+  /** Elapsed ms of the last line with numbers. */
   readonly numbersAtMs: number;
 }
 
@@ -20,7 +19,7 @@ export const NOTHING_SHOWN: ShownProgress = {
   numbersAtMs: 0,
 };
 
-// Rounds get short as pre-copy converges: a log needs no more than one line a second of them.
+// Rounds get short as pre-copy converges: one line a second is enough.
 const ROUND_LINE_MS = 1000;
 const STILL_GOING_MS = 10_000;
 
@@ -45,14 +44,13 @@ const PHASE_WORDS: Record<Phase, string> = {
   lost: 'the guest was lost',
 };
 
-/** A phase in words. */
 export function phaseWords(phase: Phase): string {
   return PHASE_WORDS[phase];
 }
 
 /**
- * Lines to print for one step of the live view: for a log one per phase, round (at most one a
- * second) and decision, and a sign of life every 10 s; beside the block only the decisions.
+ * Lines for one step of the live view: in a log one per phase, round (at most one a second) and decision, and a sign of
+ * life every 10 s; next to the block only decisions.
  */
 export function show(
   shown: ShownProgress,
@@ -87,7 +85,7 @@ export function show(
   return { shown: { phase: now.phase, round, note: now.note ?? shown.note, numbersAtMs }, lines };
 }
 
-/** Past the switch the sample is that of the last look: it says nothing about now. */
+/** After the switch the last sample is outdated. */
 function inStream(phase: Phase): boolean {
   return phase === 'memory' || phase === 'draining';
 }
@@ -100,7 +98,7 @@ function etaOf({ etaMs }: Progress): string {
   return etaMs === undefined ? '' : `, ETA ${formatDuration(etaMs)}`;
 }
 
-/** In the first round a rate of 0 is one that nobody has measured yet. */
+/** In the first round a rate of 0 means that it is not measured yet. */
 function ratesOf({ round, rate, dirtyRate }: MemorySample): string[] {
   const isMeasured = (amount: number): boolean => amount > 0 || round > 1;
   return [
@@ -109,7 +107,7 @@ function ratesOf({ round, rate, dirtyRate }: MemorySample): string[] {
   ];
 }
 
-/** In the first round QEMU knows no better than the downtime that it was allowed. */
+/** In the first round QEMU only repeats the permitted downtime. */
 function expectedOf({ round, expectedDowntimeMs: expected }: MemorySample): string[] {
   if (expected === undefined || round < 2) return [];
   return [`expected downtime ${formatDuration(expected)}`];
@@ -129,7 +127,7 @@ function numbersOf(now: Progress): string {
   return [...parts, ...expectedOf(sample)].join(', ');
 }
 
-/** The block that is redrawn on a terminal: three lines, none wider than `columns`. */
+/** The block redrawn on a terminal: three lines of at most `columns`. */
 export function progressBlock(now: Progress, columns: number, paint: Painter): string[] {
   const head = `${paint.bold(printable(now.guest))}  ${now.from} → ${now.to}  ${now.mode}  ${paint.dim(now.id)}`;
   const { sample } = now;

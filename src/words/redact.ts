@@ -1,7 +1,5 @@
-/** Takes secrets out of text and of JSON that people read or keep. */
-
 export const REMOVED = '(removed)';
-/** Fields whose values may be secret, by their names. `options` holds settings that only a manager's driver reads. */
+/** Names of fields with possible secrets. `options` has settings for a manager's driver. */
 const SECRET_FIELD =
   /pass(word|phrase)?|secret|token|credential|private|cookie|authori[sz]ation|^options$/i;
 /** A token, a session's secret, a join token, a PEM key, and the user of a URL. */
@@ -10,7 +8,7 @@ const SECRET_TEXT =
 /** Shorter lines of a secret file occur in other text by chance. */
 const MIN_SECRET_CHARS = 16;
 
-/** `text` without what looks like a secret, and without the lines of `secrets`, the contents of secret files. */
+/** Removes patterns of secrets, and the lines of `secrets`, the contents of secret files. */
 export function redactText(text: string, secrets: readonly string[] = []): string {
   const lines = secrets
     .flatMap((secret) => secret.split('\n').map((line) => line.trim()))
@@ -20,7 +18,7 @@ export function redactText(text: string, secrets: readonly string[] = []): strin
   return left;
 }
 
-/** The same of a JSON value; the value of a field with a secret's name goes as a whole. */
+/** Like `redactText` for a JSON value; the value of a field with a secret's name is removed whole. */
 export function redactValue(value: unknown): unknown {
   if (typeof value === 'string') return redactText(value);
   if (Array.isArray(value)) return value.map(redactValue);

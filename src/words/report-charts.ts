@@ -2,7 +2,7 @@ import type { Report } from '../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../protocol/quantity.ts';
 import { html, type Markup } from '../formats/html.ts';
 
-/** Of the drawing; the page stretches it to its own width, so that the words beside it stay as large as all others. */
+/** Width of the drawing, which the page stretches; labels stay outside, so that their size does not change. */
 export const WIDTH = 720;
 export const HEIGHT = 200;
 const MAX_BARS = 120;
@@ -10,14 +10,12 @@ const TICKS = [1, 0.5, 0] as const;
 
 export interface Axes {
   readonly title: string;
-  /** What the top of the vertical axis stands for. */
   readonly top: number;
   readonly show: (value: number) => string;
-  /** Below the horizontal axis: its beginning, its middle and its end. */
+  /** Labels of the horizontal axis: beginning, middle and end. */
   readonly below: readonly string[];
 }
 
-/** A drawing with its title, the units on the left and the name of the other axis below. */
 export function chart({ title, top, show, below }: Axes, drawn: readonly Markup[]): Markup {
   const lines = TICKS.map((share) => {
     const y = round((1 - share) * HEIGHT);
@@ -44,7 +42,7 @@ export function chart({ title, top, show, below }: Axes, drawn: readonly Markup[
   </figure>`;
 }
 
-/** How long each phase took, as one bar cut into pieces over the time, with a legend. A phase has one colour everywhere. */
+/** Durations of the phases as one segmented bar with a legend. Each phase has one colour everywhere. */
 export function phasesChart(report: Report): Markup {
   const total = report.phases.reduce((sum, each) => sum + each.ms, 0);
   if (total === 0) return html`<p class="none">no phase has ended yet</p>`;
@@ -89,8 +87,8 @@ export function phasesChart(report: Report): Markup {
 }
 
 /**
- * Chart of the rounds: bytes sent and bytes remaining, rate of the link and dirty rate, and the throttle if the guest was
- * slowed down. Decisions are marks.
+ * Chart of the rounds: bytes sent and bytes remaining, rate of the link and dirty rate, and the throttle if the guest
+ * was slowed down. Decisions are marks.
  */
 export function roundsChart(report: Report): Markup {
   const rounds = thin(report.roundList);
@@ -171,7 +169,7 @@ function line(
   const step = WIDTH / rounds.length;
   const at = (index: number, each: RoundLine): string =>
     `${round(index * step)},${round(HEIGHT - shareOf(each) * HEIGHT)}`;
-  // A round's rate is that of the whole round: a step for each, so that one round alone is seen too.
+  // A rate holds for the whole round, so it is drawn as a step, which also shows a single round.
   const points = rounds.flatMap((each, index) => [at(index, each), at(index + 1, each)]);
   return html`<polyline class="${name}" points="${points.join(' ')}" />`;
 }
@@ -183,7 +181,6 @@ function roundNames(rounds: readonly RoundLine[]): string[] {
   return [...new Set(numbers)].map((each) => `round ${each}`);
 }
 
-/** Where the steering decided: at the round in which it did. */
 function decisionMarks(report: Report, rounds: readonly RoundLine[]): Markup[] {
   const step = WIDTH / rounds.length;
   return report.decisions
@@ -198,7 +195,7 @@ function decisionMarks(report: Report, rounds: readonly RoundLine[]): Markup[] {
     });
 }
 
-/** At most MAX_BARS of the list, the first and the last among them. */
+/** At most MAX_BARS entries, including the first and last. */
 function thin<T>(list: readonly T[]): T[] {
   if (list.length <= MAX_BARS) return [...list];
   return Array.from({ length: MAX_BARS }, (_, index) => {
@@ -206,7 +203,9 @@ function thin<T>(list: readonly T[]): T[] {
   }).filter((each) => each !== undefined);
 }
 
-/** The least 1, 2, 4 or 8 times 1, 10 or 100 of a unit that is no less: half of it is as plain to read. Pure. */
+/**
+ * The smallest upper bound of the form 1, 2, 4 or 8 times 1, 10 or 100 of a unit, whose half is also readable. Pure.
+ */
 export function niceTop(most: number): number {
   let unit = 1;
   while (most > unit * 1000 && unit < 1024 ** 5) unit *= 1024;

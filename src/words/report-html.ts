@@ -11,7 +11,7 @@ import { headlineWords, measures } from './summary.ts';
 import { probePairs } from './probes.ts';
 import { wirePairs } from './wire.ts';
 
-/** A report as one page that needs nothing else: no script, no font, no picture from elsewhere. */
+/** A report as one page, without scripts, fonts and external resources. */
 export function reportHtml(report: Report): string {
   const title = `${report.guest}: ${report.from} to ${report.to}, ${report.outcome}`;
   const header = html`<p class="when">${whenWords(report)}</p>
@@ -49,13 +49,11 @@ export function reportHtml(report: Report): string {
   return reportPage({ title, header, main });
 }
 
-/** What happened, with an id that no line breaks. */
 function headlineOf(report: Report): Markup {
   const [before = '', after = ''] = headlineWords(report).split(report.id);
   return html`${before}<span class="id">${report.id}</span>${after}`;
 }
 
-/** The day and the time at which it began, of the source's clock. */
 function whenWords({ startedAt, totalMs, outcome }: Report): string {
   const at = Date.parse(startedAt);
   const began = Number.isNaN(at)
@@ -95,7 +93,6 @@ function leftoversSection({ leftovers = [] }: Report): Markup {
   </section>`;
 }
 
-/** Nothing where nothing is to be said. */
 function figures(title: string, list: readonly (readonly [string, string])[]): Markup {
   if (list.length === 0) return html``;
   return html`<section>
@@ -133,7 +130,6 @@ function decisions(report: Report): Markup {
   </ol>`;
 }
 
-/** What was looked at once the guest ran there; nothing where it did not come to that. */
 function verified({ verified: looks = [] }: Report): Markup {
   if (looks.length === 0) return html``;
   return html`<section>
@@ -142,7 +138,7 @@ function verified({ verified: looks = [] }: Report): Markup {
   </section>`;
 }
 
-/** A path is broken between its names, and in none of them. */
+/** Allows line breaks between the names of a path only. */
 function breakable(text: string): Markup {
   const names = text.split(/(?<=\/)/);
   return html`${names.map((name, at) => (at === 0 ? [name] : [html`<wbr />`, name]))}`;
@@ -166,7 +162,6 @@ function checks(all: Report['checks']): Markup {
   </ul>`;
 }
 
-/** What its plan said beside what it came to. */
 function predicted(report: Report): Markup {
   const [head, ...rows] = besideRows(report);
   if (head === undefined) return html``;

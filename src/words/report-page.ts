@@ -1,14 +1,12 @@
 import { html, type Markup } from '../formats/html.ts';
 import { STYLE } from './report-style.ts';
 
-/** The parts of a report as a page. */
 export interface ReportPage {
   readonly title: string;
   readonly header: Markup;
   readonly main: Markup;
 }
 
-/** One page that needs nothing else: no script, no font, no picture from elsewhere. */
 export function reportPage({ title, header, main }: ReportPage): string {
   const page = html`<!doctype html>
     <html lang="en">

@@ -1,7 +1,7 @@
 import type { Phase } from '../protocol/public/migration.ts';
 import { Markup } from '../formats/html.ts';
 
-/** Of a phase, wherever it is drawn; those that follow each other differ most. The dashboard has the same. */
+/** Colours of phases, with most contrast between neighbours. The dashboard uses the same. */
 export const PHASE_COLOURS: Readonly<Record<Phase, string>> = {
   planned: '#8b94a3',
   checking: '#6e7f96',
@@ -27,7 +27,7 @@ const phases = Object.entries(PHASE_COLOURS)
   .map(([phase, colour]) => `.ph-${phase} { fill: ${colour}; background: ${colour}; }`)
   .join('\n');
 
-/** Words are broken only where one alone is longer than its line: a path, an id. */
+/** Breaks a word only if it is longer than its line, such as a path or an id. */
 export const STYLE = new Markup(`
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #566070; --line: #d8dce2;
   --good: #1a7f37; --bad: #c2281d; --odd: #8a5d00; --left: #9fb0c8; --rate: #1f6feb; --dirty: #c2410c; }

@@ -42,7 +42,6 @@ export function reportText(report: Report, look: Look): string {
     .join('');
 }
 
-/** What the user asked for, and when, as `name, value`. */
 export function askedFor(report: Report): [string, string][] {
   const { settings, startedAt, endedAt, takeovers, timedCap } = report;
   const share =

@@ -1,7 +1,6 @@
 import type { Answer, Resolution, SideView } from '../protocol/public/resolve.ts';
 import { printable, type Painter } from './style.ts';
 
-/** What is known of both sides, and what each answer risks, in plain words. */
 export function resolutionText(known: Resolution, paint: Painter): string {
   const { id, guest, from, to, here, there, unreachable, answers, unasked } = known;
   const other = here.host === from ? to : from;

@@ -1,6 +1,5 @@
 import { MARK } from './terminal-width.ts';
 
-/** Marks up text for a terminal, or leaves it as it is. */
 export interface Painter {
   bold(text: string): string;
   dim(text: string): string;
@@ -25,18 +24,15 @@ export function painter(enabled: boolean): Painter {
   };
 }
 
-/** Controls that a terminal would act on or that turn text around, but not the line end and the tab. */
+/** Terminal and bidirectional controls, except line end and tab. */
 const CONTROL = /[^\P{C}\n\t]/gu;
 
-/**
- * `text` without what a terminal would act on: names and messages come from other hosts, and a
- * guest's name must not be able to move the cursor.
- */
+/** `text` without terminal controls: names and messages come from other hosts, and must not move the cursor. */
 export function printable(text: string): string {
   return text.replaceAll(CONTROL, '\ufffd').replaceAll('\t', ' ');
 }
 
-/** As printable, but the painter's own marks stay, and all is on one line. */
+/** Like printable, but on one line, with the painter's own marks. */
 export function printableCell(text: string): string {
   const marks = text.match(MARK) ?? [];
   const clean = text.split(MARK).map((piece) => printable(piece).replaceAll(/\s+/g, ' '));

@@ -8,7 +8,6 @@ import { renderPairs } from './table.ts';
 import { seenGap } from './probes.ts';
 import { overTheWire } from './wire.ts';
 
-/** Where the guest runs, in words. */
 function whereWords(report: Report): string {
   const { runsAtTold: reported } = report;
   if (reported === undefined) return placeWords(report);
@@ -39,7 +38,7 @@ function placeWords(report: Pick<Report, 'from' | 'to' | 'runsAt' | 'error' | 'h
   }
 }
 
-/** The measurements of a report as `name, value`, those that do not apply left out. */
+/** A report's applicable measurements as `name, value`. */
 export function measures(report: Report): [string, string][] {
   const optional = (name: string, ms: number | undefined): [string, string][] =>
     ms === undefined ? [] : [[name, formatDuration(ms)]];
@@ -62,7 +61,7 @@ export function measures(report: Report): [string, string][] {
   ];
 }
 
-/** What its balloon took of it for the move. It is given back at either end of it. */
+/** Memory taken by its balloon for the move, returned afterwards in any case. */
 function balloonWords({ balloon }: Report): [string, string][] {
   if (balloon === undefined) return [];
   const { takenBytes, leftBytes } = balloon;
@@ -85,7 +84,6 @@ function verifiedWords({ verified = [] }: Report): [string, string][] {
   return [['verified', `${passed} checks passed${notTried}${doubt}`]];
 }
 
-/** How the site's check of the guest stands, and whether it has taken the guest back. */
 function returnWords({
   settings: { returnIfUnhealthy: asked },
   siteCheck,
@@ -123,7 +121,6 @@ function checkWords({ state, untilAt, runs, failures, why, migration }: SiteChec
   return `${CHECK_STATES[state]}${until}${by}${because} (${failures} of ${runs} runs failed)`;
 }
 
-/** What a rehearsal says of the switch that it did not make. */
 function rehearsalWords({ rehearsal }: Report): [string, string][] {
   if (rehearsal === undefined) return [];
   const { switches, expectedDowntimeMs, maxDowntimeMs, stoodStillMs } = rehearsal;
@@ -147,7 +144,7 @@ function rehearsalWords({ rehearsal }: Report): [string, string][] {
   ];
 }
 
-/** What was sent. What a manager does not report of a move is left out, and named in one line. */
+/** Transferred data. Figures that a manager does not report are left out and named in one line. */
 function sent(report: Report): [string, string][] {
   const { bytes, memoryBytes, rounds, throughput, pageRequests = 0, notKnown } = report;
   const memory = memoryBytes === undefined ? '' : ` for ${formatBytes(memoryBytes)} of memory`;
@@ -194,12 +191,10 @@ export function summaryText(report: Report, paint: Painter): string {
   return `${printableCell(headline(report, name, paint))}\n${renderPairs(measures(report), paint)}`;
 }
 
-/** What happened, in one line. */
 export function headlineWords(report: Report): string {
   return headline(report, report.guest, painter(false));
 }
 
-/** How the memory went over, in one word. */
 function howWords({ finished, mode }: Report): string {
   if (finished === 'unknown') return 'by its manager';
   return finished === 'none' ? mode : finished;

@@ -5,15 +5,14 @@ export interface Look {
   readonly columns: number;
   readonly isTerminal: boolean;
   readonly paint: Painter;
-  /** The head is left out. */
   readonly isHeadless?: boolean;
-  /** Nothing is cut or left out, and lists show further columns. */
+  /** Nothing is cut or omitted, and lists have further columns. */
   readonly isWide?: boolean;
 }
 
 /**
- * Rows under a head, each column as wide as its widest cell. On a terminal it is as terminal-width.ts decides; where there is
- * no room for a table, each row is lines `title  value`.
+ * A table with aligned columns. On a terminal terminal-width.ts decides its form; without room, each row becomes lines
+ * of `title  value`.
  */
 export function renderTable(
   head: readonly string[],

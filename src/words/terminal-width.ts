@@ -1,25 +1,24 @@
-/** What a terminal has room for: decides of every table and view what is cut, left out or wrapped. Pure. */
+/** Fits tables and views to a terminal: what is cut, omitted or wrapped. Pure. */
 
 const ESCAPE = '\u001b';
-/** The painter's own marks and no others: text from outside cannot hide itself. */
+/** Only the painter's own marks, so that outside text cannot hide. */
 const OWN = `${ESCAPE}\\[(?:1|2|22|31|32|33|36|39)m`;
 export const MARK = new RegExp(OWN, 'g');
 const MARK_OR_LETTER = new RegExp(`${OWN}|[^]`, 'gu');
 const TRAILING_MARKS = new RegExp(`(?:${OWN}){0,16}$`);
 
 const NOTHING = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
-/** East Asian wide and full-width letters, and what is drawn as a picture. */
+/** East Asian wide and full-width letters, and emoji. */
 const TWO_COLUMNS =
   /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u4dbf\u4e00-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{1b2ff}\u{20000}-\u{3fffd}])$/u;
 
-/** A command in backticks is one: it can be copied. */
+/** A command in backticks is one word, so that it can be copied. */
 const WORD = /(?:`[^`]*`|[^\s`]|`)+/g;
 
-/** Columns between two cells. */
 export const BETWEEN = 2;
-/** As much of a column with words stays, or its title. */
+/** Minimum width of a column with sentences, or its title. */
 const MIN_WORDS = 16;
-/** Columns with sentences and lists: the only ones whose cells are cut. */
+/** Columns with sentences and lists, the only ones that are cut. */
 const WORDS = new Set([
   'ARGUMENTS',
   'BRIDGES',
@@ -33,7 +32,7 @@ const WORDS = new Set([
   'WHERE IT STANDS',
   'WHY',
 ]);
-/** Columns that a narrow terminal does without, in this order. What a row is about, where, and how it is, stays. */
+/** Columns that a narrow terminal omits, in this order. Subject, place and state of a row stay. */
 const MINOR = [
   'MACHINE',
   'CORES',
@@ -47,10 +46,8 @@ const MINOR = [
   'DOWNTIME',
 ];
 
-/** How wide each column of a table is; undefined where it is left out. */
 export type Widths = readonly (number | undefined)[];
 
-/** Columns that `text` takes, its marks not counted. */
 export function width(text: string): number {
   return Array.from(text.replaceAll(MARK, '')).reduce(
     (sum, letter) => sum + letterWidth(letter),
@@ -64,7 +61,7 @@ function letterWidth(letter: string): number {
   return TWO_COLUMNS.test(letter) ? 2 : 1;
 }
 
-/** `text` in at most `columns` columns, its marks kept whole; what is cut is shown by `…`. */
+/** `text` in at most `columns`, with whole marks; a cut is shown by `…`. */
 export function truncate(text: string, columns: number): string {
   if (columns <= 0) return '';
   if (width(text) <= columns) return text;
@@ -72,7 +69,6 @@ export function truncate(text: string, columns: number): string {
   let isFull = false;
   let result = '';
   for (const piece of text.match(MARK_OR_LETTER) ?? []) {
-    // Marks behind the cut are kept: they switch off what is on.
     if (piece.length > 2) result += piece;
     else if (!isFull) {
       taken += letterWidth(piece);
@@ -85,8 +81,8 @@ export function truncate(text: string, columns: number): string {
 }
 
 /**
- * The widths of a table's columns on a terminal: columns with words are cut, then minor ones left out, and every other
- * cell is whole. Undefined where even so there is no room: its rows are then shown one below the other.
+ * Column widths on a terminal: cuts sentences first, then omits minor columns; other cells stay whole. Undefined
+ * without room: the rows are then shown as lines.
  */
 export function fitTable(
   head: readonly string[],
@@ -105,7 +101,6 @@ export function fitTable(
   return undefined;
 }
 
-/** Takes `over` columns from those with words, from the widest first. */
 function cutWords(head: readonly string[], widths: Widths, over: number): Widths | undefined {
   const cut = [...widths];
   for (let left = over; left > 0; left -= 1) {
@@ -121,8 +116,8 @@ function cutWords(head: readonly string[], widths: Widths, over: number): Widths
 }
 
 /**
- * `text` whose lines are broken between words where they are wider than `columns`; what follows stands under the value
- * of a line `name  value`. A command in backticks is one word, and a word that has no room is left to the terminal.
+ * Breaks lines wider than `columns` between words; continuations of a `name  value` line align with the value. A command
+ * in backticks is one word, and an oversized word is left to the terminal.
  */
 export function wrap(text: string, columns: number): string {
   return text

@@ -1,7 +1,7 @@
 import type { Report } from '../protocol/public/migration.ts';
 import { formatBytes, formatDuration } from '../protocol/quantity.ts';
 
-/** How pages are encoded (src/wire/codec/records.ts), in words; in the order in which a page is encoded by the first that holds. */
+/** Page encodings (src/wire/codec/records.ts) in words, by precedence. */
 const WORDS: readonly (readonly [string, string])[] = [
   ['zero', 'zero'],
   ['same', 'unchanged'],
@@ -16,7 +16,6 @@ const WORDS: readonly (readonly [string, string])[] = [
 
 const LEVELS_SHOWN = 12;
 
-/** What links carried, for the measurements. */
 export function overTheWire({ wire }: Report): [string, string][] {
   if (wire === undefined) return [];
   const { linkBytes, streamBytes, cuts, longestCutMs } = wire;
@@ -26,7 +25,6 @@ export function overTheWire({ wire }: Report): [string, string][] {
   return [['over the wire', `${formatBytes(linkBytes)}${share}${hidden}`]];
 }
 
-/** All of the wire's figures, as `name, value`. */
 export function wirePairs({ wire }: Report): [string, string][] {
   if (wire === undefined) return [];
   const { told: encoded, misses, levels, processorMs, returnBytes, sessions } = wire;
@@ -49,7 +47,7 @@ export function wirePairs({ wire }: Report): [string, string][] {
 }
 
 function levelWords({ level, windowLog }: { level: number; windowLog: number }): string {
-  // See `chooseLevel`: these are its two reasons.
+  // The two reasons of `chooseLevel`.
   if (level === 0)
     return 'none: the link is faster than a processor compresses, or nothing shrinks';
   return windowLog === 0

@@ -3,21 +3,22 @@ import path from 'node:path';
 import { isMissing } from '../../host/guest-logs.ts';
 
 /**
- * Directories whose files are looked at again and again, and which of them the kernel has reported a change in. Each is
- * reported once until it is asked about again: one that is written to all the time costs no more than its looks.
+ * Directories in which the kernel reported a change, each once until `has` is called again: a directory that is written
+ * all the time costs one read per call.
  */
 export class ChangedDirectories {
   readonly #watched = new Map<string, FSWatcher>();
-  /** Directories that are not there, and what watched the one that they would be in: while it does, they have not come. */
   readonly #missing = new Map<string, FSWatcher>();
   #changes = 0;
 
-  /** How many changes the kernel has reported. As long as it stays the same, so does what `has` says. */
   get changes(): number {
     return this.#changes;
   }
 
-  /** Whether something may have changed there since the last time; from now on it is watched, so look after this. */
+  /**
+   * Tells whether the directory may have changed since the last call, and watches it from now on: read it after this
+   * call.
+   */
   has(directory: string): boolean {
     if (this.#watched.has(directory)) return false;
     const above = this.#watched.get(path.dirname(directory));
@@ -30,14 +31,13 @@ export class ChangedDirectories {
       this.#watched.set(directory, watcher);
       return true;
     } catch (err) {
-      // Once it is there, the directory that it is in has changed. What cannot be watched is looked at each time.
+      // The parent changes when the directory appears. A directory that cannot be watched is read each time.
       if (!isMissing(err) || above === undefined) return true;
       this.#missing.set(directory, above);
       return false;
     }
   }
 
-  /** Watches only these from now on. */
   keep(directories: ReadonlySet<string>): void {
     for (const [directory, watcher] of this.#watched)
       if (!directories.has(directory)) this.#drop(directory, watcher);

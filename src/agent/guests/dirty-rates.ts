@@ -10,15 +10,12 @@ import { guestOf, type Guests } from './guests.ts';
 import { driverOf } from '../processes/hypervisor-life.ts';
 import type { MigrationStore } from '../migrations/store.ts';
 
-/** From one look to the next, whichever guests they are at. */
 const TICK_MS = 10_000;
-/** From one look at a guest to the next; longer where a host has more guests than there are ticks. */
+/** Pause between two measurements of one guest; longer if the host has more guests than ticks. */
 const EVERY_MS = 600_000;
-/** Of one look, its window included. */
 const LOOK_MS = 10_000;
-/** A look that came so late is one at a host without time for it, and its rate is of another window. */
+/** A longer window means that the host was too busy. */
 const LONGEST_WINDOW_MS = 1.5 * RATE_WINDOW_MS;
-/** Of each processor's load: where more waits, a look can wait, too. */
 const BUSY_LOAD = 2;
 
 export interface DirtyRatesDependencies {
@@ -27,18 +24,13 @@ export interface DirtyRatesDependencies {
   readonly store: Pick<MigrationStore, 'running'>;
   readonly guests: Pick<Guests, 'known' | 'drivers'>;
   readonly guestLoads: Pick<GuestLoads, 'isCounted' | 'dirtied'>;
-  /** Absent: by the load of this host. */
   readonly isBusy?: () => boolean;
 }
 
-/**
- * What the guests of this host write to their memory: looked at one after the other, each now and then, so that their hours
- * have it without anybody having asked for a plan.
- */
+/** Measures the guests' dirty rates, one after the other, so that load histories have them without a plan. */
 export class DirtyRates {
   readonly #deps: DirtyRatesDependencies;
   readonly #over = new AbortController();
-  /** When each was looked at last. */
   #lookedMs: ReadonlyMap<string, number> = new Map();
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -56,7 +48,6 @@ export class DirtyRates {
     this.#over.abort(new Error('the agent is stopping'));
   }
 
-  /** Looks at the guest whose turn it is, where no look is under way; resolves once that is over. Never rejects. */
   look(): Promise<void> {
     this.#looking ??= this.#lookAtNext().finally(() => {
       this.#looking = undefined;
@@ -72,7 +63,6 @@ export class DirtyRates {
     const next = nextOf(this.#lookable(), this.#lookedMs, nowMs - EVERY_MS);
     if (next === undefined || this.#over.signal.aborted || this.#isBusy()) return;
     const { name } = next.info;
-    // Also where nothing comes of it: the others have their turn.
     this.#lookedMs = new Map(this.#lookedMs).set(name, nowMs);
     try {
       await this.#lookAt(name, next.handle);
@@ -89,13 +79,11 @@ export class DirtyRates {
     const point = await withDeadline(what, LOOK_MS, this.#over.signal, async (signal) =>
       driver?.sampleDirty?.(handle, signal),
     );
-    // A guest that began to move meanwhile is slowed down, or paused.
     if (point === undefined || point.windowMs > LONGEST_WINDOW_MS || this.#moving().has(name))
       return;
     guestLoads.dirtied(name, rateWithin(point));
   }
 
-  /** Guests that run, and of which a look would count. */
   #lookable(): Lookable[] {
     const { guests, guestLoads } = this.#deps;
     const moving = this.#moving();
@@ -120,7 +108,6 @@ export class DirtyRates {
 
 type Lookable = Pick<DiscoveredGuest, 'info'> & { readonly handle: GuestHandle };
 
-/** The one that was looked at longest ago, or never; undefined where all were after `dueMs`. */
 function nextOf(
   all: readonly Lookable[],
   lookedMs: ReadonlyMap<string, number>,

@@ -5,26 +5,26 @@ import type { Driver } from '../../drivers/registry.ts';
 import { toGodwitError, type GodwitError } from '../../errors.ts';
 
 const DISCOVER_MS = 10_000;
-/** A great manager on another machine is read whole at first. */
+/** The first read of a large manager's inventory takes this long. */
 export const MANAGER_MS = 30_000;
-/** A list waits this long for a driver whose last look failed. The look itself goes on, and the next list has it. */
+/** Time that a list waits for a driver whose last read failed. The read continues for the next list. */
 const SILENT_MS = 1000;
 
-/** A driver that does not list its guests now. */
 export interface Silent {
   readonly driver: string;
   readonly error: GodwitError;
-  /** When it listed them last, ms since 1970; undefined where it has not, since this agent started. */
+  /** Time of its last list, ms since 1970; undefined without one. */
   readonly asOfMs: number | undefined;
 }
 
 export interface DriverLook {
-  /** As the driver lists them; where it is silent, as it listed them last. */
   readonly found: readonly DiscoveredGuest[];
   readonly silent: Silent | undefined;
 }
 
-/** The guests of one driver, which outlast its silence: a manager that is restarted has not lost its guests. */
+/**
+ * The guests of one driver. Its last list is kept while it is silent: a manager that restarts has not lost its guests.
+ */
 export class DriverGuests {
   readonly #driver: Driver;
   readonly #clock: Clock;
@@ -38,7 +38,6 @@ export class DriverGuests {
     this.#clock = clock;
   }
 
-  /** Asks the driver by `discover`. Never rejects. */
   async look(
     what: string,
     discover: (driver: Driver, signal: AbortSignal) => Promise<DiscoveredGuest[]>,

@@ -16,36 +16,32 @@ import {
   type KeptLabels,
 } from './label-files.ts';
 
-/** JSON of all labels together. One guest's labels are 75 KiB at most. */
+/** Size of all labels as JSON. One guest has at most 75 KiB. */
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_BYTES_OF_ONE = 75 * 1024;
-/** Another host's guests with more than this leave the second half of the room: a few hundred of them would fill all of it. */
+/** Guests of other hosts with larger labels may use only half of the room. */
 const MAX_BYTES_OF_SMALL = 2048;
 const MAX_BYTES_WITH_LARGE = MAX_BYTES / 2;
-/** The whole file is written this often if labels have changed, ms: some 1.6 MB a second at most. */
 const FOLD_MS = 10_000;
 
 /** The guests of this host now; undefined if some may be missing, so that any guest may be here. */
 export type Present = ReadonlySet<string> | undefined;
 
-/** What became of a guest that was let in: it runs here, it never will by this migration, or that is open. */
 export type Arrival = 'arrived' | 'stayed-away' | 'open';
 
 /**
- * What people said of the guests of this host, by name, kept on its disk. A guest takes its labels along: its destination
- * gets them when it is asked to let it in. They are expected until it runs here: a host that only asks, and never sends
- * a guest, changes no labels and has none forgotten.
+ * Labels of this host's guests, kept on disk. Labels that a guest brings stay provisional until it runs here, so a host
+ * that sends no guest cannot change labels.
  */
 export class HostLabels {
   readonly #files: LabelFiles;
   readonly #arrival: (migration: string) => Arrival;
   #kept: ReadonlyMap<string, GuestLabels>;
-  /** By migration. There are no more than migrations to this host that go on. */
   #expected: readonly ExpectedLabels[];
 
   /**
-   * `arrival`: the outcome of a migration to this host; an unknown migration has never begun. GODWIT_CONFIG if the file is
-   * damaged: a label `never-move` is not forgotten silently.
+   * `arrival` reports the outcome of a migration to this host; an unknown one never began. GODWIT_CONFIG if the file is
+   * damaged: a lost `never-move` label must not go unnoticed.
    */
   constructor(stateDir: string, arrival: (migration: string) => Arrival) {
     this.#files = new LabelFiles(stateDir);
@@ -55,7 +51,6 @@ export class HostLabels {
     this.#expected = expected;
   }
 
-  /** Keeps the log of changes short until what it returns is called. Nothing is labelled after that. */
   start({ clock, log }: { readonly clock: Clock; readonly log: Log }): () => Promise<void> {
     const looks = new Poller({ clock, log });
     looks.start(FOLD_MS, () => this.#files.fold(this.#all()), 'labels were not written');
@@ -69,7 +64,7 @@ export class HostLabels {
     };
   }
 
-  /** Whether labels of absent guests must give way before another guest is labelled. */
+  /** Tells whether another guest can be labelled only if absent guests lose their labels. */
   isFull(): boolean {
     const count = this.#kept.size + this.#expected.length;
     return (
@@ -77,15 +72,14 @@ export class HostLabels {
     );
   }
 
-  /** Undefined where it has none. */
   of(guest: string): GuestLabels | undefined {
     this.#settle();
     return this.#kept.get(guest);
   }
 
   /**
-   * The guest's labels from now on; on the disk when this returns. GODWIT_USAGE for labels that make no sense,
-   * GODWIT_LABELS_FULL if this host has no room for them. `here`: see Present.
+   * Changes the guest's labels durably. GODWIT_USAGE for invalid labels, GODWIT_LABELS_FULL if there is no room.
+   * `here`: see Present.
    */
   change(guest: string, { set, remove }: LabelsChange, here?: Present): GuestLabels {
     const next = { ...this.of(guest), ...set };
@@ -103,9 +97,8 @@ export class HostLabels {
   }
 
   /**
-   * A guest may come with these, by a migration that is about to be begun. Its source checked them; one that makes no
-   * sense keeps the guest from being moved on. Undefined: the labels that it has here stay. GODWIT_LABELS_FULL if this host
-   * has no room for them; from here on their room is kept until the migration ends.
+   * Reserves room for the labels that a guest brings. Undefined keeps its labels here. GODWIT_LABELS_FULL if there is
+   * no room.
    */
   expect(migration: string, guest: string, labels: GuestLabels | undefined, here?: Present): void {
     this.#settle();
@@ -125,10 +118,6 @@ export class HostLabels {
     this.#write(kept, this.#expected);
   }
 
-  /**
-   * The labels that stay so that `wanted` fits: absent guests lose theirs, the guest labelled longest ago first. A present
-   * guest, or one on its way here, never loses any. GODWIT_LABELS_FULL if that is not enough.
-   */
   #withRoom(
     guest: string,
     wanted: ReadonlyMap<string, GuestLabels>,
@@ -152,7 +141,6 @@ export class HostLabels {
     throw godwitError('GODWIT_LABELS_FULL', { guest, what: `it keeps ${limit}, and ${why}` });
   }
 
-  /** Labels of guests that have arrived are theirs, and those of guests that will not are forgotten. */
   #settle(): void {
     if (this.#expected.length === 0) return;
     const open: ExpectedLabels[] = [];
@@ -170,7 +158,6 @@ export class HostLabels {
     return { kept: this.#kept, expected: this.#expected };
   }
 
-  /** A label is on the disk before it counts. */
   #write(now: ReadonlyMap<string, GuestLabels>, open: readonly ExpectedLabels[]): void {
     this.#files.write(this.#all(), { kept: now, expected: open });
     this.#kept = now;
@@ -186,7 +173,7 @@ function bytesIn(
   return all.reduce((sum, labels) => sum + bytesOf(labels), 0);
 }
 
-/** Labels are never changed in place, so each is made text once. */
+/** Labels are never changed in place, so each object is serialized once. */
 const sizes = new WeakMap<GuestLabels, number>();
 
 function bytesOf(labels: GuestLabels): number {

@@ -29,16 +29,15 @@ import type { Arrival } from './guest-labels.ts';
 import type { Guests } from './guests.ts';
 import type { Peers } from '../peers.ts';
 
-/** Looks may come oftener: counters are read once in this time. */
+/** Minimum time between two reads of the counters. */
 const EVERY_MS = 55_000;
-/** What happened over a longer time belongs to no hour. */
+/** A longer interval cannot be assigned to an hour. */
 const LONGEST_MS = 300_000;
-/** Whoever is killed loses no more than this. */
+/** Maximum loss if the agent is killed. */
 const WRITTEN_MS = 3_600_000;
-/** For the answer of a guest's source; a week of hours is about 40 KiB. */
+/** A week of hours is about 40 KiB. */
 const SOURCE_MS = 3000;
 const MAX_BYTES = 256 * 1024;
-/** Read before others get their turn. */
 const AT_ONCE = 64;
 
 interface CounterSample {
@@ -49,17 +48,16 @@ interface CounterSample {
 interface Needs {
   readonly clock: Clock;
   readonly log: Log;
-  /** What became of a migration to this host; absent: nobody comes. */
   readonly arrival?: (migration: string) => Arrival;
 }
 
-/** Of a guest that may come here, as the host that sends it has kept them; absent until that has answered. */
+/** Load history of an arriving guest as its source keeps it; absent until the source has answered. */
 interface ExpectedLoad {
   readonly guest: string;
   readonly hours?: readonly LoadHour[];
 }
 
-/** How busy each guest of this host was, hour by hour: read with the looks of the inventory, and kept on its disk. */
+/** Load of each guest of this host by hour. It is read with each look of the inventory and kept on disk. */
 export class GuestLoads {
   readonly #stateDir: string;
   readonly #parts: Needs;
@@ -67,9 +65,7 @@ export class GuestLoads {
   #history: Map<string, readonly LoadHour[]>;
   #seen = new Map<string, CounterSample>();
   #now = new Map<string, GuestLoad['now']>();
-  /** A guest that moves, or that was not asked, is counted where it was seen last. */
   #counted = new Map<string, CountedBy>();
-  /** By migration. There are no more than migrations to this host that go on. */
   readonly #expected = new Map<string, ExpectedLoad>();
   #readMs = -Infinity;
   #writtenMs: number;
@@ -84,7 +80,7 @@ export class GuestLoads {
     this.#writtenMs = parts.clock.monotonicMs();
   }
 
-  /** The inventory has looked. Never throws. */
+  /** Called after each look of the inventory. Never throws. */
   looked(found: readonly DiscoveredGuest[]): void {
     this.#settle();
     const { clock, log } = this.#parts;
@@ -101,7 +97,6 @@ export class GuestLoads {
     return loadOf(this.#history.get(guest) ?? [], this.#now.get(guest));
   }
 
-  /** Somebody has measured what it writes to its memory, bytes/s. */
   dirtied(guest: string, bytesPerS: number): void {
     const hours = this.#history.get(guest);
     if (hours === undefined) return;
@@ -109,16 +104,11 @@ export class GuestLoads {
     this.#isChanged = true;
   }
 
-  /** Whether what somebody measures of it now belongs to an hour. */
   isCounted(guest: string): boolean {
     return this.#now.has(guest);
   }
 
-  /**
-   * A guest may come here, and `ask` is answered with what its source has kept of it. That counts once the guest runs here:
-   * a host that only asks, and never sends a guest, changes nothing. It is forgotten by an agent that ends before. Never
-   * rejects: without it the guest begins anew.
-   */
+  /** Requests the load history of a guest that may come here. Never rejects: without it the history starts empty. */
   async expect(migration: string, guest: string, ask: () => Promise<GuestLoad>): Promise<void> {
     if (this.#expected.has(migration)) return;
     this.#expected.set(migration, { guest });
@@ -135,19 +125,16 @@ export class GuestLoads {
     }
   }
 
-  /** Once a reading that goes on is over. */
   async read(): Promise<void> {
     await this.#reading;
   }
 
-  /** What is known is on the disk when this resolves, as far as the disk takes it. */
   async close(): Promise<void> {
     await this.read();
     this.#settle();
     this.#write();
   }
 
-  /** Hours of guests that have arrived are theirs, and those of guests that will not are forgotten. */
   #settle(): void {
     const { clock, arrival = () => 'stayed-away' as const } = this.#parts;
     for (const [migration, { guest, hours }] of this.#expected) {
@@ -160,7 +147,6 @@ export class GuestLoads {
       if (all.length === own.length) continue;
       this.#history.set(guest, all);
       this.#isChanged = true;
-      // A mover that moves it on reads them from the disk: they are there with the next reading.
       this.#writtenMs = -Infinity;
     }
   }
@@ -186,7 +172,6 @@ export class GuestLoads {
     if (clock.monotonicMs() - this.#writtenMs >= WRITTEN_MS) this.#write();
   }
 
-  /** What it used since it was seen last; undefined where that is not known. */
   #add(guest: string, counters: GuestCounters): GuestLoad['now'] {
     const { clock } = this.#parts;
     const before = this.#seen.get(guest);
@@ -229,13 +214,11 @@ export class GuestLoads {
       writeLoadHistory(this.#stateDir, this.#history);
       this.#isChanged = false;
     } catch (error) {
-      // A disk may have room again in an hour.
       log.warn({ error: toGodwitError(error) }, 'load of guests could not be written');
     }
   }
 }
 
-/** What the host that sends a guest has kept of it. */
 export function loadAtSource(
   peers: Pick<Peers, 'probing'>,
   { from, guest }: Pick<Admission, 'from' | 'guest'>,

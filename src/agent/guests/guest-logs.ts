@@ -16,16 +16,14 @@ import { removeTree } from '../../system/files/remove-tree.ts';
 import type { Log, LogFacts } from '../../log.ts';
 import { ChangedDirectories } from './changed-directories.ts';
 
-/** Between two looks. A guest that writes this fast has all of its disk's room by the next one. */
+/** Pause between two checks. A guest that writes at this rate fills its disk's share by the next one. */
 const LOOK_MS = 500;
-/** While one of them grows and is near its bound: a guest may write above it what it writes in that time. */
+/** Pause while a log near its bound grows. A guest can exceed the bound by its output in this time. */
 const FLOOD_MS = 50;
 const NEAR = 0.25;
-/** All are looked at so often, whatever the kernel has reported of them. */
 const ALL_MS = 15_000;
 const MAX_FAILED = 1000;
 
-/** Keeps the logs of this host's guests within their bound, as long as the agent runs. */
 export class GuestLogs {
   readonly #config: AgentConfig;
   readonly #clock: Clock;
@@ -33,7 +31,6 @@ export class GuestLogs {
   readonly #ending = new AbortController();
   readonly #failed = new Set<string>();
   readonly #changed = new ChangedDirectories();
-  /** How many changes there were when a look found none since the one before; undefined after one that found some. */
   #quietSince: number | undefined;
   #sizes = new Map<string, number>();
   #guests: readonly string[] = [];
@@ -68,9 +65,7 @@ export class GuestLogs {
   }
 
   /**
-   * Cuts what is too long, and removes logs elsewhere whose guest is gone. Whether one of them grows towards its bound.
-   * Where the guests cannot be listed, nothing is known of them: nothing is cut or removed. Never rejects. `isOfAll`: not
-   * only where the kernel has reported a change.
+   * Cuts long logs and removes logs of departed guests. Returns whether a log grows towards its bound. Never rejects.
    */
   async look(isOfAll = true): Promise<boolean> {
     const { stateDir } = this.#config;
@@ -78,9 +73,8 @@ export class GuestLogs {
     if (!isOfAll && changes === this.#quietSince) return false;
     this.#quietSince = undefined;
     try {
-      // Before a guest has come here there is none of the second.
       const hasOthers = this.#changedAt([stateDir, guestsDirOf(this.#config)]) || isOfAll;
-      // Before the guests: one that comes meanwhile has its own directory first.
+      // Read before the guests are: a guest that arrives meanwhile has its own directory first.
       const kept = hasOthers ? await this.#kept() : [];
       if (hasOthers) this.#guests = await guestsWithLogs(this.#config);
       this.#failed.delete(stateDir);
@@ -96,7 +90,6 @@ export class GuestLogs {
     }
   }
 
-  /** Whose logs lie elsewhere; none where that cannot be known: nothing is removed then, and the others are cut. */
   async #kept(): Promise<string[]> {
     return guestsElsewhere(this.#config).catch((err: unknown) => {
       const directory = logsElsewhere(this.#config) ?? '';
@@ -105,7 +98,7 @@ export class GuestLogs {
     });
   }
 
-  /** Each is asked about: it is watched from then on. */
+  /** `filter` asks about every directory, because asking starts the watch. */
   #changedAt(directories: readonly string[]): boolean {
     return directories.filter((each) => this.#changed.has(each)).length > 0;
   }
@@ -114,7 +107,6 @@ export class GuestLogs {
     return this.#changedAt(logPlacesOf(this.#config, guest));
   }
 
-  /** `sizes` becomes what is known of the logs. */
   async #lookAt(guests: readonly string[], sizes: Map<string, number>): Promise<boolean> {
     const { bytes } = this.#config.guestLogs;
     let isNear = false;
@@ -134,7 +126,6 @@ export class GuestLogs {
     return isNear;
   }
 
-  /** Stops watching guests that are gone, and removes their logs that lie elsewhere. */
   async #forget(gone: readonly string[]): Promise<void> {
     const places = this.#guests.flatMap((each) => logPlacesOf(this.#config, each));
     const { stateDir } = this.#config;
@@ -153,7 +144,6 @@ export class GuestLogs {
     );
   }
 
-  /** Says it once for each place: it may be tried twenty times a second. */
   #warn(place: string, facts: LogFacts, text: string): void {
     if (this.#failed.has(place)) return;
     if (this.#failed.size >= MAX_FAILED) this.#failed.clear();

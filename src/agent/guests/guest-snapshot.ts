@@ -3,7 +3,6 @@ import type { Silent } from './driver-guests.ts';
 import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import type { ManagedHost } from '../../protocol/public/hosts/managed-host.ts';
 
-/** What one look saw. */
 export interface GuestSnapshot {
   readonly guests: readonly GuestInfo[];
   readonly hosts: readonly ManagedHost[];
@@ -19,7 +18,7 @@ export function snapshotOf({
   return { guests: found.map(({ info }) => info), hosts };
 }
 
-/** The names of the guests of this host now; undefined if a driver has listed none yet, so that some may be missing. */
+/** Names of this host's guests; undefined if a driver has listed none yet, so that some may be missing. */
 export function namesIn({
   found,
   silent,

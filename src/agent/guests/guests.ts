@@ -16,53 +16,44 @@ import { SingleFlight } from './single-flight.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 
 const DISCOVER_MS = 10_000;
-/** In place of a guest's name. */
 const EVERY = '';
 const CENSUS_MS = 2000;
 
-/** For so long a list is answered from what was seen: a guest that somebody pauses is listed so after that at the latest. */
+/** Maximum age of an answer from the inventory. */
 const KEPT_MS = 10_000;
-/** Between two looks of the inventory at which hypervisors and migrations there are; none of them is asked. */
+/** Interval of checks for new hypervisors and migrations; no hypervisor is queried. */
 const TICK_MS = 5000;
-/** Each guest is asked so often where nobody else asks for a list. */
+/** Interval of queries of every guest if no list is requested. */
 const LOOK_MS = 60_000;
 
-/** The guests of this host, and when they were looked at. */
 export interface GuestListing {
   readonly found: readonly DiscoveredGuest[];
-  /** Hosts of managers that this agent speaks to. */
   readonly hosts: readonly ManagedHost[];
   readonly observedAt: string;
-  /** Drivers that did not list their guests; `found` has those that they listed last. */
   readonly silent: readonly Silent[];
 }
 
 interface Look {
   readonly found: DiscoveredGuest[];
-  /** Why one of the drivers sees nothing. */
   readonly failed: GodwitError | undefined;
 }
 
 interface CachedListing extends GuestListing {
-  /** Which hypervisors and migrations there were; undefined where a driver cannot say. */
+  /** Undefined if a driver cannot report hypervisors. */
   readonly key: string | undefined;
   readonly atMs: number;
 }
 
 export interface GuestsBeside {
-  /** Called with what differs between two looks. */
   readonly seen?: (before: GuestSnapshot, now: GuestSnapshot) => void;
-  /** Called with all that a look found. */
   readonly looked?: (found: readonly DiscoveredGuest[]) => void;
-  /** Called with how each look at a manager from afar ended. */
   readonly managerIs?: (silence: GodwitError | undefined) => void;
-  /** What people said of a guest. */
   readonly labelsOf?: (guest: string) => GuestLabels | undefined;
 }
 
 /**
- * The inventory of this host's guests, as its drivers find them. Lists are answered from it; it is made anew when a
- * hypervisor or a migration begins or ends, and now and then. What is done with a guest is done on a look of its own.
+ * Inventory of this host's guests; it answers lists. Rebuilt when a hypervisor or a migration begins or ends, and at
+ * intervals. Commands look at their guest again.
  */
 export class Guests {
   readonly #config: AgentConfig;
@@ -98,7 +89,6 @@ export class Guests {
     this.#clock = clock;
   }
 
-  /** Keeps the inventory fresh also while nobody asks. */
   start(): void {
     this.#timer = setInterval(() => void this.#tick(), TICK_MS);
     this.#far.start(() => this.#tick());
@@ -109,23 +99,21 @@ export class Guests {
     this.#far.stop();
   }
 
-  /** From the inventory; `fresh`: each guest is looked at again. Rejects if no driver lists its guests. */
+  /** Answers from the inventory; `fresh` looks at each guest again. Rejects if no driver lists its guests. */
   async listed(fresh = false): Promise<GuestListing> {
     return this.#within(fresh ? 0 : KEPT_MS);
   }
 
-  /** Those of the last look; none before the first. */
   readonly known = (): readonly DiscoveredGuest[] => this.#kept?.found ?? [];
 
-  /** The last look, and the drivers that were silent then; undefined before the first. */
   readonly lastLook = (): Pick<GuestListing, 'found' | 'silent'> | undefined => this.#kept;
 
-  /** On a look at this guest alone that begins now. GODWIT_GUEST_UNKNOWN, with the nearest name, if there is none. */
+  /** GODWIT_GUEST_UNKNOWN with the nearest name. */
   async need(name: string): Promise<DiscoveredGuest> {
     return this.#oneIn(await this.#single.fresh(name), name);
   }
 
-  /** The same for whoever only reads: those who ask at once share one look. */
+  /** Like `need`, for readers: concurrent calls share one look. */
   async shown(name: string): Promise<DiscoveredGuest> {
     return this.#oneIn(await this.#single.read(name), name);
   }
@@ -134,7 +122,6 @@ export class Guests {
     const namesakes = all.filter(({ info }) => info.name === name);
     const found = namesakes.find((each) => !isManagersOwn(each)) ?? namesakes[0];
     if (found !== undefined) return found;
-    // It may be among those that a driver could not list.
     if (failed !== undefined) throw failed;
     const names = all.map(({ info }) => info.name);
     const near = didYouMean(name, names);
@@ -145,7 +132,7 @@ export class Guests {
     );
   }
 
-  /** Whether there is one of that name now. What only a manager knows keeps no guest from its name. */
+  /** Tells whether a guest of that name exists now. Guests known only to a manager do not reserve their names. */
   async has(name: string): Promise<boolean> {
     const { found, failed } = await this.#single.read(name);
     if (found.some((each) => each.info.name === name && !isManagersOwn(each))) return true;
@@ -153,7 +140,7 @@ export class Guests {
     return false;
   }
 
-  /** Looks at all of them now; those who ask at once share one look. Rejects where a driver is silent: some may be unseen. */
+  /** Rejects if a driver is silent, because guests may be missing. */
   async look(): Promise<readonly DiscoveredGuest[]> {
     const { found, silent } = await this.#updateProposals();
     const [first] = silent;
@@ -161,7 +148,7 @@ export class Guests {
     return found;
   }
 
-  /** On a look that begins now: one under way may miss a guest that has come. Rejects if a driver does not answer. */
+  /** A running look may miss a guest that has just come. Rejects if a driver does not answer. */
   async seenNow(): Promise<readonly DiscoveredGuest[]> {
     const { found, failed } = await this.#single.fresh(EVERY);
     if (failed !== undefined) throw failed;
@@ -169,7 +156,6 @@ export class Guests {
   }
 
   async #tick(): Promise<void> {
-    // A host that cannot be looked at now is looked at again; whoever asks for a list hears why.
     const looked = await this.#within(LOOK_MS).catch(toGodwitError);
     this.#far.looked('silent' in looked ? looked.silent[0]?.error : looked);
   }
@@ -190,7 +176,7 @@ export class Guests {
   }
 
   async #makeAnew(): Promise<CachedListing> {
-    // Before the look: what begins during it makes for another one.
+    // Read before the look, so that a change during it causes another look.
     const key = await this.#key();
     const [atMs, wallMs] = [this.#clock.monotonicMs(), this.#clock.wallMs()];
     const [{ found, silent }, hosts] = await Promise.all([this.#discoverAll(), this.#far.hosts()]);
@@ -199,13 +185,11 @@ export class Guests {
     this.#looked(found);
     this.#seen(snapshotOf(this.#kept ?? { found: [], hosts: [] }), snapshotOf({ found, hosts }));
     const observedAt = new Date(wallMs).toISOString();
-    // A driver that was silent is asked again by the next list.
     const known = first === undefined ? key : undefined;
     this.#kept = { found, hosts, silent, key: known, atMs, observedAt };
     return this.#kept;
   }
 
-  /** Undefined where a driver cannot say. */
   async #key(): Promise<string | undefined> {
     const what = `to see which guests of ${this.#config.name} run`;
     const all = await withDeadline(what, CENSUS_MS, undefined, (signal) =>
@@ -215,7 +199,7 @@ export class Guests {
     return JSON.stringify([all, this.#store.running().map(({ id }) => id)]);
   }
 
-  /** With what people said of it; what they say here counts before what its manager says. */
+  /** Labels set here override labels set at the manager. */
   #labelled(guest: DiscoveredGuest): DiscoveredGuest {
     const own = this.#labelsOf(guest.info.name);
     if (own === undefined) return guest;
@@ -233,7 +217,6 @@ export class Guests {
     return { found: complete(looks.flatMap(({ found }) => found)), silent };
   }
 
-  /** What the drivers see of one, or of all of them; `failed`: why one of them sees nothing. */
   async #discoverOne(only: string): Promise<Look> {
     const { what, options, complete } = this.#question();
     const all = this.drivers.map((driver) =>
@@ -248,10 +231,9 @@ export class Guests {
     return { found: complete(found), failed };
   }
 
-  /** What drivers are asked with now, and what makes guests of this host of their answers. */
   #question() {
     const moving = new Map(this.#store.running().map((each) => [guestOf(each), each]));
-    // As of before the look: a guest that leaves during it was seen before it left.
+    // Read before the look: a guest that leaves during the look was seen before it left.
     const completed = completedMoves(this.#store);
     const options: DiscoverOptions = {
       host: this.#config.name,
@@ -269,24 +251,21 @@ export class Guests {
   }
 }
 
-/** The guest that a migration moves. */
 export function guestOf({ request }: Migration): string {
   return request.side === 'source' ? request.request.guest : request.admission.guest;
 }
 
-/** Whether it moves that guest; a migration of which neither request nor journal can be read may move any. */
+/** If neither request nor journal can be read, it may move any guest. */
 export function mayBeOf(migration: Migration, guest: string): boolean {
   return guestOf(migration) === guest || migration.damage?.isGuestKnown === false;
 }
 
-/** The migration of a guest that has not ended; undefined when it has none. */
 export function migrationOf(store: MigrationStore, guest: string): Migration | undefined {
   return store.all().findLast((each) => guestOf(each) === guest && !isEnd(phaseOf(store, each)));
 }
 
 /**
- * Throws the reason why the state of a guest is not known: its newest migration's request or journal cannot be read.
- * Until an operator has looked, the guest is neither moved nor let in.
+ * Throws if the request or journal of its newest migration cannot be read: such a guest is neither moved nor admitted.
  */
 export function mustBeReadable(store: MigrationStore, guest: string): void {
   const damaged = store.all().find((each) => each.damage !== undefined && mayBeOf(each, guest));
@@ -296,10 +275,7 @@ export function mustBeReadable(store: MigrationStore, guest: string): void {
   if (unreadable !== undefined) throw unreadable;
 }
 
-/**
- * Whether a guest that is listed here may run elsewhere: its newest migration goes on or is held, or one that may be of this
- * guest cannot be read.
- */
+/** Tells whether the guest's newest migration is open or held, or an unreadable migration may be the guest's. */
 export function mayBeElsewhere(
   store: Pick<MigrationStore, 'all' | 'progress'>,
   guest: string,
@@ -328,7 +304,6 @@ function withMoves(
   return { ...guest, info: { ...guest.info, ...dated, migration: id, moving } };
 }
 
-/** The newest completed move of each guest that came here or left, by the guest's name. */
 export function completedMoves(
   store: Pick<MigrationStore, 'all' | 'runsAt'>,
 ): ReadonlyMap<string, Migration> {
@@ -339,8 +314,8 @@ export function completedMoves(
 }
 
 /**
- * Two drivers may see one guest: its manager's, and that of the hypervisor in which the manager has it. Who can take hold of
- * it has it.
+ * Two drivers can list one guest: its manager's driver and the driver of the underlying hypervisor. The driver with a
+ * handle keeps it.
  */
 function withoutDuplicates(found: readonly DiscoveredGuest[]): DiscoveredGuest[] {
   const held = found.filter(({ handle }) => handle !== undefined).map(({ info }) => info);
@@ -355,11 +330,11 @@ function withoutDuplicates(found: readonly DiscoveredGuest[]): DiscoveredGuest[]
   }
   return kept.map((each) => {
     const twin = dropped.find(({ info }) => info.uuid === each.info.uuid)?.countedBy;
-    // Its manager may be anywhere; the process is on this host.
+    // The manager may be on any machine; the process is on this host.
     return each.countedBy === undefined && twin !== undefined ? { ...each, countedBy: twin } : each;
   });
 }
 
-/** A manager's container: nothing is done with it here, and its name is its manager's. A virtual machine has a uuid. */
+/** A container of a manager, which chose its name. It cannot be moved here. A virtual machine has a UUID. */
 const isManagersOwn = ({ handle, info }: DiscoveredGuest): boolean =>
   handle === undefined && info.manager !== undefined && info.uuid === undefined;

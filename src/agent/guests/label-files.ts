@@ -8,13 +8,10 @@ import { syncDirectory } from '../../system/journal-file.ts';
 import { SyncedLines } from '../../system/files/synced-lines.ts';
 import { writeWhole, writeWholeInPieces } from '../../system/files/whole-file.ts';
 
-/** Guests whose labels are kept, including guests that are gone. */
 export const MAX_LABELLED = 10_000;
-/** The file is written whole at once if the log is longer, bytes. */
+/** A longer log causes an immediate rewrite of the file, bytes. */
 const MAX_LOG_BYTES = 16 * 1024 * 1024;
-/** Guests that are made text at once: between them, this process does other work. */
 const AT_ONCE = 32;
-/** Both in stateDir. */
 const FILE = 'guest-labels.json';
 const LOG = 'guest-labels.log';
 
@@ -27,11 +24,9 @@ const written = z.union([
 ]);
 export type ExpectedLabels = z.output<typeof expected>[number];
 
-/** One line of the log. Repeated in order, its lines lead to the same labels. */
+/** One line of the log. Replaying lines in order twice gives the same labels. */
 const change = z.strictObject({
-  /** Migrations whose labels are not expected any more. */
   ended: z.array(migrationId),
-  /** Guests without labels here are forgotten. */
   kept: z.array(z.tuple([guestName, labels])),
   expected,
 });
@@ -39,20 +34,18 @@ type Change = z.output<typeof change>;
 
 export interface KeptLabels {
   readonly kept: ReadonlyMap<string, GuestLabels>;
-  /** By migration. */
   readonly expected: readonly ExpectedLabels[];
 }
 
 /**
- * Labels of guests on the disk of their host. The file may have 16 MiB, so each change is one line of a log, and the file is
- * rewritten every few seconds in small pieces. An earlier build reads the file alone: `close` leaves no log.
+ * Each change is appended to a log, because the file may have 16 MiB; the file is rewritten in small pieces. An earlier
+ * build reads only the file, so `close` leaves no log.
  */
 export class LabelFiles {
   readonly #file: string;
   readonly #logFile: string;
   readonly #log: SyncedLines;
   #logBytes = 0;
-  /** A rewrite of the file that is under way. */
   #writing: Promise<void> | undefined;
 
   constructor(stateDir: string) {
@@ -61,7 +54,7 @@ export class LabelFiles {
     this.#log = new SyncedLines(this.#logFile);
   }
 
-  /** GODWIT_CONFIG if a file is damaged: a label `never-move` is not forgotten silently. */
+  /** GODWIT_CONFIG if a file is damaged: a lost `never-move` label must not go unnoticed. */
   read(): KeptLabels {
     const all = existsSync(this.#file)
       ? readWhole(this.#file)
@@ -72,7 +65,6 @@ export class LabelFiles {
     let open = all.expected;
     for (const [at, line] of lines.entries()) {
       const read = readLine(line);
-      // The agent ended while it wrote the last line, so no caller has an answer to that change.
       if (read === undefined && at === lines.length - 1) break;
       if (read === undefined) throw damaged(this.#logFile);
       for (const [guest, each] of read.kept) setLabels(kept, guest, each);
@@ -83,16 +75,14 @@ export class LabelFiles {
     return now;
   }
 
-  /** The change is on the disk when this returns. */
   write(before: KeptLabels, now: KeptLabels): void {
     const isEmpty = now.kept.size === 0 && now.expected.length === 0;
     const isLong = this.#logBytes > MAX_LOG_BYTES;
-    // A rewrite that is under way lacks this change: until it ends, changes go to the log.
+    // A running rewrite lacks this change; until it ends, changes go to the log.
     if ((isEmpty || isLong) && this.#writing === undefined) this.#writeAtOnce(now);
     else this.#append(JSON.stringify(changeOf(before, now)));
   }
 
-  /** Rewrites the file in small pieces, if there is a log. */
   fold(now: KeptLabels): Promise<void> {
     if (this.#logBytes > 0) this.#writing ??= this.#fold(now);
     return this.#writing ?? Promise.resolve();
@@ -102,14 +92,13 @@ export class LabelFiles {
     const bytes = this.#logBytes;
     try {
       await writeWholeInPieces(this.#file, textOf(now));
-      // Otherwise the log has changes that the file has not. What it has twice is the same.
       if (this.#logBytes === bytes) this.#removeLog();
     } finally {
       this.#writing = undefined;
     }
   }
 
-  /** The file has all labels when this returns. No `fold` is under way. */
+  /** The file has all labels when this returns. No `fold` may be running. */
   close(now: KeptLabels): void {
     if (this.#logBytes > 0) this.#writeAtOnce(now);
   }
@@ -118,14 +107,13 @@ export class LabelFiles {
     try {
       this.#log.append([line]);
     } catch (thrown) {
-      // Part of the line must not count, nor make a damaged line of the next one.
+      // A partial line must neither count nor damage the next one.
       if (existsSync(this.#logFile)) truncateSync(this.#logFile, this.#logBytes);
       throw thrown;
     }
     this.#logBytes = statSync(this.#logFile).size;
   }
 
-  /** The log goes last: its changes lead to the same labels a second time. */
   #writeAtOnce(now: KeptLabels): void {
     if (now.kept.size === 0 && now.expected.length === 0) {
       rmSync(this.#file, { force: true });
@@ -150,7 +138,7 @@ function* textOf({ kept: all, expected: open }: KeptLabels): Generator<string> {
   yield `],"expected":${JSON.stringify(open)}}\n`;
 }
 
-/** Labels are never changed in place: others are another object. */
+/** Labels are never changed in place, so object identity shows a change. */
 function changeOf(before: KeptLabels, now: KeptLabels): Change {
   const gone = [...before.kept.keys()].filter((guest) => !now.kept.has(guest));
   const others = [...now.kept].filter(([guest, each]) => before.kept.get(guest) !== each);
@@ -166,12 +154,10 @@ function expectedAfter(
   before: readonly ExpectedLabels[],
   { ended, expected: more }: Change,
 ): ExpectedLabels[] {
-  // The file may have the changes of a line already.
   const outdated = new Set([...ended, ...more.map(([migration]) => migration)]);
   return [...before.filter(([migration]) => !outdated.has(migration)), ...more];
 }
 
-/** The guest that was labelled last is the last entry. */
 export function withLabels(
   before: ReadonlyMap<string, GuestLabels>,
   guest: string,
@@ -196,7 +182,6 @@ function readWhole(file: string): KeptLabels {
   }
 }
 
-/** Undefined for a line that was cut. */
 function readLine(line: string): Change | undefined {
   try {
     return change.parse(JSON.parse(line));

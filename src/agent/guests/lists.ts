@@ -37,13 +37,11 @@ type ListRoutes = MaintenanceRoutes &
   ClosingRoutes &
   Pick<typeof agentContract, 'hosts' | 'guests' | 'managedHosts' | 'migrations'>;
 
-/** What there is on this host, or on all of them, and on hosts of its manager, which can be taken out of use: a host that gives no answer is part of the list. */
 export function listHandlers(
   deps: ListDependencies,
   own: () => Promise<HostInfo>,
 ): Handlers<ListRoutes> {
   const { config, guests, peers, follow, log, store } = deps;
-  // Each asks every host of the fleet, in the share that this host's movers have there.
   const entries = new SingleFlight(() => peers.entries());
   const guestsThere = new SingleFlight((name) => peers.guests(name === '' ? undefined : name));
   const migrationsThere = new SingleFlight((limit) => peers.migrations(Number(limit)));
@@ -68,7 +66,7 @@ export function listHandlers(
         ...(others?.missing ?? []),
       ];
       const isWhole = others === undefined && (query.name ?? query.cursor) === undefined;
-      // A copy that comes back is not the guest yet.
+      // A returning copy is not the guest yet.
       const own = found.filter(({ info }) => info.state !== 'incoming');
       const here = new Set(own.map(({ info }) => info.name));
       const left = isWhole ? departures(store, here, Date.parse(observedAt)) : [];
@@ -100,9 +98,7 @@ export function listHandlers(
   };
 }
 
-/** A driver of this host is silent: its guests are those that it listed last, or missing. */
 function lacking(host: string, { driver, error, asOfMs }: Silent): MissingGuests {
-  // What would help is for whoever reads the list: nobody else hears of this error.
   const said = `${error.message}. ${error.hint}`;
   if (asOfMs === undefined) return { host, why: `${driver}: ${said}`.slice(0, MAX_TEXT) };
   const asOf = new Date(asOfMs).toISOString();
@@ -110,7 +106,6 @@ function lacking(host: string, { driver, error, asOfMs }: Silent): MissingGuests
   return { host, why: why.slice(0, MAX_TEXT), asOf };
 }
 
-/** One of its calls, ms. */
 const CALL_MS = 30_000;
 
 type MaintenanceRoutes = Pick<
@@ -118,7 +113,6 @@ type MaintenanceRoutes = Pick<
   'maintenanceMode' | 'enterMaintenanceMode' | 'leaveMaintenanceMode'
 >;
 
-/** Hosts of this agent's manager are taken out of use, and brought back. */
 function maintenanceHandlers({
   guests,
   log,
@@ -126,7 +120,7 @@ function maintenanceHandlers({
   readonly guests: Guests;
   readonly log: Log;
 }): Handlers<MaintenanceRoutes> {
-  // An order that its asker has given up is answered by the manager before the next one is given.
+  // The manager answers an order before it gets the next one, even if the caller gave up.
   const turns = new Mutex();
   const asked = (
     host: string,
@@ -159,7 +153,7 @@ function maintenanceHandlers({
   };
 }
 
-/** GODWIT_HOST_UNKNOWN where no manager here has that host, GODWIT_CAPABILITY where it has no such mode. */
+/** GODWIT_HOST_UNKNOWN if no manager here has that host, GODWIT_CAPABILITY if it has no such mode. */
 async function modeFor(guests: Guests, host: string): Promise<HostMaintenance> {
   const { hosts } = await guests.listed();
   const found = hosts.find(({ name }) => name === host);

@@ -6,28 +6,23 @@ import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { everyPage } from '../../protocol/public/page.ts';
 import type { Api, CallOptions } from '../../rpc/client.ts';
 
-/** For all pages of one host together: whoever asks for the guests of all hosts waits for the slowest. */
 const GUESTS_MS = 5000;
-/** For a controller that begins to follow a host, among many others that it begins to follow. */
+/** Deadline for a controller that begins to follow many hosts at once. */
 const FOLLOWED_MS = 20_000;
-/** Far more than a host runs. */
 export const MAX_GUESTS = 10_000;
-/** All pages together; a guest is about 1 KiB. */
+/** Size of all pages together; a guest is about 1 KiB. */
 export const GUESTS_BYTES = 16 * 1024 * 1024;
-/** More than a host has drivers. */
 const MAX_SILENT = 16;
 
 export interface PeerGuests {
   readonly guests: GuestInfo[];
-  /** Guests that left the host lately. */
   readonly left: GuestInfo[];
-  /** What the host says that it could not list. */
   readonly missing: MissingGuests[];
 }
 
 /**
- * The guests that a host says it has, or those called `guest`. A bad host holds or fills whoever asks no further than
- * the bounds above: GODWIT_DEADLINE, GODWIT_TOO_LARGE or GODWIT_PROTOCOL_INVALID beyond.
+ * A bad host delays or fills the caller only up to the bounds above: GODWIT_DEADLINE, GODWIT_TOO_LARGE or
+ * GODWIT_PROTOCOL_INVALID beyond.
  */
 export async function guestsOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,
@@ -50,15 +45,15 @@ export async function guestsOfPeer(
       return next === undefined ? { items } : { items, next };
     }, MAX_GUESTS),
   );
-  // A host speaks for itself; one of an earlier build answers with all of its guests.
+  // A host reports only its own guests; an earlier build ignores `guest` and answers with all of them.
   const guests = all.filter((each) => each.host === host && (guest ?? each.name) === each.name);
   const left = gone.filter((each) => each.host === host);
   return { guests, left, missing: [...missing.values()] };
 }
 
 /**
- * All guests of a host, for who takes those that are not listed for gone. Those of a silent driver count as it listed them
- * last; GODWIT_INCOMPLETE where it has listed none yet. `signal`: that host is not followed any more.
+ * All guests of a host, for callers that treat unlisted guests as gone. A silent driver counts with its last list;
+ * GODWIT_INCOMPLETE if it has none.
  */
 export async function everyGuestOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,

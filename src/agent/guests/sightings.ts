@@ -9,13 +9,13 @@ import { guestOf, mayBeOf, type Guests } from './guests.ts';
 import { driverOf } from '../processes/hypervisor-life.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 
-/** Migrations of one guest whose journals are read to find by which it came here; older ones are not. */
+/** Journals that are read to find how a guest came here. */
 const LOOKED_AT = 16;
 
 /**
- * What this host has seen of a guest: copies that run or are paused here, and migrations of it. Its side of the migration
- * that is asked about is left out for `asker`, the host of the other side, which judges that side itself. Any other host
- * that asks under this id is shown all of it: an id proves nothing. GODWIT_DEADLINE if its guests cannot be listed in time.
+ * Copies of a guest that run or are paused here, and its migrations. For `asker`, the other host of the migration, this
+ * side of that migration is left out. Other hosts see everything: an id proves nothing. GODWIT_DEADLINE if the guests
+ * cannot be listed in time.
  */
 export async function sightingOf(
   { guests, store, host }: { guests: Guests; store: MigrationStore; host: string },
@@ -55,7 +55,7 @@ export async function sightingOf(
   };
 }
 
-/** Those that count however old they are come first, then the newest: what is cut off decides nothing. */
+/** Migrations that count at any age come first, then the newest, so that the cut entries decide nothing. */
 export function mostTelling(moves: Sighting['moves'], id: string): Sighting['moves'] {
   const counts = ({ ended, runsAt, lineage }: Sighting['moves'][number]): boolean =>
     ended !== true || runsAt === 'unknown' || lineage.includes(id);
@@ -64,7 +64,7 @@ export function mostTelling(moves: Sighting['moves'], id: string): Sighting['mov
   return [...first, ...newest.filter((move) => !counts(move))].slice(0, MAX_SEEN);
 }
 
-/** A recovery has no partner: the dead host knows nothing of it. */
+/** A recovery has no partner, because the dead host has no record of it. */
 function isPartnerOf({ request }: Migration, asker: string, host: string): boolean {
   if (asker === host) return true;
   if (request.side === 'source') return asker === request.toHost;
@@ -72,8 +72,8 @@ function isPartnerOf({ request }: Migration, asker: string, host: string): boole
 }
 
 /**
- * Whether a guest that was found is the migration's own hypervisor. One that is not known to live hides no copy: another
- * process may have its number.
+ * Tells whether a found guest is the migration's own hypervisor. A hypervisor that may be dead hides no copy: another
+ * process may have its pid.
  */
 async function ownOf(
   drivers: readonly Driver[],
@@ -87,13 +87,11 @@ async function ownOf(
     handle === undefined ? pid !== undefined && info.pid === pid : isSame(drivers, own, handle);
 }
 
-/** The hypervisor of this side of a migration. */
 function handleOf(store: MigrationStore, { id, request }: Migration): GuestHandle | undefined {
   if (request.side === 'source') return request.handle;
   try {
     return replayDestination(store.journals(id).destination.map(({ event }) => event))?.handle;
   } catch {
-    // A damaged journal yields no handle: a copy that was its own is seen as one more.
     return undefined;
   }
 }
@@ -104,7 +102,6 @@ function lineageIn({ request }: Pick<Migration, 'request'>): readonly string[] {
   return lineage ?? [];
 }
 
-/** The migration to this host whose journal names this very hypervisor; undefined if no journal does. */
 export function arrivalOf(
   { store, drivers }: { store: MigrationStore; drivers: readonly Driver[] },
   handle: GuestHandle,
@@ -116,7 +113,7 @@ export function arrivalOf(
     .findLast((each) => isSame(drivers, handleOf(store, each), handle));
 }
 
-/** The migrations by which a guest of this host came here, the newest first; none where it was started here. */
+/** The migrations that brought a guest here, newest first; empty if it was started here. */
 export function lineageOf(
   deps: { store: MigrationStore; drivers: readonly Driver[] },
   handle: GuestHandle,

@@ -1,6 +1,6 @@
 /**
- * Looks at things by their names, one at a time at each. Many may ask for the same at once, and a hypervisor serves one
- * client: those who only read share the look that is under way, and who acts on what is seen gets one that begins later.
+ * One look per name at a time, because a hypervisor serves one client. Readers share a running look; callers that act
+ * on the result get a later one.
  */
 export class SingleFlight<T> {
   readonly #look: (name: string) => Promise<T>;
@@ -10,7 +10,6 @@ export class SingleFlight<T> {
     this.#look = look;
   }
 
-  /** For whoever only reads. */
   read(name: string): Promise<T> {
     const other = this.#under.get(name);
     if (other !== undefined) return other;
@@ -19,7 +18,6 @@ export class SingleFlight<T> {
     return own;
   }
 
-  /** For whoever acts: none that began before. */
   async fresh(name: string): Promise<T> {
     for (let other = this.#under.get(name); other !== undefined; other = this.#under.get(name)) {
       await other.catch(() => undefined);

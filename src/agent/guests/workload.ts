@@ -12,15 +12,11 @@ import type { HostLabels } from './guest-labels.ts';
 import type { GuestLoads } from './guest-loads.ts';
 import type { LinkRates } from '../host/link-rate.ts';
 
-/** What this host keeps of its guests. */
 export interface KnownOfGuests {
-  /** What people said of guests; absent: nobody did. */
   readonly labels?: Pick<HostLabels, 'of'>;
-  /** How busy guests have been; absent: nobody looks. */
   readonly guestLoads?: Pick<GuestLoads, 'of'>;
 }
 
-/** Undefined where there are none, or none that make sense. */
 export function labelsOf({ labels }: KnownOfGuests, guest: string): Labels | undefined {
   const given = labels?.of(guest);
   const read = given === undefined ? undefined : readLabels(given);
@@ -37,9 +33,8 @@ export function workloadOf(known: WorkloadSources, request: MigrationRequest): W
   const { guest, to } = request;
   const settings = asItBegins(request, known.config.limits.bandwidth, known.clock.wallMs());
   const { now: load, hours = [] } = known.guestLoads?.of(guest) ?? {};
-  // Not what it did long ago: in this hour, or in the one before.
+  // Only the present and the previous hour count.
   const { dirtyBytesPerS } = hours.slice(-2).findLast((hour) => hour.dirtyBytesPerS) ?? {};
-  // Reports are read for it: not where nobody knows what the guest does.
   const linkRate = rateOf(load && known.links.now(to));
   const { maxDowntimeMs: ownersDowntimeMs, realtime } = labelsOf(known, guest) ?? {};
   const written = load && dirtyBytesPerS;
@@ -47,17 +42,15 @@ export function workloadOf(known: WorkloadSources, request: MigrationRequest): W
   return { ...ofGuest, linkRate, settings };
 }
 
-/** A link that carries at least so much may carry what the guest sends beside. */
+/** The link may carry more than the measured minimum, so such a rate does not limit the guest's traffic. */
 const rateOf = (link: LinkMeasure | undefined): number | undefined =>
   link?.isLeast === true ? undefined : link?.rate;
 
-/** The checks, that of the workload by what was learned later: whether disks are copied, and what the link was measured to carry. */
 export function withWorkload(
   host: CheckedHost,
   facts: WorkloadFacts,
   learned: { readonly copiesDisks?: boolean | undefined; readonly link?: LinkMeasure | undefined },
 ): CheckedHost {
-  // A guest that is busy already, say, is asked nothing more.
   if (!host.checks.some(({ name }) => name === 'workload')) return host;
   const { copiesDisks, link } = learned;
   const linkRate = link === undefined ? facts.linkRate : rateOf(link);

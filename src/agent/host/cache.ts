@@ -8,10 +8,8 @@ import { guestName } from '../../protocol/names.ts';
 import { listCache, pruneCache, trimPlaces } from '../../wire/cache/listing.ts';
 import { Mutex } from '../../mutex.ts';
 
-/** What guests' places may take, as a part of the cache's bound. */
 const PLACES_PART = 4;
 
-/** The host's cache, as its users see it. Movers open it for themselves. */
 export class HostCache {
   readonly #config: AgentConfig;
   readonly #mutex = new Mutex();
@@ -43,7 +41,7 @@ export class HostCache {
     return 'this host has no site.secret: issue its certificate anew, or copy that of another host';
   }
 
-  /** One at a time: it reads all of a file. */
+  /** Runs one at a time, because it reads whole files. */
   seed(asked: SeedRequest, signal: AbortSignal): Promise<{ file: string; pages: number }> {
     return this.#mutex.run(async () => {
       const file = path.resolve(asked.file);
@@ -71,7 +69,6 @@ export class HostCache {
     sharing: NonNullable<ReturnType<typeof circleOf>>,
     signal: AbortSignal,
   ): Promise<number> {
-    // Loaded when it is used: an agent is to be small.
     const [{ Scope }, { Store }] = await Promise.all([
       import('../../wire/cache/scope.ts'),
       import('../../wire/cache/store.ts'),
@@ -96,7 +93,6 @@ export class HostCache {
     }
   }
 
-  /** Forgets guests that have not been here for long: now and then, by whoever is there all the time. */
   tend(): void {
     trimPlaces(cacheDirectory(this.#config), this.#config.cache.bytes / PLACES_PART);
   }
@@ -109,7 +105,6 @@ export class HostCache {
   }
 }
 
-/** Places are kept for each guest and each host with which it was exchanged: GUEST@HOST. */
 function guestsOf(places: readonly string[]): string[] {
   const guests = places.filter((name) => name.includes('@')).map((name) => name.split('@', 1)[0]);
   return [...new Set(guests)].filter((name) => guestName.safeParse(name).success) as string[];

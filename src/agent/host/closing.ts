@@ -18,24 +18,21 @@ import { guestOf, type Guests } from '../guests/guests.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 
 const FILE = 'closed.json';
-/** This host, or hosts of the manager of this agent. The oldest is dropped for a new one. */
 const MAX_HOSTS = 4096;
 
-/** `untilMs`: for people; a clock that is set does not open or close a host. */
+/** `untilMs` is for people; setting the clock neither opens nor closes a host. */
 const closing = z.object({ host: hostName, request: requestId, untilMs: z.number().int() });
 const closingFile = z.object({ version: z.literal(1), closed: z.array(closing).max(MAX_HOSTS) });
 
 interface Closing {
   readonly request: string;
-  /** By the monotonic clock, ms. */
   readonly endMs: number;
   readonly untilMs: number;
 }
 
 /**
- * Hosts that a request of the fleet empties, and that admit no guest meanwhile, whoever sends it. The controller repeats
- * the call while the host is to be closed: without a controller the host opens again by itself. A restart of the agent or
- * of the host opens nothing: how long it took is unknown, so the host is closed for the full time from then on.
+ * Hosts that a request of the fleet empties and that admit no guests meanwhile. The controller repeats the call, so a
+ * host opens by itself if the controller is gone. A restart starts the full time again.
  */
 export class Closings {
   readonly #file: string;
@@ -52,17 +49,15 @@ export class Closings {
       this.#closed.set(host, this.#closing(request, MAX_CLOSED_MS));
   }
 
-  /** The request that empties a host; undefined while the host is open. */
   requestFor(host: string): string | undefined {
     const found = this.#closed.get(host);
     if (found === undefined || !this.#isOver(found)) return found?.request;
-    // An agent that starts later would take it for closed.
     this.#closed.delete(host);
     this.#write();
     return undefined;
   }
 
-  /** On the disk when this returns the end of it, ms since 1970. */
+  /** Records the closing durably and returns its end, ms since 1970. */
   close(host: string, request: string, forMs: number): number {
     const added = this.#closing(request, Math.min(forMs, MAX_CLOSED_MS));
     this.#closed.delete(host);
@@ -101,7 +96,7 @@ function readClosed(file: string): z.infer<typeof closing>[] {
   try {
     return closingFile.parse(JSON.parse(readFileSync(file, 'utf8'))).closed;
   } catch {
-    // Missing, or damaged: the controller closes the host again within a minute.
+    // The file is missing or damaged; the controller closes the host again within a minute.
     return [];
   }
 }
@@ -117,7 +112,6 @@ export interface ClosingDependencies {
 
 export type ClosingRoutes = Pick<typeof agentContract, 'occupancy' | 'closeHost' | 'openHost'>;
 
-/** This host, or one of its manager, is closed to guests, and reports whether any is there. */
 export function closingHandlers(deps: ClosingDependencies): Handlers<ClosingRoutes> {
   const { closings, log } = deps;
   return {
@@ -141,7 +135,6 @@ export function closingHandlers(deps: ClosingDependencies): Handlers<ClosingRout
   };
 }
 
-/** GODWIT_HOST_UNKNOWN for a host that is neither this one nor one of its manager. */
 async function mustBeHere({ config, guests }: ClosingDependencies, host: string): Promise<void> {
   if (host === config.name) return;
   const { hosts } = await guests.listed();
@@ -152,8 +145,8 @@ async function mustBeHere({ config, guests }: ClosingDependencies, host: string)
 }
 
 /**
- * The migrations are read before and after the look: a guest whose migration ends during the look is in one of the three.
- * Rejects if a driver is silent, because guests of that driver may be unseen.
+ * Migrations are read before and after the look, so a guest whose migration ends during the look is in one of the
+ * three. Rejects if a driver is silent, because its guests may be missing.
  */
 async function occupancyOf(
   { config, guests, store, expected }: ClosingDependencies,
@@ -176,7 +169,6 @@ function underWay(store: ClosingDependencies['store'], host: string): Occupancy[
   });
 }
 
-/** Whether nothing of the guest can be on that host any more, or come there. */
 function isOver(
   store: ClosingDependencies['store'],
   { id, request }: Migration,
@@ -184,6 +176,6 @@ function isOver(
 ): boolean {
   const { phase } = store.progress(id);
   if (phase !== 'held') return isEnd(phase);
-  // An operator is to decide, and the guest runs elsewhere: this host has nothing of it but the record.
+  // Held, but the guest runs elsewhere: this host has only the record.
   return request.fromHost === host && store.runsAt(id) === 'destination';
 }

@@ -1,17 +1,16 @@
-/** What a host's hardware says of itself, read from the kernel's own files and smartctl; nothing here reads anything itself. */
+/** Parses hardware health from sysfs files and smartctl's output. Pure. */
 
 import { z } from 'zod';
 import { MAX_SIGNALS, type HealthSignal } from '../../protocol/public/hosts/health.ts';
 import { jsonOf } from '../../formats/json.ts';
 
-/** Errors of memory that were counted since the host started. */
 export interface MemoryErrors {
   readonly part: string;
   readonly corrected: number;
   readonly uncorrected: number;
 }
 
-/** °C; a threshold is absent where its driver has none. */
+/** °C; a threshold is absent if the driver reports none. */
 export interface Temperature {
   readonly part: string;
   readonly now: number;
@@ -19,40 +18,34 @@ export interface Temperature {
   readonly critical: number | undefined;
 }
 
-/** A link of the host's own, counted since it was made. */
 export interface LinkState {
   readonly part: string;
-  /** Undefined for one that nobody has switched on. */
+  /** Undefined if the link is administratively down. */
   readonly carrier: boolean | undefined;
   readonly errors: number;
   readonly packets: number;
   readonly changes: number;
 }
 
-/** All that one look found. */
 export interface HealthLook {
   readonly atMs: number;
   readonly memory: readonly MemoryErrors[];
   readonly temperatures: readonly Temperature[];
   readonly links: readonly LinkState[];
-  /** What smartctl said last of each disk: nothing where it is well. */
   readonly disks: readonly HealthSignal[];
 }
 
-/** A whole number of a file of sysfs; undefined for anything else. */
 export function parseCount(text: string | undefined): number | undefined {
   const digits = /^\s*(\d{1,15})\s*$/.exec(text ?? '')?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Thousandths of a degree as hwmon has them; what no sensor can mean is undefined. */
 export function parseDegrees(text: string | undefined): number | undefined {
   const digits = /^\s*(-?\d{1,9})\s*$/.exec(text ?? '')?.[1];
   const degrees = Number(digits) / 1000;
   return digits !== undefined && degrees > -100 && degrees < 300 ? degrees : undefined;
 }
 
-/** A name out of sysfs or of a firmware, as it may be shown. */
 export const nameOf = (text: string | undefined, otherwise: string): string =>
   (text ?? '')
     .replaceAll(/[^\x20-\x7e]/g, '')
@@ -65,7 +58,7 @@ const KIND = /^[a-z][a-z0-9,+_-]{0,31}$/;
 const scanned = z.object({ devices: z.array(z.unknown()) });
 const device = z.object({ name: z.string().regex(DEVICE), type: z.string().regex(KIND) });
 
-/** Disks of `smartctl --scan --json`, each with the type by which it is asked; none of what is no such answer. */
+/** Disks and device types from `smartctl --scan --json`; empty for any other text. */
 export function parseScan(text: string, most: number): { name: string; type: string }[] {
   const { data } = scanned.safeParse(jsonOf(text));
   const known = (data?.devices ?? []).flatMap((each) => device.safeParse(each).data ?? []);
@@ -92,14 +85,13 @@ const smart = z.object({
     .catch(undefined),
 });
 
-/** Sectors that the disk could not read or has given up, by the number of the attribute. */
 const ATTRIBUTES: Readonly<Record<number, string>> = {
   5: 'sectors were replaced',
   197: 'sectors wait to be replaced',
   198: 'sectors cannot be read',
 };
 
-/** What `smartctl --json -H -A` says of one disk; undefined where it says nothing of it, as of one that sleeps. */
+/** Parses `smartctl --json -H -A` for one disk; undefined if it reports nothing, as for a disk in standby. */
 export function parseSmart(part: string, text: string): HealthSignal[] | undefined {
   const { data } = smart.safeParse(jsonOf(text));
   const disk = (level: HealthSignal['level'], words: string): HealthSignal => ({
@@ -129,16 +121,13 @@ export function parseSmart(part: string, text: string): HealthSignal[] | undefin
   return found;
 }
 
-/** Corrected errors of memory within a day: some come with age, many before an uncorrected one. */
 const MANY_CORRECTED = 100;
-/** Of a link within an hour. */
 const MANY_ERRORS = 100;
 const MANY_ERRORS_SHARE = 1e-4;
 const MANY_CHANGES = 10;
 export const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 
-/** What the looks of a day come to, the oldest first. Pure. */
 export function signalsOf(looks: readonly HealthLook[]): HealthSignal[] {
   const now = looks.at(-1);
   if (now === undefined) return [];
@@ -160,7 +149,7 @@ const before = <T extends { readonly part: string }>(
   { part }: T,
 ): T | undefined => all.find((each) => each.part === part);
 
-/** How many more there are; a counter that was set back counts from 0. */
+/** A counter that was reset counts from 0. */
 const more = (now: number, then: number | undefined): number =>
   then === undefined ? 0 : now >= then ? now - then : now;
 

@@ -8,30 +8,24 @@ import type { HealthSignal, HostHealth } from '../../protocol/public/hosts/healt
 import * as parse from './health-parse.ts';
 import type { HealthLook } from './health-parse.ts';
 
-/** Between two looks; disks are asked seldom, since each is asked by a program. */
+/** Interval of reads; disks are read less often, because each takes a process. */
 const EVERY_MS = 60_000;
 const DISKS_EVERY_MS = 30 * 60_000;
-/** Files of sysfs hold a line. */
 const MAX_BYTES = 4096;
-/** Of each kind. */
 const MAX_PARTS = 256;
 const MAX_DISKS = 64;
 const ASKING_MS = 10_000;
 const MAX_ANSWER = 1024 * 1024;
-/** A day of looks, one in ten minutes: what a look counts is compared with earlier ones. */
+/** Spacing of kept reads. A day of them is kept to compare counters. */
 const KEPT_EVERY_MS = 600_000;
 
-/** How the hardware is read; a test gives its own. */
 export interface HealthReader {
-  /** Names in a folder under /sys, at most so many; none where it is not there. */
   readonly list: (folder: string) => Promise<readonly string[]>;
-  /** Text of a file under /sys; undefined where it cannot be read. */
   readonly read: (file: string) => Promise<string | undefined>;
-  /** What smartctl prints; undefined where it is not installed or does not answer. */
+  /** Output of smartctl; undefined if it is not installed or does not answer. */
   readonly smartctl: (args: readonly string[], signal: AbortSignal) => Promise<string | undefined>;
 }
 
-/** `root`: where the kernel's files are. */
 export function healthReader(root = '/sys', smartctl = 'smartctl'): HealthReader {
   return {
     list: async (folder) => {
@@ -41,7 +35,7 @@ export function healthReader(root = '/sys', smartctl = 'smartctl'): HealthReader
     read: (file) => firstBytes(path.join(root, file)),
     smartctl: (args, signal) =>
       new Promise((resolve) => {
-        // One that hangs in the kernel does not end when it is killed, either.
+        // A process that hangs in the kernel survives its kill.
         const late = setTimeout(() => resolve(undefined), ASKING_MS + 1000);
         const options = {
           timeout: ASKING_MS,
@@ -49,7 +43,7 @@ export function healthReader(root = '/sys', smartctl = 'smartctl'): HealthReader
           maxBuffer: MAX_ANSWER,
           signal,
         };
-        // Its exit code speaks of the disk as well: what it printed counts, if it printed anything.
+        // The exit code also reports the disk's state, so any output counts.
         execFile(smartctl, [...args], options, (_error, stdout) => {
           clearTimeout(late);
           resolve(stdout === '' ? undefined : stdout);
@@ -72,14 +66,12 @@ async function firstBytes(file: string): Promise<string | undefined> {
   }
 }
 
-/** What this host's hardware says of itself, looked at once a minute for as long as it is started. */
 export class Health {
   readonly #clock: Clock;
   readonly #reader: HealthReader;
   readonly #loops: Poller;
   #looks: HealthLook[] = [];
   #newest: HostHealth | undefined;
-  /** `reported`: smartctl knows a disk. Undefined before the disks were asked. */
   #disks: { readonly signals: HealthSignal[]; readonly reported: boolean } | undefined;
 
   constructor(
@@ -91,22 +83,19 @@ export class Health {
     this.#reader = reader;
   }
 
-  /** Undefined before the first look. */
   readonly newest = (): HostHealth | undefined => this.#newest;
 
-  /** Disks have a loop of their own: asking many that do not answer takes minutes. */
+  /** Disks have a separate loop, because many disks that do not answer take minutes. */
   start(): void {
     const failed = 'how well this host is was not read';
     this.#loops.start(EVERY_MS, () => this.look(), failed);
     this.#loops.start(DISKS_EVERY_MS, () => this.lookAtDisks(), failed);
   }
 
-  /** A look that goes on ends soon. */
   stop(): void {
     void this.#loops.close();
   }
 
-  /** Everything but the disks, of which it has what they said last. */
   async look(): Promise<HostHealth> {
     const atMs = this.#clock.monotonicMs();
     const [memory, temperatures, links] = [
@@ -129,7 +118,6 @@ export class Health {
     return this.#newest;
   }
 
-  /** The newest, and of the earlier ones one in ten minutes of the last day. */
   #keep(look: HealthLook): void {
     const within = this.#looks.filter(({ atMs }) => look.atMs - atMs <= parse.DAY_MS);
     const last = within.at(-1);
@@ -179,7 +167,7 @@ export class Health {
     const all: parse.LinkState[] = [];
     for (const part of await list('class/net')) {
       const at = `class/net/${part}`;
-      // The host's own links are devices; bridges and taps are not.
+      // Physical links have a `device` entry; bridges and taps have none.
       if ((await list(`${at}/device`)).length === 0) continue;
       const count = async (file: string): Promise<number> =>
         parse.parseCount(await read(`${at}/${file}`)) ?? 0;
@@ -199,12 +187,11 @@ export class Health {
     const known = this.#disks;
     const { signal } = this.#loops;
     const scan = await this.#reader.smartctl(['--scan', '--json=c'], signal);
-    // Where nobody answers, what was last reported stands.
     if (scan === undefined && known !== undefined) return;
     const disks = parse.parseScan(scan ?? '', MAX_DISKS);
     const signals: HealthSignal[] = [];
     for (const { name, type } of disks) {
-      // A disk that sleeps is left asleep.
+      // `standby`: a sleeping disk is not woken.
       const asked = ['--json=c', '-H', '-A', '-n', 'standby', '-d', type, name];
       const reported = parse.parseSmart(name, (await this.#reader.smartctl(asked, signal)) ?? '');
       signals.push(...(reported ?? known?.signals.filter(({ part }) => part === name) ?? []));
@@ -213,7 +200,7 @@ export class Health {
   }
 }
 
-/** A driver without a threshold has 0 or nonsense there. */
+/** A driver without a threshold reports 0 or nonsense. */
 function limitOf(text: string | undefined): number | undefined {
   const degrees = parse.parseDegrees(text);
   return degrees !== undefined && degrees > 0 ? degrees : undefined;

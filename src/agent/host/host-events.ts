@@ -8,12 +8,11 @@ import { departureOf } from '../guest-moves.ts';
 import type { Load } from './load.ts';
 import type { MigrationStore } from '../migrations/store.ts';
 
-/** Kept for followers that come back; a busy host makes a few events a second, of about 1 KiB each. */
+/** Kept for followers that reconnect; a busy host makes a few events of about 1 KiB a second. */
 const KEPT = { events: 1000, bytes: 8 * 1024 * 1024 };
-/** Between two looks at where the migrations stand. */
 const TICK_MS = 1000;
 
-/** What happens on this host, in order, each with an id by which whoever follows comes back. */
+/** Events of this host in order. A follower resumes by an event's id. */
 export class HostEvents {
   readonly #log = new EventLog<HostNews>(KEPT);
   #timer: NodeJS.Timeout | undefined;
@@ -21,7 +20,7 @@ export class HostEvents {
   readonly #phases = new Map<string, string>();
   #silence: string | undefined;
 
-  /** Begins to report what becomes of migrations; those that have ended before are no news. */
+  /** Migrations that ended before the start are not reported. */
   start(store: MigrationStore, log: Log): void {
     this.#store = store;
     for (const { id } of store.all()) this.#phases.set(id, store.progress(id).phase);
@@ -43,8 +42,7 @@ export class HostEvents {
   }
 
   /**
-   * What differs between two looks at the guests. Two guests may have one name, and `guest-gone` says the name alone: those
-   * that still have it are reported again after it.
+   * Two guests may share a name, and `guest-gone` has only the name, so guests that still have it are reported again.
    */
   compare(
     before: readonly GuestInfo[],
@@ -57,7 +55,7 @@ export class HostEvents {
     const gone = before.filter((guest) => !there.has(keyOf(guest)));
     const names = new Set(gone.map(({ name }) => name));
     for (const name of names) {
-      // The copy of a move that failed goes too, and its guest did not leave by that.
+      // The copy of a failed move is removed as well, and its guest has not left.
       const guest = gone.find((each) => each.name === name && each.state !== 'incoming');
       const left = guest === undefined ? undefined : departure(name);
       const uuid = left?.uuid ?? guest?.uuid;
@@ -69,7 +67,6 @@ export class HostEvents {
     }
   }
 
-  /** What differs between two looks at the hosts of a manager. */
   compareHosts(before: readonly ManagedHost[], now: readonly ManagedHost[]): void {
     const known = new Map(before.map((host) => [host.name, JSON.stringify(host)]));
     const there = new Set(now.map(({ name }) => name));
@@ -79,7 +76,6 @@ export class HostEvents {
       if (known.get(host.name) !== JSON.stringify(host)) this.add({ type: 'managed-host', host });
   }
 
-  /** Reports once when the manager falls silent, and once when it answers again. */
   manager(silence: GodwitError | undefined): void {
     const reason = silence?.message.slice(0, 1000);
     if (reason === this.#silence) return;
@@ -91,12 +87,10 @@ export class HostEvents {
     );
   }
 
-  /** From now on, or from behind `lastId`; a reader that falls behind what is kept is informed that it has lost some. */
   follow(lastId: string | undefined, signal: AbortSignal): AsyncGenerator<HostEvent> {
     return this.#log.follow(lastId, signal);
   }
 
-  /** The same, and how busy this host is, which is sampled for as long as somebody follows that. */
   async *followWithLoad(
     lastId: string | undefined,
     signal: AbortSignal,

@@ -1,28 +1,24 @@
-/** Between two looks at how busy the agent is. */
 const LOOK_MS = 30_000;
-/** Quiet is what has used less of a core than this since the look before. */
 const QUIET_SHARE = 0.05;
-/** Of processor since garbage was collected last, ms: a collection takes 130 to 200 of it. */
+/** Processor time since the last collection, ms. A collection takes 130 to 200 ms. */
 const WORKED_MS = 1000;
-/** By which the agent has to have grown since then. Collected sooner, it gives back less than 2 MB of its 110 (measured). */
+/** Required growth since then. An earlier collection frees less than 2 MB of the agent's 110 (measured). */
 const GROWN_BYTES = 4e6;
 
 export interface IdleCollectionDependencies {
-  /** Processor time of this process so far, ms. */
   readonly usedMs: () => number;
   readonly residentBytes: () => number;
   readonly collect: () => void;
 }
 
 /**
- * V8 collects garbage only when the program asks for memory: an agent that rests keeps what it took to start, and what the
- * last burst of requests left. Once it has worked, has grown and is quiet again, all of that is collected, and the pages go back.
+ * V8 collects garbage only when the program allocates. Once the agent has worked, has grown and is quiet again, a full
+ * collection returns the pages.
  */
 export class IdleCollection {
   readonly #deps: IdleCollectionDependencies;
   #lookedAtMs = 0;
   #collectedAtMs = 0;
-  /** After the collection before; none was yet. */
   #restedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -56,6 +52,6 @@ const thisProcess: IdleCollectionDependencies = {
     return (user + system) / 1000;
   },
   residentBytes: () => process.memoryUsage.rss(),
-  // Without UNOPTIMISED_FLAGS, as in a test, there is no such function.
+  // Without UNOPTIMISED_FLAGS, as in a test, `gc` does not exist.
   collect: () => globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }),
 };

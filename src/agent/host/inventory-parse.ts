@@ -3,11 +3,11 @@ import { defined } from '../../protocol/defined.ts';
 import type { HostInfo } from '../../protocol/public/hosts/host.ts';
 import { jsonOf } from '../../formats/json.ts';
 
-/** What the kernel's and iproute2's texts say; nothing here reads anything itself. */
+/** Parses texts of the kernel and iproute2. Pure. */
 
 type Link = HostInfo['links'][number];
 
-/** /proc/cpuinfo: the first processor stands for all; `cores` counts those that are listed. */
+/** /proc/cpuinfo: the first processor stands for all; `cores` counts the listed ones. */
 export function parseProcessor(text: string): HostInfo['processor'] {
   const value = (name: string): string =>
     new RegExp(`^${name}\\s*:\\s*(.*)$`, 'm').exec(text)?.[1]?.trim() ?? '';
@@ -34,7 +34,6 @@ const ipLinks = z.array(
   }),
 );
 
-/** The output of `ip -details -json address show`; an empty list where it is not that. */
 export function parseLinks(text: string): Link[] {
   const parsed = ipLinks.safeParse(jsonOf(text));
   if (!parsed.success) return [];

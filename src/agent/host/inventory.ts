@@ -14,10 +14,9 @@ import type { OwnProcessors } from './own-processors.ts';
 const LINKS_FOR_MS = 2000;
 const HYPERVISORS_FOR_MS = 60_000;
 const HYPERVISORS_MS = 20_000;
-/** A hypervisor that is asked for the first time takes some seconds to say what it can give. */
+/** A hypervisor takes some seconds for its first answer about its features. */
 const CLOSED_FOR_MS = 60_000;
 const CLOSED_MS = 45_000;
-/** Of the reason why no guest may come, characters. */
 const MAX_WORDS = 1024;
 
 type Machine = Pick<
@@ -33,13 +32,10 @@ type Machine = Pick<
   | 'closed'
 >;
 
-/** How the inventory reads the machine; a test gives its own. */
 export interface MachineReader {
-  /** Text of a file under /proc. */
   readonly proc: (
     file: 'cpuinfo' | 'meminfo' | 'net/tcp' | 'net/tcp6' | 'sys/kernel/random/boot_id',
   ) => Promise<string>;
-  /** JSON of the links with their addresses. */
   readonly links: () => Promise<string>;
 }
 
@@ -54,7 +50,7 @@ const thisMachine: MachineReader = {
   },
 };
 
-/** What this host is and has. Memory is read each time; the rest is kept for a short while. */
+/** Facts about this host. Memory is read each time; the rest is cached briefly. */
 export class HostInventory {
   readonly #drivers: readonly Driver[];
   readonly #reader: MachineReader;
@@ -78,7 +74,7 @@ export class HostInventory {
       const machine = parseProcessor(await reader.proc('cpuinfo'));
       return own === undefined ? machine : { ...machine, cores: await own.cores(machine.cores) };
     });
-    // A host without iproute2 has no lab and no bridges that we can use, but it can be listed.
+    // Without iproute2 the host has no lab and no usable bridges, but it can be listed.
     this.#links = kept(clock, LINKS_FOR_MS, () => reader.links().then(parseLinks, () => []));
     this.#hypervisors = kept(clock, HYPERVISORS_FOR_MS, () => this.#askDrivers());
     this.#closed = newest(clock, CLOSED_FOR_MS, () => this.#whyClosed());
@@ -111,9 +107,7 @@ export class HostInventory {
     return parseMemory(await this.#reader.proc('meminfo'));
   }
 
-  /** Ports of the range on which nothing listens here. */
   async freePorts(range: { readonly from: number; readonly to: number }): Promise<number> {
-    // A kernel without IPv6 has one table.
     const read = (file: 'net/tcp' | 'net/tcp6') => this.#reader.proc(file).catch(() => '');
     return freePortsIn(await Promise.all([read('net/tcp'), read('net/tcp6')]), range);
   }
@@ -133,7 +127,7 @@ export class HostInventory {
   }
 }
 
-/** A function that never waits: the value that was read last, and after `forMs` it is read anew. */
+/** Never waits: returns the last value and reads a new one after `forMs`. */
 function newest<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => T | undefined {
   let value: T | undefined;
   let since = Number.NEGATIVE_INFINITY;
@@ -145,7 +139,7 @@ function newest<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => T
         (found) => {
           value = found;
         },
-        // What was known last stands; the next look is as far off as any.
+        // The last value stays until the next regular read.
         () => undefined,
       );
     }
@@ -153,7 +147,6 @@ function newest<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => T
   };
 }
 
-/** A function whose value is kept for `forMs`; a failure is not kept. */
 function kept<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => Promise<T> {
   let value: Promise<T> | undefined;
   let since = 0;

@@ -2,15 +2,12 @@ import type { LaterAnswer } from '../../protocol/peer/probe.ts';
 import type { Later } from '../../protocol/public/probe.ts';
 import type { WatcherProcess } from '../processes/watcher-process.ts';
 
-/** Guests that are probed after their migrations, at once. */
 const MAX = 4;
-/** Those of them that one host asked for. */
 const MAX_EACH = 3;
-/** What was seen of so many is kept once that is over; the oldest goes first. */
 const MAX_KEPT = 64;
 const NOTHING: Later = { sent: 0, answered: 0, gapMs: 0, forMs: 0, complete: false };
 
-/** The guest that is probed, and the host to which it was moved; absent: its manager did not name that host. */
+/** The probed guest and its new host; `to` is absent if the manager did not name the host. */
 export interface ArrivedGuest {
   readonly guest: string;
   readonly to?: string | undefined;
@@ -18,11 +15,9 @@ export interface ArrivedGuest {
 
 interface Going extends ArrivedGuest {
   readonly process: WatcherProcess;
-  /** Why it was ended before its time. */
   ended?: string;
 }
 
-/** Watches that go on after their migrations have ended: each for some minutes. */
 export class LaterWatches {
   readonly #host: string;
   readonly #going = new Map<string, Going>();
@@ -32,7 +27,7 @@ export class LaterWatches {
     this.#host = host;
   }
 
-  /** Takes a place for it; or says why there is none. `key`: HOST/MIGRATION of the host that asked. */
+  /** Takes a place, or returns why there is none. `key`: HOST/MIGRATION of the host that requested the watch. */
   take(key: string, arrived: ArrivedGuest, process: WatcherProcess): string | undefined {
     if (this.#going.has(key)) return `${this.#host} probes it already`;
     const host = hostIn(key);
@@ -47,14 +42,13 @@ export class LaterWatches {
     return undefined;
   }
 
-  /** It does not go on after all. */
   leave(key: string): void {
     this.#going.delete(key);
   }
 
   /**
-   * Another migration of that guest is watched from now on: what follows belongs to that one. A host that did not get the guest
-   * moves another one of that name.
+   * Ends the watch of a guest that moves again from its new host; the next watch belongs to that migration. Another
+   * host may move another guest of that name.
    */
   movesAgain(guest: string, from: string): void {
     for (const [key, each] of this.#going) {
@@ -63,7 +57,6 @@ export class LaterWatches {
     }
   }
 
-  /** Ends it before its time, where it goes on. */
   stop(key: string, why: string): void {
     const going = this.#going.get(key);
     if (going === undefined) return;
@@ -84,7 +77,6 @@ export class LaterWatches {
   }
 
   #over(key: string, going: Going): void {
-    // Given up before it began.
     if (this.#going.get(key) !== going) return;
     this.#going.delete(key);
     const { process, ended = `its process on ${this.#host} ended` } = going;
@@ -94,7 +86,6 @@ export class LaterWatches {
     if (this.#seen.size > MAX_KEPT && oldest !== undefined) this.#seen.delete(oldest);
   }
 
-  /** Ends all of them. */
   close(): void {
     for (const { process } of this.#going.values()) process.stop();
   }

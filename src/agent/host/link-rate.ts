@@ -17,31 +17,30 @@ import type { Peers } from '../peers.ts';
 import type { LinkMeter, MeterResult } from '../prediction/link-meter.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 
-/** Less than this shows the connection's start rather than the link. */
+/** A smaller transfer measures the start of the connection, not the link. */
 const MIN_BYTES = 32 * 1024 * 1024;
-/** Of a guest that sent less than this share of its memory, pages of zeros were looked at for much of the time. */
+/** A guest that sent a smaller share of its memory spent much of the time on zero pages. */
 const MIN_SHARE = 0.25;
-/** So many migrations are looked at, the latest first: a link changes. */
 const LOOKED_AT = 32;
 
-/** A migration that came to so many times what was measured before it shows that the measurement was wrong. */
+/** A migration that exceeded the earlier measurement by this factor refutes it. */
 const REFUTES = 1.25;
 
 type RateLesson = Omit<Lesson, 'phases' | 'move' | 'diskLatency' | 'startedAt'>;
 
 /**
- * Bytes/s that the newest of these migrations to one host (newest first) came to from hypervisor to hypervisor, where nothing but the
- * link and the hypervisor held it back: no cap, no compression, not the wire, whose processors may be the slower. It is
- * what a migration comes to that takes the native path again. Undefined where none shows it. Pure.
+ * Throughput of the newest migration that was limited only by the link and the hypervisors: no cap, no compression, no
+ * wire, whose processors may be slower. Bytes/s, for moves by the native path. `reports` has moves to one host, newest
+ * first. Pure.
  */
 export function seenLinkRate(reports: Iterable<RateLesson>): number | undefined {
   for (const report of reports) {
     const { settings, stream, bytes = 0, memoryBytes = 0, throughput = 0, outcome, wire } = report;
     const { compress } = { ...settings, ...stream };
     const isFree = !wasCapped(report) && compress === 'none';
-    // In post-copy the last of memory follows in the order in which the guest asks for it.
+    // In post-copy the guest's accesses decide the order of the last pages.
     const isMuch = bytes >= Math.max(MIN_BYTES, memoryBytes * MIN_SHARE);
-    // Of a rehearsal that changed its mover nobody may know that it went by the wire.
+    // The wire may have been used by a rehearsal whose mover was replaced.
     const isWhole =
       outcome === 'rehearsed'
         ? report.rehearsal?.switches === 'precopy' && report.takeovers === 0
@@ -51,31 +50,26 @@ export function seenLinkRate(reports: Iterable<RateLesson>): number | undefined 
   return undefined;
 }
 
-/** The known rate of a link, or why nobody measured it. */
 export type LinkKnown = Pick<PlanAnswer, 'link' | 'linkUnmeasured'>;
 
-/** Rates of a link that nobody measured just now, bytes/s. */
+/** Rates of a link that was not measured just now, bytes/s. */
 interface OtherRates {
-  /** As the configuration has it. */
   readonly configured: number | undefined;
-  /** What the newest earlier migration came to. */
   readonly seen: number | undefined;
-  /** The same of those that were asked for after the link was measured. */
+  /** Rate seen in migrations requested after the measurement. */
   readonly seenSince?: number | undefined;
 }
 
-/** Measured, or as the configuration or an earlier migration has it. */
 export function linkKnown(
   metered: MeterResult,
   { configured, seen, seenSince = 0 }: OtherRates,
 ): LinkKnown {
   if ('link' in metered) {
     const { link } = metered;
-    // What held the measurement back was the link itself: an older migration says nothing of it now.
+    // The link itself limited the measurement, so an older migration does not override it.
     if (link.isLeast !== true && seenSince <= link.rate * REFUTES) return { link };
-    // The moment was that of the measurement.
     const { at: _at, isLeast: _isLeast, ...found } = link;
-    // Two agents were slower than the link, and so may a migration have been.
+    // Both agents were slower than the link, and a migration may have been, too.
     if (configured !== undefined && configured >= Math.max(seen ?? 0, link.rate)) {
       return { link: { ...found, rate: configured, how: 'configured' } };
     }
@@ -89,11 +83,9 @@ export function linkKnown(
 
 function unmeasured(rate: number | undefined, how: LinkMeasure['how']): LinkMeasure | undefined {
   if (rate === undefined) return undefined;
-  // Its hypervisors may have been slower than the link.
   return how === 'seen' ? { rate, how, isLeast: true } : { rate, how };
 }
 
-/** A measurement gives itself less, ms. */
 const MEASURED_MS = 30_000;
 
 export interface LinkRatesDependencies {
@@ -101,11 +93,9 @@ export interface LinkRatesDependencies {
   readonly config: AgentConfig;
   readonly store: MigrationStore;
   readonly peers: Pick<Peers, 'address'>;
-  /** Absent: what is configured or was seen counts. */
   readonly linkMeter?: Pick<LinkMeter, 'measure' | 'known'>;
 }
 
-/** What this agent knows of the links to other hosts. */
 export class LinkRates {
   readonly #deps: LinkRatesDependencies;
   readonly #lessons: Lessons;
@@ -116,11 +106,10 @@ export class LinkRates {
   }
 
   /**
-   * What the newest migration to that host that shows its link came to, bytes/s; undefined where none does. `since` (ISO 8601): only
-   * of those that were asked for since then, and of none by a manager, whose hypervisors may have a link of their own.
+   * Throughput of the newest migration to that host that shows its link, bytes/s. `since` (ISO 8601) counts only
+   * migrations requested since then, and none by a manager, whose hypervisors may use another link.
    */
   seen(to: string, since?: string): number | undefined {
-    // What says by itself that it was held back is not read for it.
     const free = this.#latest((request) => {
       if (request.side !== 'source' || request.toHost !== to) return false;
       if (since !== undefined && isManagedRequest(request)) return false;
@@ -130,7 +119,7 @@ export class LinkRates {
     return seenLinkRate(since === undefined ? free : sinceThen(free, since));
   }
 
-  /** What this host's own migrations took around their memory, ms; `assumedMs` where none shows it. */
+  /** Median time that this host's migrations took around their memory, ms; `assumedMs` if there are none. */
   aroundMs(assumedMs: number, driver?: string): number {
     return aroundMs(
       this.#latest((request) => isOf(request, driver)),
@@ -138,25 +127,21 @@ export class LinkRates {
     );
   }
 
-  /** The latest migrations of this host to that one, the newest first. */
   movesTo(to: string, driver?: string): OwnMove[] {
     const went = this.#latest((request) => isOf(request, driver) && request.toHost === to);
     return [...went].flatMap(({ move }) => move ?? []);
   }
 
-  /** How long the guests' own requests took in the latest migrations of this host that copied disks. */
   diskLatencies(): DiskLatency[] {
     const left = this.#latest(({ side }) => side === 'source');
     return [...left].flatMap(({ diskLatency }) => diskLatency);
   }
 
-  /** What the latest migrations of that kind say, the newest first. */
   #latest(isOne: (request: Migration['request']) => boolean): Iterable<Lesson> {
     const all = this.#deps.store.all().filter(({ request }) => isOne(request));
     return this.#lessons.of(all.slice(-LOOKED_AT).toReversed());
   }
 
-  /** What is known of the link without measuring it now. */
   now(to: string): LinkMeasure | undefined {
     const link = this.#deps.linkMeter?.known(to);
     return this.#weighed(to, link === undefined ? { why: '' } : { link }).link;
@@ -182,11 +167,7 @@ export class LinkRates {
     });
   }
 
-  /**
-   * Measures a link that is not configured, unless it was measured in the last minutes or is in use: `auto` chooses by it, and
-   * what an earlier migration came to may be the rate of its processors. It is not measured either where a migration of the
-   * last minutes was faster than any link of 1 Gbit/s: that is known then. Never rejects.
-   */
+  /** Like `known`, unless the rate is configured or a recent migration was faster than 1 Gbit/s. Never rejects. */
   async measured(to: string): Promise<void> {
     const { config, clock } = this.#deps;
     if (config.wire.rates[to] !== undefined) return;
@@ -196,8 +177,8 @@ export class LinkRates {
   }
 
   /**
-   * What the share of the link comes to that memory may take, bytes/s; undefined where none is asked for. GODWIT_LINK_UNKNOWN
-   * where nobody knows what the link carries.
+   * Rate of the requested link share for memory, bytes/s; undefined if no share is requested. GODWIT_LINK_UNKNOWN if
+   * the link's rate is unknown.
    */
   async shareOf({ linkShare, to }: MigrationRequest): Promise<number | undefined> {
     if (linkShare === undefined) return undefined;
@@ -208,7 +189,7 @@ export class LinkRates {
   }
 }
 
-/** Those that were asked for then or later: `lessons` has the newest first. `since`: ISO 8601 in UTC, by this host's clock. */
+/** Lessons of migrations requested at `since` (ISO 8601, UTC) or later. `lessons` is newest first. */
 function* sinceThen(lessons: Iterable<Lesson>, since: string): Generator<Lesson> {
   for (const lesson of lessons) {
     if (lesson.startedAt < since) return;
@@ -216,7 +197,7 @@ function* sinceThen(lessons: Iterable<Lesson>, since: string): Generator<Lesson>
   }
 }
 
-/** Left this host by that driver, or by any: a container's downtime says nothing of a virtual machine's. */
+/** Downtimes of containers and virtual machines are not comparable. */
 function isOf(request: Migration['request'], driver: string | undefined): boolean {
   return request.side === 'source' && (driver === undefined || request.handle.driver === driver);
 }

@@ -7,9 +7,9 @@ import {
 import { readStat } from '../../system/processes/process.ts';
 import { MAX_BYTES_PER_S, type HostLoad } from '../../protocol/public/hosts/load.ts';
 
-/** What the kernel's counters say; nothing here reads anything itself. */
+/** Parses the kernel's counters. Pure. */
 
-/** /proc/stat, ticks since boot of all processors together. */
+/** /proc/stat: ticks of all processors since boot. */
 export interface ProcessorTicks {
   readonly cores: number;
   readonly total: number;
@@ -17,15 +17,12 @@ export interface ProcessorTicks {
   readonly steal: number;
 }
 
-/** The counters of a host at one moment. */
 export interface Counters {
   readonly atMs: number;
   readonly processor: ProcessorTicks;
-  /** By resource, µs since boot; absent where the kernel has no PSI. */
   readonly pressure: Readonly<Record<'cpu' | 'memory' | 'io', PressureStall | undefined>>;
   readonly network: Flow;
   readonly disk: Flow;
-  /** By name; ticks since the process began, and bytes. */
   readonly guests: ReadonlyMap<string, GuestUse>;
 }
 
@@ -40,7 +37,6 @@ export interface Flow {
 }
 
 export interface GuestUse {
-  /** Of one and the same process: pid and when it began. */
   readonly of: string;
   readonly ticks: number;
   readonly residentBytes: number;
@@ -49,7 +45,7 @@ export interface GuestUse {
 const SECTOR = 512;
 const TICKS_PER_S = 100;
 
-/** Columns of the first line: user, nice, system, idle, iowait, irq, softirq, steal; guests' time is in user. */
+/** Columns of the first line: user, nice, system, idle, iowait, irq, softirq, steal; `user` includes guests. */
 export function parseStat(text: string): ProcessorTicks {
   const line = /^cpu +(.*)$/m.exec(text)?.[1] ?? '';
   const ticks = line.split(/\s+/).slice(0, 8).map(countOf);
@@ -61,10 +57,7 @@ export function parseStat(text: string): ProcessorTicks {
   };
 }
 
-/**
- * cpu.stat of a cgroup, µs since it was made, as the ticks of `cores` processors at one moment of a clock; undefined for
- * what is none.
- */
+/** cpu.stat of a cgroup (µs since its creation) as ticks of `cores` processors; undefined for any other text. */
 export function parseCgroupStat(
   text: string,
   cores: number,
@@ -76,14 +69,14 @@ export function parseCgroupStat(
   return { cores, total, idle: total - Number(used), steal: 0 };
 }
 
-/** cpu.max of a cgroup: the processors that it may fill, of those of its machine; each one begun counts. */
+/** cpu.max of a cgroup: processors that it may use, rounded up, of the machine's. */
 export function parseCgroupCores(text: string, machine: number): number {
   const [, quota, period] = /^(\d{1,12}) (\d{1,12})$/m.exec(text) ?? [];
   const most = Number(quota) / Number(period);
   return Number.isFinite(most) ? Math.max(1, Math.min(machine, Math.ceil(most))) : machine;
 }
 
-/** A file of /proc/pressure; undefined for what is none. */
+/** A file of /proc/pressure; undefined for any other text. */
 export function parsePressure(text: string): PressureStall | undefined {
   const of = (kind: string): number | undefined => {
     const total = new RegExp(`^${kind} .*total=(\\d{1,18})$`, 'm').exec(text)?.[1];
@@ -93,7 +86,7 @@ export function parsePressure(text: string): PressureStall | undefined {
   return some === undefined ? undefined : { some, full: of('full') };
 }
 
-/** /proc/net/dev: what the links named came to and sent; of all but the loopback where none of them is there. */
+/** /proc/net/dev: bytes received and sent by the links in `own`; of all but the loopback if none of them exists. */
 export function parseNetwork(text: string, own: ReadonlySet<string>): Flow {
   const lines = [...parsePorts(text)].flatMap(([name, { received, sent }]) =>
     name === 'lo' ? [] : [{ name, received, sent }],
@@ -101,7 +94,9 @@ export function parseNetwork(text: string, own: ReadonlySet<string>): Flow {
   return flowOf(lines, own, ({ received, sent }) => [received, sent]);
 }
 
-/** /proc/diskstats: what was read from and written to the disks named; of all but loop and RAM devices where none is there. */
+/**
+ * /proc/diskstats: bytes read from and written to the disks in `own`; of all but loop and RAM devices if none exists.
+ */
 export function parseDisks(text: string, own: ReadonlySet<string>): Flow {
   const lines = text.split('\n').flatMap((line) => {
     const fields = line.trim().split(/\s+/);
@@ -130,14 +125,14 @@ function flowOf<T extends { readonly name: string }>(
   );
 }
 
-/** SwapTotal less SwapFree of /proc/meminfo, bytes. */
+/** SwapTotal minus SwapFree of /proc/meminfo, bytes. */
 export function parseSwapUsed(text: string): number {
   const kib = (name: string): number =>
     countOf(new RegExp(`^${name}:\\s*(\\d+) kB`, 'm').exec(text)?.[1]);
   return Math.max(0, kib('SwapTotal') - kib('SwapFree')) * 1024;
 }
 
-/** Lines of /proc/PID/stat and /proc/PID/status; undefined where they are not those of a process. */
+/** /proc/PID/stat and /proc/PID/status; undefined for any other text. */
 export function parseProcess(pid: number, stat: string, status: string): GuestUse | undefined {
   const line = readStat(stat);
   const resident = /^VmRSS:\s*(\d{1,15}) kB$/m.exec(status)?.[1];
@@ -149,7 +144,6 @@ export function parseProcess(pid: number, stat: string, status: string): GuestUs
   };
 }
 
-/** Of all in the cgroup of the process with that stat, by its files; undefined where one of them says nothing. */
 export function parseCgroup(
   pid: number,
   stat: string,
@@ -161,7 +155,7 @@ export function parseCgroup(
   return { of: `${pid} ${line.startTicks}`, ticks: (usedMs * TICKS_PER_S) / 1000, residentBytes };
 }
 
-/** What happened between two looks. A counter that went back (a link was made anew) counts as still. */
+/** Load between two reads. A counter that went back (the link was created again) counts as unchanged. */
 export function loadBetween(
   before: Counters,
   now: Counters,
@@ -215,7 +209,6 @@ function pressureBetween(
   return known.length === 0 ? {} : { pressure: Object.fromEntries(known) };
 }
 
-/** A guest that was not there before, or is another process now, has no processor time to report yet. */
 function guestsBetween(
   before: Counters['guests'],
   now: Counters['guests'],
@@ -233,7 +226,6 @@ function bounded(share: number): number {
   return rounded(Math.min(1, Math.max(0, share)));
 }
 
-/** To a tenth of a percent: a sample need not be longer than what it knows. */
 function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
 }

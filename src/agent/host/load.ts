@@ -15,14 +15,12 @@ import type { OwnProcessors } from './own-processors.ts';
 import type { Counters, GuestUse } from './load-parse.ts';
 
 const EVERY_MS = 10_000;
-/** Whoever begins to follow gets one soon; over a second the counters show enough. */
+/** Delay of a follower's first sample; a second is enough for the counters. */
 const FIRST_MS = 1000;
 
-/** A guest of this host and the process in which it runs, or begins. */
 export interface GuestProcess {
   readonly name: string;
   readonly pid?: number | undefined;
-  /** By which it is counted where it is more than that process. */
   readonly cgroup?: CountedCgroup | undefined;
 }
 
@@ -33,13 +31,11 @@ export function processOf({
   return { name, pid, cgroup: countedBy?.cgroup };
 }
 
-/** How the machine is read; a test gives its own. */
 export interface LoadReader {
-  /** Text of a file, by its absolute name or that under /proc; '' where there is none. */
+  /** Text of a file, by absolute name or name under /proc; '' if it is missing. */
   readonly proc: (file: string) => Promise<string>;
-  /** The host's own links and disks: those that are hardware. */
   readonly own: (kind: 'net' | 'block') => Promise<ReadonlySet<string>>;
-  /** Absent: all of the machine's processors are the host's. */
+  /** Absent: the host has all processors of the machine. */
   readonly processors?: Pick<OwnProcessors, 'ticks' | 'pressure'> | undefined;
 }
 
@@ -52,17 +48,13 @@ export const thisLoad: LoadReader = {
   },
 };
 
-/** What a follower sees: the newest sample, and when there is another. */
 export interface LoadFeed {
-  /** Counts up with each sample; 0 before the first. */
   readonly count: () => number;
   readonly newest: () => HostLoad | undefined;
-  /** Called with the next sample, each once. */
   readonly waiting: Set<() => void>;
   release(): void;
 }
 
-/** Samples how busy this host is, for as long as somebody follows that. */
 export class Load {
   readonly #guests: () => readonly GuestProcess[];
   readonly #clock: Clock;
@@ -186,7 +178,6 @@ export class Load {
       const [processor, memory] = await Promise.all([proc(cgroup.processor), proc(cgroup.memory)]);
       const whole = parse.parseCgroup(pid, stat, { processor, memory });
       if (whole !== undefined) return whole;
-      // A cgroup may count no memory; its first process is better than nothing.
     }
     return parse.parseProcess(pid, stat, await proc(`${pid}/status`));
   }

@@ -4,18 +4,14 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { ManagerFinding } from '../../port/managed.ts';
 
-/** For those above an agent, which know its drivers by what it says of them. */
+/** Re-exported for code above the agent. */
 export { MANAGER_KINDS, onlyDriver } from '../../drivers/registry.ts';
 export type { ManagerKind } from '../../drivers/registry.ts';
 export type { ManagerFinding };
 
-/** A great inventory is read whole. */
 const DIAGNOSE_MS = 180_000;
 
-/**
- * What the driver of that name finds of its manager; changes nothing there. GODWIT_CONFIG where the configuration cannot be
- * read, GODWIT_USAGE where it names no such manager.
- */
+/** Changes nothing. GODWIT_CONFIG if the configuration cannot be read, GODWIT_USAGE if it has no such manager. */
 export async function diagnoseManager(name: string, configFile: string): Promise<ManagerFinding[]> {
   const managers = await managersOf(loadAgentConfig(configFile));
   const found = managers.find((each) => each.name === name);
@@ -42,7 +38,6 @@ export async function diagnoseManager(name: string, configFile: string): Promise
   }
 }
 
-/** What the one driver with a manager in this configuration finds of it; undefined where there is none. Changes nothing. */
 export async function diagnoseIn(
   config: AgentConfig,
   signal: AbortSignal,

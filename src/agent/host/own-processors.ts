@@ -4,10 +4,9 @@ import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import { parseCgroupCores, parseCgroupStat, type ProcessorTicks } from './load-parse.ts';
 
-/** The processors of a host that is not all of its machine: those of its cgroup. */
 export class OwnProcessors {
   readonly #cgroup: string;
-  /** Once it is known: counters of more or fewer processors than before say nothing. */
+  /** Read once, because counters of different numbers of processors cannot be compared. */
   #cores: number | undefined;
 
   constructor({ cgroup, cores }: NonNullable<AgentConfig['processor']>) {
@@ -15,13 +14,12 @@ export class OwnProcessors {
     this.#cores = cores;
   }
 
-  /** Of the `machine`'s, those that this host may fill. */
   async cores(machine: number): Promise<number> {
     this.#cores ??= parseCgroupCores(await this.#text('cpu.max'), machine);
     return this.#cores;
   }
 
-  /** GODWIT_HOST_LACKS where the cgroup has no cpu.stat: what nobody counts is not zero. */
+  /** GODWIT_HOST_LACKS if the cgroup has no cpu.stat: a missing counter is not zero. */
   async ticks(machine: number, atMs: number): Promise<ProcessorTicks> {
     const text = await this.#text('cpu.stat');
     const ticks = parseCgroupStat(text, await this.cores(machine), atMs);
@@ -31,7 +29,6 @@ export class OwnProcessors {
     throw godwitError('GODWIT_HOST_LACKS', { what }, { hint });
   }
 
-  /** As a file of /proc/pressure; '' where the kernel counts none. */
   pressure(): Promise<string> {
     return this.#text('cpu.pressure');
   }
@@ -41,7 +38,6 @@ export class OwnProcessors {
   }
 }
 
-/** Undefined where all of the machine's are this host's. */
 export function ownProcessors({
   processor,
 }: Pick<AgentConfig, 'processor'>): OwnProcessors | undefined {

@@ -28,26 +28,20 @@ import {
   type WatcherProcess,
 } from '../processes/watcher-process.ts';
 
-/** Watches at once on a host, and those of them for one other host; what is beyond is refused. */
 const MAX_WATCHES = 8;
 const MAX_EACH = 6;
-/** Results that are kept for each host that may ask again; its oldest goes first. */
 const MAX_RESULTS = 16;
 
-/** The other hosts of the fleet. */
 export interface Others {
-  /** What the host `to` says of the guest that it has admitted; rejects where it admitted none, or does not answer. */
   readonly admittedGuest: (to: string, id: string) => Promise<AdmittedGuest>;
-  /** host:port of each of them. */
   readonly addresses: () => readonly string[];
 }
 
-/** What this host watches for others: guests that they move, each in a small process of its own. */
 export class GuestProbes {
   readonly #config: AgentConfig;
   readonly #clock: Clock;
   readonly #others: Others;
-  /** As the file has it now: addresses of guests are added while the agent runs. */
+  /** Current settings: addresses of guests are added while the agent runs. */
   readonly #network: () => AgentConfig['network'];
   readonly #start: StartWatcher;
   readonly #watches = new Map<string, ArrivedGuest & { readonly process: WatcherProcess }>();
@@ -70,16 +64,16 @@ export class GuestProbes {
     this.#start = start;
   }
 
-  /** Nothing is left of watches that ended with an agent that was killed. */
+  /** Removes ports left by the watches of an agent that was killed. */
   async sweep(): Promise<void> {
     const { network, ordersBySocket } = this.#config;
-    // The agent of a manager has none: those here are of the agent of its controller's own host.
+    // A manager's agent has no watches; ports here belong to the agent of its controller's host.
     if (network.probe !== 'off' && !ordersBySocket) await removeWatchPorts();
   }
 
   /**
-   * Begins a watch, or lets it go on, once the destination has said that it admitted that guest with those addresses.
-   * GODWIT_PROTOCOL_INVALID where the order is for anything else; GODWIT_MIGRATION_UNKNOWN where nothing was admitted.
+   * Begins or continues a watch once the destination has confirmed the guest and its addresses. GODWIT_PROTOCOL_INVALID
+   * if the order names anything else; GODWIT_MIGRATION_UNKNOWN if nothing was admitted.
    */
   async watch(order: WatchOrder, caller: Caller): Promise<WatchAnswer> {
     const { name, network } = this.#config;
@@ -91,8 +85,8 @@ export class GuestProbes {
       const why = await this.#why(order, caller);
       return why === undefined ? this.#begin(order, caller) : no(why);
     }
-    // One that cannot be confirmed ends with its lease: the destination may be away, or the migration just over.
-    // Nobody waits for the answer: by the time that this call takes, the source knows this host's clock.
+    // An unconfirmed watch ends with its lease: the destination may be away, or the migration just over. The answer
+    // does not wait for the confirmation, because the source derives this host's clock from the duration of the call.
     this.#why(order, caller).then(
       (why) => why === undefined && standing.process.stay(order.leaseMs),
       () => undefined,
@@ -104,7 +98,10 @@ export class GuestProbes {
     return { watching: true, wallMs: this.#clock.wallMs() };
   }
 
-  /** Undefined where the destination confirms the order; else why it cannot yet. Rejects with why it never will. */
+  /**
+   * Undefined if the destination confirms the order; else the reason why it cannot yet. Rejects with the reason if it
+   * never will.
+   */
   async #why(order: WatchOrder, caller: Caller): Promise<string | undefined> {
     if (order.managed === true) {
       const against = wrongManagedWatch(caller.name, order, this.#knowledge(order.guest));
@@ -121,7 +118,6 @@ export class GuestProbes {
     return undefined;
   }
 
-  /** Those of a guest that this host's configuration has now. */
   addressesOf(guest: string): readonly string[] {
     const { probe } = this.#network();
     return probe === 'off' ? [] : configuredOf(probe.addresses, guest);
@@ -141,7 +137,6 @@ export class GuestProbes {
   #begin(order: WatchOrder, caller: Caller): WatchAnswer {
     const { name, bridges } = this.#config;
     const key = keyOf(order.id, caller);
-    // Another order for it may have come while the destination was asked.
     if (this.#watches.has(key) || this.#results.has(key)) return this.#goesOn();
     const ofCaller = [...this.#watches.keys()].filter((each) => isOf(each, caller)).length;
     if (ofCaller >= MAX_EACH)
@@ -169,10 +164,7 @@ export class GuestProbes {
     return this.#goesOn();
   }
 
-  /**
-   * What was seen; said again where it was reported before. Where that is asked for, the guest is probed on; who asks again
-   * without wants that no more.
-   */
+  /** Ends a watch and returns its result, again if it was reported before. On request the guest is probed further. */
   async end(id: string, of: WatchEnd, caller: Caller): Promise<WatchResult> {
     const key = keyOf(id, caller);
     const known = this.#results.get(key);
@@ -195,14 +187,13 @@ export class GuestProbes {
     if (laterMs === undefined) return process.end(of);
     const goesNot = this.#later.take(key, arrived, process);
     if (goesNot !== undefined) return { ...(await process.end(of)), goesNot };
-    // It takes no place among those that watch a migration.
     this.#watches.delete(key);
     const result = await process.end({ ...of, laterMs });
     if (result.goesOnMs === undefined) this.#later.leave(key);
     return result;
   }
 
-  /** Once the guest is let in here, what this host sees of it belongs to that migration. */
+  /** After a guest is admitted here, this host's observations of it belong to the new migration. */
   async comesHere<T>(
     { guest, from }: { readonly guest: string; readonly from: string },
     admission: Promise<T>,
@@ -212,12 +203,11 @@ export class GuestProbes {
     return admitted;
   }
 
-  /** What has been seen since that watch ended. */
   later(id: string, caller: Pick<Caller, 'name'>): LaterAnswer {
     return this.#later.of(keyOf(id, caller));
   }
 
-  /** A host with many watches loses only its own sightings. */
+  /** A host with many watches loses only its own results. */
   #keep(key: string, result: Promise<WatchResult>, caller: Caller): void {
     if (!this.#results.has(key)) this.#results.set(key, result);
     const own = [...this.#results.keys()].filter((each) => isOf(each, caller));
@@ -225,7 +215,6 @@ export class GuestProbes {
     if (own.length > MAX_RESULTS && oldest !== undefined) this.#results.delete(oldest);
   }
 
-  /** Ends all of them; what they saw is reported to nobody. */
   close(): void {
     for (const { process } of this.#watches.values()) process.stop();
     this.#later.close();
@@ -234,7 +223,7 @@ export class GuestProbes {
 
 const no = (why: string): WatchAnswer => ({ watching: false, why });
 
-/** A host may speak of its own migrations alone. */
+/** Contains the caller's name, so that a host reaches only its own migrations. */
 function keyOf(id: string, caller: Pick<Caller, 'name'>): string {
   return `${caller.name}/${id}`;
 }

@@ -15,7 +15,7 @@ import type { Guests } from '../guests/guests.ts';
 import type { Peers } from '../peers.ts';
 import { SingleFlight } from '../guests/single-flight.ts';
 
-/** Of a hypervisor that is asked for the first time, whose every model is looked at. */
+/** A hypervisor that is queried for the first time lists every model. */
 const OFFERS_MS = 45_000;
 const GUEST_MS = 3000;
 const ALL_MS = 120_000;
@@ -31,7 +31,7 @@ export interface ProcessorDependencies {
 
 export function processorHandlers(deps: ProcessorDependencies): Handlers<typeof processorRoutes> {
   const { config, peers } = deps;
-  // Whoever gives up meanwhile takes nobody else's answer away.
+  // Not a caller's signal: other callers may share the answer.
   const looks = new SingleFlight(() => ownProcessors(deps, AbortSignal.timeout(ALL_MS)));
   const own = (): Promise<ProcessorsAnswer> => looks.read(config.name);
   const askOf = (host: string, signal: AbortSignal): (() => Promise<ProcessorsAnswer>) => {
@@ -93,7 +93,7 @@ async function ownProcessors(
   return { offers: offers.flat(), guests: reported };
 }
 
-/** Undefined where nothing can be asked of it: a mover holds it, or its driver cannot say. */
+/** Undefined if the guest cannot be queried: a mover holds it, or its driver cannot report it. */
 async function processorOf(
   drivers: readonly Driver[],
   { info, handle }: DiscoveredGuest,

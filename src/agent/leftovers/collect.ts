@@ -15,7 +15,7 @@ import type { MigrationStore } from '../migrations/store.ts';
 import type { Supervisor } from '../processes/supervision.ts';
 import type { GuestDirectoryFact, GuestFact, HostFacts, MigrationFact, TapFact } from './facts.ts';
 
-/** More than this in a folder is not ours to walk through. */
+/** A larger folder is not Godwit's to walk. */
 const MAX = 20_000;
 const OUR_TAP = /^gw[0-9a-f]{8}n\d{1,4}$/;
 
@@ -28,7 +28,6 @@ export interface CollectDependencies {
   readonly drivers: readonly Driver[];
 }
 
-/** Looks at this host; changes nothing. */
 export async function collectFacts(deps: CollectDependencies): Promise<HostFacts> {
   const found = await deps.guests.look();
   const bound = boundSockets();
@@ -108,13 +107,13 @@ async function directoryFact(
 ): Promise<GuestDirectoryFact> {
   const listens = [...bound].some((socket) => socket.startsWith(`${dir}/`));
   const rests = restsMs(dir);
-  // Which driver's guest was there, nothing says once its hypervisor has ended.
+  // After the hypervisor has ended, no record names the driver, so each driver is asked.
   const known = await Promise.all(drivers.map(async (driver) => driver.guestDirectory?.(dir)));
   const inUse = listens || known.some((each) => each?.mayLive === true);
   return { name: path.basename(dir), dir, restsMs: rests, inUse };
 }
 
-/** Unix sockets of this network namespace that some process has bound. */
+/** Bound Unix sockets of this network namespace. */
 function boundSockets(): ReadonlySet<string> {
   const sockets = unixSockets(readFileSync('/proc/net/unix', 'utf8'));
   return new Set(sockets.flatMap(({ boundTo }) => boundTo ?? []));
@@ -126,7 +125,7 @@ function tapFacts(): TapFact[] {
     .map((name) => ({ name, held: isHeld(name) }));
 }
 
-/** A tap has a carrier while a process holds it; one that is down does not say. */
+/** A tap has a carrier while a process holds it; a tap that is down does not report one. */
 function isHeld(name: string): boolean | undefined {
   try {
     return readFileSync(`/sys/class/net/${name}/carrier`, 'utf8').trim() === '1';

@@ -2,10 +2,10 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import type { Leftover } from '../../protocol/public/leftover.ts';
 import type { GuestDirectoryFact, GuestFact, HostFacts, MigrationFact, TapFact } from './facts.ts';
 
-/** What was touched more lately than this may be half made by somebody, ms. */
+/** Something that was changed more recently may be in use or half made, ms. */
 const SETTLED_MS = 60_000;
 
-/** What on this host is left over, and whether it may go. Decides on values alone; a guest that runs is never in it. */
+/** Lists leftovers of this host and whether each may be removed. Pure. A running guest is never listed. */
 export function judgeLeftovers(facts: HostFacts): Leftover[] {
   return [
     ...facts.migrations.flatMap((each) => ofMigration(each)),
@@ -48,7 +48,6 @@ function ofMigration(fact: MigrationFact): Leftover[] {
   ];
 }
 
-/** The migration of a guest on whose account something may still be needed: one that goes on before one that is held. */
 function openMigration(guest: string, { migrations }: HostFacts): MigrationFact | undefined {
   const open = migrations.filter(({ known }) => {
     if (known === undefined || (known.guest !== guest && known.isNameless !== true)) return false;
@@ -57,7 +56,6 @@ function openMigration(guest: string, { migrations }: HostFacts): MigrationFact 
   return open.find((each) => !isHeld(each)) ?? open[0];
 }
 
-/** It has ended, and a person is to decide. */
 function isHeld({ known }: MigrationFact): boolean {
   return known?.phase === 'held' && !known.moverAlive;
 }
@@ -67,13 +65,12 @@ function becauseOf({ id, known }: MigrationFact): string {
   return `${id} is under way (${known?.phase ?? 'unknown'})`;
 }
 
-/** Only what waits for memory, or was built by a migration that gave it up; never one that runs. */
+/** Lists only hypervisors that wait for memory, or that a migration built and gave up; never a running one. */
 function ofGuest(guest: GuestFact, facts: HostFacts): Leftover[] {
   const { name, pid, state, dir, unsettled } = guest;
   const waits = state === 'incoming';
   if (dir === undefined || !(waits || (state === 'paused' && unsettled))) return [];
   const open = openMigration(name, facts);
-  // Of a migration that goes on it is a part, not a remainder.
   if (open !== undefined && !isHeld(open)) return [];
   const common = { kind: 'hypervisor', what: `process ${pid}`, guest: name } as const;
   if (open !== undefined) return [{ ...common, safe: false, why: becauseOf(open) }];

@@ -18,7 +18,7 @@ export interface LeftoversDependencies extends CollectDependencies {
   readonly log: Log;
 }
 
-/** Finds what earlier crashes have left on this host, and clears what nothing can need any more. */
+/** Finds what earlier crashes have left on this host, and removes what is certainly not needed. */
 export class Leftovers {
   readonly #deps: LeftoversDependencies;
   readonly #mutex = new Mutex();
@@ -31,12 +31,11 @@ export class Leftovers {
     return judgeLeftovers(await collectFacts(this.#deps)).slice(0, 10_000);
   }
 
-  /** Looks afresh, and clears one by one; each is judged again right before it goes. */
   clear(): Promise<ClearedList> {
     return this.#mutex.run(async () => {
       const cleared: Leftover[] = [];
       const failed = new Map<string, ClearedList['left'][number]>();
-      // Once a hypervisor has gone, what it held is free: look again as long as something went.
+      // The end of a hypervisor frees its files, so the search repeats while anything is removed.
       for (let pass = 0; pass < MAX_PASSES; pass += 1) {
         const before = cleared.length;
         const safe = (await this.list()).filter((each) => each.safe && !failed.has(nameOf(each)));
@@ -54,7 +53,6 @@ export class Leftovers {
     });
   }
 
-  /** False where it has gone by itself, or is needed after all. */
   async #clearOne(each: Leftover): Promise<boolean> {
     const facts = await collectFacts(this.#deps);
     if (!isStillSafe(each, judgeLeftovers(facts))) return false;
@@ -94,7 +92,6 @@ export class Leftovers {
     }
   }
 
-  /** Ends it as its own mover would have. */
   async #end({ name, handle, dir }: GuestFact, signal: AbortSignal): Promise<void> {
     const { config, drivers } = this.#deps;
     const driver = directDriverOf(drivers, handle);
@@ -119,7 +116,6 @@ export class Leftovers {
     }
   }
 
-  /** Whatever was found, nothing outside our own folders goes. */
   async #removeWithin(folder: string, what: string): Promise<void> {
     const root = `${path.join(this.#deps.config.stateDir, folder)}/`;
     if (!path.resolve(what).startsWith(root)) {

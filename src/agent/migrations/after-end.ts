@@ -11,21 +11,18 @@ const LOOK_MS = 1000;
 export interface AfterEndDependencies<State> {
   readonly log: Log;
   readonly store: Pick<MigrationStore, 'all'>;
-  /** The state's file in a migration's directory, and what it holds. */
   readonly file: string;
   readonly schema: z.ZodType<State>;
-  /** What stands for a file that cannot be read; absent: as if there were none. */
+  /** State for an unreadable file; absent: as for a missing file. */
   readonly unreadable?: () => State;
 }
 
-/** What an agent still does about migrations once they have ended: a look at each every second, until nothing is left. */
+/** Work of the agent after migrations have ended: a check of each one every second, until nothing is left to do. */
 export abstract class AfterEnd<State> {
   readonly #deps: AfterEndDependencies<State>;
   readonly #over = new AbortController();
   readonly #states = new Map<string, State>();
-  /** Migrations about which nothing is left to do. */
   readonly #settled = new Set<string>();
-  /** What is being done for each. */
   readonly #busy = new Map<string, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -33,21 +30,18 @@ export abstract class AfterEnd<State> {
     this.#deps = deps;
   }
 
-  /** Does what is due for one migration now. What it throws is logged, and it is called again at the next look. */
   protected abstract advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'>;
 
   start(): void {
     this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
   }
 
-  /** Ends what is under way; whoever starts the agent again goes on. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#over.abort(new Error('the agent is stopping'));
     await Promise.all(this.#busy.values());
   }
 
-  /** Does for each migration what is due now; resolves once that is done. */
   async look(): Promise<void> {
     if (this.#over.signal.aborted) return;
     const all = this.#deps.store.all();
@@ -60,26 +54,23 @@ export abstract class AfterEnd<State> {
       );
     }
     await Promise.all(this.#busy.values());
-    // Some were pruned. What is known lies on the disk, and is read again.
     if (this.#settled.size > all.length) {
       this.#settled.clear();
       this.#states.clear();
     }
   }
 
-  /** Resolves once what is being done for it now is done. */
   async idle(id: string): Promise<void> {
     await this.#busy.get(id);
   }
 
-  /** Undefined where nothing is known of it yet. */
   stateOf({ id, dir }: Pick<Migration, 'id' | 'dir'>): State | undefined {
     const known = this.#states.get(id) ?? this.#read(id, path.join(dir, this.#deps.file));
     if (known !== undefined) this.#states.set(id, known);
     return known;
   }
 
-  /** Throws where it cannot be written: then the state before it holds. */
+  /** Throws if the state cannot be written; the previous state then stays in force. */
   keep({ id, dir }: Migration, state: State): void {
     writeWhole(path.join(dir, this.#deps.file), `${JSON.stringify(state)}\n`);
     this.#states.set(id, state);

@@ -30,7 +30,7 @@ export interface AfterMoveDependencies {
   readonly probes: Pick<GuestProbes, 'later'>;
 }
 
-/** Asks the hosts that probe a guest after it has left from here what they see, and keeps it beside the journal. */
+/** Queries the hosts that probe a guest after it has left this host, and keeps their results next to the journal. */
 export class AfterMove extends AfterEnd<LaterState> {
   readonly #deps: AfterMoveDependencies;
 
@@ -40,7 +40,6 @@ export class AfterMove extends AfterEnd<LaterState> {
     this.#deps = deps;
   }
 
-  /** The report of a migration from here, with what is known of the time after it. */
   complete(report: Report, dir: string): Report {
     if (report.outcome !== 'done' || report.vantages === undefined) return report;
     const state = this.stateOf({ id: report.id, dir });
@@ -53,7 +52,7 @@ export class AfterMove extends AfterEnd<LaterState> {
     if (request.side !== 'source' || isManagedRequest(request)) return 'over';
     if (!store.isEnded(id)) return 'more';
     const { phase } = store.progress(id);
-    // A person may yet resolve it as done.
+    // An operator may still resolve it as done.
     if (phase === 'held') return 'more';
     const known = this.stateOf(migration);
     const state = known ?? this.#begin(migration);
@@ -64,13 +63,11 @@ export class AfterMove extends AfterEnd<LaterState> {
     const answers = await Promise.all(
       hosts.map(async (host) => [host, await this.#ask(host, id, signal)] as const),
     );
-    // It may have been removed meanwhile.
     if (store.all().includes(migration))
       this.keep(migration, afterAnswers(state, new Map(answers), clock.wallMs()));
     return 'more';
   }
 
-  /** Undefined where no host probes its guest, where that was so long ago that nobody knows anything any more, and where its report cannot be read. */
   #begin({ id, request }: Migration): LaterState | undefined {
     const { store, clock, log } = this.#deps;
     try {

@@ -15,7 +15,6 @@ import { checkSender, peerAddress, type PeersOf } from './incoming.ts';
 
 export interface ArrivalDependencies extends PeersOf {
   readonly drivers: readonly Driver[];
-  /** Of a guest, as this host's configuration has them now. */
   readonly addressesOf: (guest: string) => readonly string[];
 }
 
@@ -24,9 +23,8 @@ interface ArrivalRequest extends ArrivalQuery {
 }
 
 /**
- * What this host sees of a guest that its manager has moved here, from outside of its hypervisor. Which files are its disks
- * the manager says, and which addresses are its own this host's configuration. GODWIT_MIGRATION_UNKNOWN where the manager has
- * no guest by that migration: a host asks for what it has moved here, and for nothing else.
+ * Observes a guest that its manager has moved here, from outside of its hypervisor. GODWIT_MIGRATION_UNKNOWN if the
+ * manager has no guest by that migration: a host may query only what it has moved here.
  */
 export async function arrivalSeen(
   deps: ArrivalDependencies,
@@ -61,7 +59,7 @@ function arrivedBy(
   throw godwitError('GODWIT_CAPABILITY', { what: 'to look at a guest that has come', reason });
 }
 
-/** Who writes to them the driver knows that finds hypervisors by itself. */
+/** The driver that finds hypervisors by itself reports their open files. */
 async function disksSeen(
   { config, drivers }: ArrivalDependencies,
   { written }: ArrivedGuest,
@@ -97,8 +95,8 @@ interface Places {
 }
 
 /**
- * Where its NICs are asked for here, or why none is. A configured address is not said to be of one NIC, so it counts where
- * there is no other; an Open vSwitch port may be in any VLAN. Pure.
+ * Chooses where the NICs are probed, or explains why none is. A configured address names no NIC, so it counts only for
+ * a single NIC; an Open vSwitch port may be in any VLAN. Pure.
  */
 export function placesOf(
   nics: ArrivedGuest['nics'],

@@ -9,25 +9,23 @@ import { journalFile, type JournalOf, type MoverRequest } from '../../protocol/m
 import { migrationSettings } from '../../protocol/public/migration.ts';
 
 /**
- * A migration that has begun and whose request cannot be read. It stays on the list as held: its id is taken, its guest
- * is busy, and nothing that may belong to it is cleared.
+ * A begun migration with an unreadable request. It stays on the list as held: its id is taken, its guest is busy, and
+ * nothing that may belong to it is removed.
  */
 export interface Damage {
   readonly error: GodwitError;
-  /** False if the journal does not name the guest either: any guest of this host may be the one. */
+  /** False if the journal does not name the guest either: it may be any guest of this host. */
   readonly isGuestKnown: boolean;
 }
 
-/** The first record of a journal holds the settings of one migration. */
 const MAX_RECORD_BYTES = 4 * 1024 * 1024;
 const KINDS = ['source', 'destination', 'managed'] as const satisfies JournalOf[];
 
-/** The journals in a migration's directory that hold a record. */
 export function journalsIn(dir: string): readonly JournalOf[] {
   return KINDS.filter((of) => sizeOf(path.join(dir, journalFile(of))) > 0);
 }
 
-/** Stands in for the request that cannot be read, as far as the journal's first record tells. It starts no mover. */
+/** Replaces the unreadable request, with values from the journal's first record. No mover is started by it. */
 export function standInFor(
   dir: string,
   host: string,
@@ -63,13 +61,10 @@ export function standInFor(
   return { request, isGuestKnown: first !== undefined };
 }
 
-/** No mover is started that would call it. */
 const NOWHERE = '127.0.0.1:1';
-/** Shown for a guest that no record names. */
 const NAMELESS = 'unknown';
 
 const EVENTS = { source: sourceEvent, destination: destinationEvent, managed: managedEvent };
-/** The last moment of a `Date`, ms. */
 const MAX_DATE_MS = 8.64e15;
 const firstLine = z.object({ at: z.number().nonnegative().max(MAX_DATE_MS), event: z.unknown() });
 
@@ -85,7 +80,6 @@ function firstRecord(file: string, of: JournalOf): FirstRecord | undefined {
     const first = EVENTS[of].parse(event);
     return first.type === 'planned' || first.type === 'admitted' ? { first, atMs } : undefined;
   } catch {
-    // It is damaged as well, or of a newer build.
     return undefined;
   }
 }

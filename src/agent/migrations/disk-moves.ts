@@ -40,7 +40,6 @@ import {
   writePlan,
 } from './held-disk-moves.ts';
 
-/** Ended moves that are kept to be asked about. */
 const KEPT = 200;
 const MAX_AT_ONCE = 16;
 const PLAN_MS = 15_000;
@@ -55,8 +54,8 @@ export interface DiskMovesDependencies {
 }
 
 /**
- * Moves of disks on this host, run by the agent itself: the hypervisor copies, and goes on copying while there is no
- * agent. The next one resumes from the journals below `stateDir/disk-moves` and from what the hypervisor says.
+ * Moves of disks on this host, run by the agent. The hypervisor copies, and continues while no agent runs. The next
+ * agent resumes from the journals below `stateDir/disk-moves` and the hypervisor's state.
  */
 export class DiskMoves {
   readonly #deps: DiskMovesDependencies;
@@ -86,23 +85,24 @@ export class DiskMoves {
     }
   }
 
-  /** See `MoveDependencies`; before the start. */
   tellBeforeSwitch(tell: (guest: string, signal: AbortSignal) => Promise<void>): void {
     this.#beforeSwitch = tell;
   }
 
-  /** Takes up what an earlier agent left. */
   start(): void {
     for (const move of this.#moves.values()) this.#run(move);
   }
 
-  /** Leaves the copies to their hypervisors; a switch that has begun is brought to its end first. */
+  /** Leaves the copies to their hypervisors, after any switch that has begun is finished. */
   async close(): Promise<void> {
     this.#ending.abort();
     await Promise.all(this.#running.values());
   }
 
-  /** The move under way of a guest's disk, whichever; `held` if its journal cannot be read, or one that may be of this guest. */
+  /**
+   * The running move of any of the guest's disks. `held` if its journal cannot be read, or an unreadable journal may be
+   * of this guest.
+   */
   movingOf(guest: string): MovingDisk | undefined {
     for (const { state } of this.#moves.values()) {
       const { request, id } = state.plan;
@@ -112,7 +112,7 @@ export class DiskMoves {
     return held && { id: held.id, device: held.plan?.request.disk ?? 'unknown', held: held.error };
   }
 
-  /** Checks what can be checked, and resolves to the id once it will be brought to an end. */
+  /** Resolves to the id once the move is certain to be finished or undone. */
   begin(request: DiskMoveRequest): Promise<string> {
     return this.#mutex.run(async () => {
       if (this.#running.size >= MAX_AT_ONCE) {
@@ -121,7 +121,6 @@ export class DiskMoves {
       }
       this.#mustBeIdle(request);
       const plan = await this.#plan(request);
-      // The guest may have begun to leave while its disks were looked at.
       this.#mustBeIdle(request);
       this.#forgetOldest();
       const move = await this.#add(plan);
@@ -130,12 +129,10 @@ export class DiskMoves {
     });
   }
 
-  /** In no order. */
   list(): DiskMoveProgress[] {
     return [...this.#held.list(), ...[...this.#moves.values()].map((move) => move.progress())];
   }
 
-  /** Line after line until the move has ended. */
   async *events(id: string, signal: AbortSignal): AsyncGenerator<DiskMoveProgress> {
     const move = this.#need(id);
     for (;;) {
@@ -152,7 +149,6 @@ export class DiskMoves {
     }
   }
 
-  /** Says at once what will happen. */
   async cancel(id: string): Promise<{ accepted: boolean; what: string }> {
     if (this.#held.get(id) !== undefined) return this.#held.cancel(id);
     const move = this.#need(id);
@@ -165,13 +161,11 @@ export class DiskMoves {
     return { accepted: false, what: `too late: ${where}` };
   }
 
-  /** A held move, as an operator who decides about it sees it. */
   async resolution(id: string): Promise<DiskMoveResolution> {
     this.#mustBeHeld(id);
     return this.#held.show(id);
   }
 
-  /** See `HeldDiskMoves.resolve`. */
   async resolve(id: string, asked: DiskMoveResolveRequest, by: string): Promise<{ what: string }> {
     this.#mustBeHeld(id);
     return this.#held.resolve(id, asked, by);
@@ -231,7 +225,7 @@ export class DiskMoves {
       bootId: hostBoot(),
       createdAt: new Date(nowMs).toISOString(),
       from: disk.file,
-      // Another file may lie at its path; that one is never touched.
+      // Another file may be at its path; that file is never touched.
       identity: disk.identity ?? '',
       to: place.file,
       directories: [...place.directories],
@@ -260,7 +254,7 @@ export class DiskMoves {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     syncDirectory(this.#dir);
     const { journal } = this.#open(plan.id);
-    // It counts from here on: no migration of its guest may begin while its first record is written.
+    // The move now blocks migrations of its guest, even before its first record is written.
     const move = this.#made(plan.id, new DiskMove(beginMove(plan), { ...this.#common(), journal }));
     try {
       await journal.append({ type: 'begun', plan }, 'sync');
@@ -268,14 +262,13 @@ export class DiskMoves {
     } catch (thrown) {
       this.#moves.delete(plan.id);
       await journal.close();
-      // The next agent would go on with a move that its caller takes for refused.
       rmSync(dir, { recursive: true, force: true });
       throw thrown;
     }
     return move;
   }
 
-  /** From its journal. Nothing had begun without a record: it is removed. One whose journal is damaged is held. */
+  /** Loads a move from its journal. Without a record nothing had begun, and it is removed. */
   #find(id: string): void {
     const dir = path.join(this.#dir, id);
     let opened: OpenedJournal<DiskMoveEvent>;
@@ -358,14 +351,13 @@ export class DiskMoves {
   }
 }
 
-/** A disk move of a guest that is under way, or is held and may be of this guest. */
 export interface MovingDisk {
   readonly id: string;
   readonly device: string;
   readonly held?: GodwitError;
 }
 
-/** GODWIT_JOURNAL_DAMAGED, with the file as it was, where it is not as it was written. */
+/** GODWIT_JOURNAL_DAMAGED if the journal is damaged; the file is left as it was. */
 function openMoveJournal(dir: string, clock: Clock): OpenedJournal<DiskMoveEvent> {
   const file = moveJournalFile(dir);
   return open<DiskMoveEvent>(file, openJournalFile(file), MOVE_JOURNAL, clock);

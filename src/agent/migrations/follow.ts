@@ -28,7 +28,6 @@ export interface FollowDependencies {
   readonly supervisor: Supervisor;
 }
 
-/** What movers and journals report about the migrations of this host. The mover is asked first: it knows most. */
 export class Follow {
   readonly #deps: FollowDependencies;
 
@@ -48,7 +47,6 @@ export class Follow {
     }
   }
 
-  /** Line after line until the migration has ended, over the deaths of movers. */
   async *events(id: string, signal: AbortSignal): AsyncGenerator<Progress, void, undefined> {
     const { store, movers, clock } = this.#deps;
     const migration = store.need(id);
@@ -67,7 +65,7 @@ export class Follow {
     }
   }
 
-  /** Says at once what will happen. A migration without a mover gets one first. */
+  /** Answers at once with the consequence. A migration without a mover gets one first. */
   async cancel(id: string): Promise<CancelAnswer> {
     const { store, supervisor } = this.#deps;
     const migration = store.need(id);
@@ -79,7 +77,6 @@ export class Follow {
     return ask(mover, (api) => api.cancel({}, { deadlineMs: ANSWER_MS }));
   }
 
-  /** Newest first. */
   async list(asked: PageAsked): Promise<{ migrations: MigrationSummary[]; next?: string }> {
     const { items, next } = pageOf(
       this.#deps.store.all(),
@@ -91,7 +88,6 @@ export class Follow {
     return { migrations, ...defined({ next }) };
   }
 
-  /** GODWIT_MIGRATION_UNKNOWN where this host has no part in it. */
   async one(id: string): Promise<MigrationSummary> {
     const { store, movers } = this.#deps;
     const migration = store.need(id);
@@ -117,7 +113,6 @@ export class Follow {
     try {
       yield* api.events({}, { signal });
     } catch (thrown) {
-      // Its death is no news for who follows the migration: another one takes over.
       this.#deps.log.debug({ id, error: toGodwitError(thrown) }, 'mover stopped reporting');
     } finally {
       close();
@@ -125,11 +120,10 @@ export class Follow {
   }
 }
 
-/** The request of the fleet that a migration is a move of. */
 const requestOf = ({ request }: Migration): string | undefined =>
   request.side === 'source' ? request.fleetRequest : undefined;
 
-/** Whoever cancels such a move takes the guest out of that request, and has to name it. */
+/** A caller that cancels such a move also takes the guest out of the request, and must name the request. */
 export function mustName(migration: Migration, named: readonly (string | undefined)[]): void {
   const request = requestOf(migration);
   if (request === undefined || named.includes(request)) return;

@@ -25,26 +25,20 @@ import { journalFile, type JournalOf } from '../../protocol/mover/request.ts';
 import type { Progress, Report } from '../../protocol/public/migration.ts';
 import { briefly } from './planned-report.ts';
 
-/**
- * The journal of a migration that goes on, and the state that follows from it. A look costs what was written since the
- * last one: a migration is looked at each second, and its journal may have grown for a day.
- */
+/** The journal of an open migration and the state that follows from it. A read costs only the newly written records. */
 export interface JournalFollower {
-  /** Throws what JournalReader.read throws. */
   look(): FollowedState;
 }
 
 export interface FollowedState {
-  /** There is a record. */
   readonly begun: boolean;
   readonly isEnded: boolean;
-  /** Where the guest runs, as far as this side knows; before the first record, at its source. */
+  /** The host where the guest runs by this side's records; before the first record, at its source. */
   readonly runsAt: Report['runsAt'];
   /** Undefined before the first record. `nowMs`: wall clock. */
   readonly progress: (nowMs: number) => Progress | undefined;
 }
 
-/** How each kind of journal is followed. */
 const FOLLOW: Readonly<Record<JournalOf, (file: string) => JournalFollower>> = {
   source: (file) =>
     follow<SourceRecord, SourceState>(new JournalReader(file, SOURCE_JOURNAL), {
@@ -86,7 +80,6 @@ export function followJournal(dir: string, of: JournalOf): JournalFollower {
   return FOLLOW[of](path.join(dir, journalFile(of)));
 }
 
-/** What a kind of journal leads to. */
 interface Follow<T extends JournalRecord, S> {
   readonly after: (state: S | undefined, record: T) => S | undefined;
   readonly isEnded: (state: S) => boolean;
@@ -113,7 +106,6 @@ function follow<T extends JournalRecord, S>(
   };
 }
 
-/** A state after records that only grow, each taken once; from the beginning again where they are others. */
 class Fold<T, S> {
   readonly #after: (state: S | undefined, record: T) => S | undefined;
   #records: readonly T[] = [];

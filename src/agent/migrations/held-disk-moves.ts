@@ -20,10 +20,8 @@ import { keepNew } from '../../disks/move/files.ts';
 import type { Guests } from '../guests/guests.ts';
 
 export const MOVE_JOURNAL = { schema: diskMoveRecord, first: 'begun' } as const;
-/** In stateDir: records that an operator set aside. */
 const SET_ASIDE = 'disk-moves-set-aside';
 const LOOK_MS = 15_000;
-/** Shown for a guest or a file that no record names. */
 const NAMELESS = 'unknown';
 
 export interface HeldMovesDependencies {
@@ -32,22 +30,21 @@ export interface HeldMovesDependencies {
   readonly log: Log;
   readonly guests: Pick<Guests, 'listed'>;
   readonly life: (handle: GuestHandle) => Promise<Life>;
-  /** GODWIT_CAPABILITY if Godwit moves no disk of such a guest. */
+  /** GODWIT_CAPABILITY if Godwit cannot move disks of this kind of guest. */
   readonly hold: (handle: GuestHandle, signal: AbortSignal) => Promise<HeldRelocator>;
 }
 
-/** A disk move whose journal cannot be read: it may stand at any stage. */
 interface HeldMove {
   readonly id: string;
   readonly dir: string;
   readonly error: GodwitError;
-  /** Undefined if no file of the move can be read: any disk of this host may be the one. */
+  /** Undefined if no file of the move can be read: it may use any disk of this host. */
   readonly plan: DiskMovePlan | undefined;
 }
 
 /**
- * Disk moves that are held: nothing is done for them, and their guests are not moved. An operator calls the copying off or
- * sets the record aside.
+ * Held disk moves. They do not continue, and their guests cannot be moved. An operator cancels the copy or sets the
+ * record aside.
  */
 export class HeldDiskMoves {
   readonly #deps: HeldMovesDependencies;
@@ -70,7 +67,6 @@ export class HeldDiskMoves {
     return this.#moves.get(id);
   }
 
-  /** A held move that may be of this guest, or of this disk of it. */
   find(guest: string, device?: string): HeldMove | undefined {
     return [...this.#moves.values()].find(({ plan }) => {
       if (plan === undefined) return true;
@@ -94,7 +90,7 @@ export class HeldDiskMoves {
     });
   }
 
-  /** Calls the copying off while the guest is on its old image. The record stays. */
+  /** Cancels the copy if the guest is on its old image. The record stays. */
   cancel(id: string): Promise<{ accepted: boolean; what: string }> {
     return this.#turn.run(async () => {
       const { plan, error } = this.#need(id);
@@ -116,7 +112,6 @@ export class HeldDiskMoves {
     });
   }
 
-  /** What its hypervisor reports now, and what each answer rests on. */
   async show(id: string): Promise<DiskMoveResolution> {
     const { plan, error } = this.#need(id);
     const sight = plan === undefined ? await this.#lookAtAll() : await this.#look(plan);
@@ -132,7 +127,7 @@ export class HeldDiskMoves {
     };
   }
 
-  /** Sets the record aside. The hypervisor is looked at in the same turn, and no image is removed. */
+  /** Sets the record aside. The hypervisor is read in the same turn, and no image is removed. */
   resolve(id: string, asked: DiskMoveResolveRequest, by: string): Promise<{ what: string }> {
     return this.#turn.run(async () => {
       const { runAt, confirm, iKnow } = asked;
@@ -166,7 +161,6 @@ export class HeldDiskMoves {
     isSeen: boolean,
   ): Promise<string> {
     const { dir, plan } = this.#need(id);
-    // The guest runs on it, so it is not a file of the move any more.
     if (plan !== undefined && runAt === 'destination' && isSeen) await keepNew(plan);
     const place = path.join(this.#deps.stateDir, SET_ASIDE);
     mkdirSync(place, { recursive: true, mode: 0o700 });
@@ -201,7 +195,6 @@ export class HeldDiskMoves {
     }
   }
 
-  /** Asks each hypervisor of this host that may have a job of the move. */
   async #lookAtAll(): Promise<HeldMoveSight> {
     const { found, silent: drivers } = await this.#deps.guests.listed(true);
     const busy: string[] = [];
@@ -221,7 +214,7 @@ export class HeldDiskMoves {
   }
 }
 
-/** After the first record of its journal: with it, a journal without a record is damaged. */
+/** Call after the journal's first record: a plan next to a journal without records counts as damage. */
 export function writePlan(dir: string, plan: DiskMovePlan): void {
   writeSummed(planFile(dir), plan);
 }
@@ -230,7 +223,6 @@ export function hasPlan(dir: string): boolean {
   return existsSync(planFile(dir));
 }
 
-/** The plan from its own file, or from the first record of the journal. */
 function planIn(dir: string): DiskMovePlan | undefined {
   return unlessUnreadable(() => readSummed(planFile(dir), diskMovePlan)) ?? firstPlan(dir);
 }

@@ -42,7 +42,6 @@ export interface IncomingDependencies {
   readonly supervisor: Supervisor;
   readonly movers: Pick<MoverProcesses, 'find'>;
   readonly closings?: Pick<Closings, 'requestFor'>;
-  /** Absent: labels of guests that come are not kept. */
   readonly labels?: HostLabels;
 }
 
@@ -51,38 +50,31 @@ export interface PeersOf {
   readonly peers: Pick<Peers, 'address' | 'names'>;
 }
 
-/** Ids of which this agent said to a host that it does not know them, kept; that host’s oldest goes first. */
 const MAX_DISOWNED = 1000;
-/** Movers that only report to one host how its ended migrations ended, at once: at least, or as many as it may have here. */
+/** Minimum limit of movers that only report to one host how its ended migrations ended. */
 const MAX_REPORTING = 16;
-/** Its mover’s own; memory takes another one later, or goes through the mover. */
+/** The mover's own port; memory gets another one later, or uses the mover. */
 const MOVER_PORTS = 1;
-/** Held migrations from one host; beyond, no more of its guests come. */
+/** At the limit, no more guests of the host are admitted. */
 const MAX_HELD = 16;
-/** Ended migrations about which one host may still ask; beyond, no more of its guests come. */
 const MAX_UNHEARD = 64;
-/** Of them, those about which the host is asked before an admission is refused. */
 const MAX_ASKED = 8;
 
-/** Lets guests of other hosts in, each with a mover of its own. */
 export class Incoming {
   readonly #deps: IncomingDependencies;
-  /** Hosts, and the ids that each of them has asked for. */
   readonly #disowned = new Map<string, Set<string>>();
-  /** Hosts, and their ended migrations that have a mover again. */
   readonly #reporting = new Map<string, Set<string>>();
   readonly #mutex = new Mutex();
-  /** Hosts that are asked about their ended migrations. */
   readonly #asking = new SingleFlight((from) => this.#hear(from));
 
   constructor(deps: IncomingDependencies) {
     this.#deps = deps;
   }
 
-  /** Checks for room, and resolves once the destination's mover listens. May be repeated. */
+  /** Resolves once the destination's mover listens. May be repeated. */
   async admit(admission: Admission, caller: Caller): Promise<AdmissionGrant> {
     checkSender(caller, admission.from);
-    // Outside of the mutex: a host that does not answer holds up itself alone.
+    // Outside of the mutex, so that a host that does not answer delays only itself.
     await this.#asking.read(admission.from);
     const migration = await this.#mutex.run(
       async () => this.#again(admission) ?? (await this.#add(admission)),
@@ -98,10 +90,7 @@ export class Incoming {
     }
   }
 
-  /**
-   * What an admission would be answered, as checks: nothing is begun or kept. Throws where this host has no business with
-   * the one that asks.
-   */
+  /** Begins and keeps nothing. Throws if this host and the caller have no business with each other. */
   async judge({ admission, ports }: PreflightAdmission, caller: Caller): Promise<PreflightAnswer> {
     const { config, hostFacts } = this.#deps;
     const { guest, from } = admission;
@@ -112,7 +101,7 @@ export class Incoming {
     return { checks, wire: offerOf(config, guest, from), host };
   }
 
-  /** At the bound, the host is asked about its oldest ones: what has ended there as well is kept no longer than others. */
+  /** At the limit, queries the host about its oldest ended migrations; those that it ended as well may be pruned. */
   async #hear(from: string): Promise<void> {
     const { store, peers } = this.#deps;
     const unheard = store.unheard(from);
@@ -120,8 +109,8 @@ export class Incoming {
     await Promise.all(
       unheard.slice(0, MAX_ASKED).map(async ({ id, request }) => {
         const answer = await peers.side(from, id);
-        // A host that answers that it does not know the migration has not heard of its end: an agent that runs without its
-        // state answers the same. Once the state is back, it asks, and must learn whether the guest has run here.
+        // A host without the migration has not learned its end: an agent that runs without its state answers the same.
+        // Once its state is back it asks, and must learn whether the guest ran here.
         if (request.side !== 'destination' || !('view' in answer)) return;
         const { epoch, phase } = answer.view;
         const isOver = isEnd(phase) && phase !== 'held' && phase !== 'lost';
@@ -130,13 +119,13 @@ export class Incoming {
     );
   }
 
-  /** Where its mover listens now. One is started where there is none, also to report how an ended migration ended. */
+  /** Starts a mover if there is none, even to report the end of a migration. */
   async where(id: string, caller: Caller): Promise<AdmissionGrant> {
     const { store, config } = this.#deps;
     const { request: found, damage } = store.get(id) ?? {};
-    // What cannot be read may be the caller's: it is never answered as if there were none.
+    // An unreadable migration may be the caller's, so it is never reported as missing.
     if (damage !== undefined) throw damage.error;
-    // An id may be taken by another host, since migrations are listed before they begin: of the caller's there is none.
+    // Another host may have the id, since migrations are listed before they begin; the caller's does not exist.
     const isAnothers = found?.side === 'destination' && found.fromHost !== caller.name;
     if (found === undefined || isAnothers) this.#disown(id, caller.name);
     if (found?.side !== 'destination' || isAnothers)
@@ -147,8 +136,8 @@ export class Incoming {
   }
 
   /**
-   * An answer that a migration is not known here is a promise: its source then has nothing to release. An admission
-   * that the network has kept back until now must not begin it after all.
+   * "Unknown here" is a promise: the source then has nothing to release. An admission delayed by the network must not
+   * begin the migration later.
    */
   #disown(id: string, to: string): void {
     const ids = this.#disowned.get(to) ?? new Set();
@@ -157,7 +146,7 @@ export class Incoming {
     if (ids.size > MAX_DISOWNED && oldest !== undefined) ids.delete(oldest);
   }
 
-  /** A host may ask for all that it ever sent, and each answer takes a process. */
+  /** Limits such movers: a host may query everything that it ever sent, and each answer takes a process. */
   #checkReporting(migration: Migration): void {
     const { store, movers, config } = this.#deps;
     const { id, request } = migration;
@@ -176,7 +165,6 @@ export class Incoming {
     reporting.add(id);
   }
 
-  /** The guest of a migration to this host that goes on; GODWIT_MIGRATION_UNKNOWN where there is none. */
   guest(id: string): AdmittedGuest {
     const { store, config } = this.#deps;
     const { request, dir } = store.need(id);
@@ -208,7 +196,7 @@ export class Incoming {
     throw godwitError('GODWIT_ID_REUSED', { id: admission.id });
   }
 
-  /** A guest of a dead host is started here by what is kept of it: lets it in as if its host had asked. */
+  /** Admits a guest of a dead host, from its description, as if its host had requested it. */
   recover(admission: Admission, recovery: Recovery): Promise<Migration> {
     return this.#mutex.run(() => this.#add(admission, { recovery }));
   }
@@ -222,10 +210,11 @@ export class Incoming {
     throwRefusal(admissionChecks(await this.#facts(admission, MOVER_PORTS)));
     const isDisowned = this.#disowned.get(from)?.has(id);
     if (isDisowned) throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
-    // Both are asked last: nothing is awaited before the record, so a host that is closed and reports itself empty stays so.
+    // Both are checked last: nothing is awaited before the record, so a closed host that reported itself empty stays
+    // empty.
     const request = this.#deps.closings?.requestFor(config.name);
     if (request) throw godwitError('GODWIT_HOST_CLOSED', { host: config.name, request });
-    // Before it is known here: a migration without its labels would forget what they forbid.
+    // Recorded before the migration: one without its labels would ignore their restrictions.
     labels?.expect(id, admission.guest, admission.labels, here);
     return store.add({
       version: 1,
@@ -240,13 +229,12 @@ export class Incoming {
     });
   }
 
-  /** The address of the host that sends the guest. */
   #sender(admission: Admission): string {
     checkSocketsBelow(this.#deps.config.stateDir, admission);
     return peerAddress(this.#deps, admission.from);
   }
 
-  /** What this host knows of itself and of the guest that is to come. Held ones are kept until a person decides. */
+  /** Held migrations count until an operator decides. */
   async #facts(admission: Admission, portsNeeded: number): Promise<AdmissionFacts> {
     const { guest, from, memoryBytes } = admission;
     const { config, guests, store, inventory, closings } = this.#deps;
@@ -257,7 +245,7 @@ export class Incoming {
       inventory.memory(),
       inventory.freePorts(config.ports),
     ]);
-    // Memory that others on their way here will take is counted in full, though part of it may be taken already.
+    // Memory of other arriving guests counts in full, though part of it may be allocated already.
     const promised = running.reduce(
       (sum, { request }) =>
         sum + (request.side === 'destination' ? request.admission.memoryBytes : 0),
@@ -305,7 +293,7 @@ function isFrom({ side, fromHost }: MoverRequest, from: string): boolean {
   return side === 'destination' && fromHost === from;
 }
 
-/** With several peers, one of them leaves room for the others. */
+/** One of several peers must leave room for the others. */
 export function limitOfOne({ config, peers }: PeersOf): number {
   const { migrationsIn, migrationsInFromOne } = config.limits;
   if (migrationsInFromOne !== undefined) return migrationsInFromOne;
@@ -313,7 +301,6 @@ export function limitOfOne({ config, peers }: PeersOf): number {
   return Math.max(1, migrationsIn - Math.ceil(migrationsIn / 4));
 }
 
-/** Of the agent of a host that sends a guest; GODWIT_HOST_UNKNOWN where it is no peer. */
 export function peerAddress({ config, peers }: PeersOf, from: string): string {
   const address = peers.address(from);
   if (address !== undefined) return address;
@@ -321,7 +308,7 @@ export function peerAddress({ config, peers }: PeersOf, from: string): string {
   throw godwitError('GODWIT_HOST_UNKNOWN', { host: from }, { hint });
 }
 
-/** A host speaks for the guests that it sends itself, and for no other. */
+/** A host may act only for guests that it sends itself. */
 export function checkSender(caller: Caller, from: string): void {
   if (caller.role === 'agent' && caller.name === from) return;
   throw godwitError('GODWIT_ROLE_FORBIDDEN', {

@@ -2,7 +2,6 @@ import { movesTo, type OwnMove } from '../../migration/prediction/own-moves.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
-/** What one migration of this host says of the next ones. */
 export interface Lesson extends Pick<
   Report,
   | 'outcome'
@@ -19,18 +18,15 @@ export interface Lesson extends Pick<
   | 'phases'
   | 'startedAt'
 > {
-  /** For how long its guest was paused, and what its path cost; absent where its guest did not move. */
   readonly move?: OwnMove | undefined;
   readonly diskLatency: NonNullable<Report['diskLatency']>;
 }
 
-/** Ended ones whose lessons are kept; beyond these the one that was read longest ago is forgotten. */
 const MAX = 1024;
 
-/** After these nothing follows. What is held, or lost, may be resolved yet. */
+/** Final outcomes. A held or lost migration may still be resolved. */
 const ENDS: ReadonlySet<Report['outcome']> = new Set(['done', 'rehearsed', 'failed', 'cancelled']);
 
-/** Reads what migrations say of the next ones. The journal of one that has ended is read once: it does not change. */
 export class Lessons {
   readonly #store: Pick<MigrationStore, 'report'>;
   readonly #kept = new Map<string, Lesson>();
@@ -39,7 +35,6 @@ export class Lessons {
     this.#store = store;
   }
 
-  /** One after the other, as far as they are wanted. */
   *of(migrations: readonly Migration[]): Generator<Lesson> {
     for (const { id } of migrations) {
       const lesson = this.#of(id);
@@ -54,7 +49,6 @@ export class Lessons {
     try {
       report = this.#store.report(id);
     } catch {
-      // A journal that was damaged, also since its migration ended, teaches nothing, and holds up no other migration.
       return undefined;
     }
     const lesson = lessonOf(report);

@@ -31,7 +31,7 @@ import { labelsOf, workloadOf, type KnownOfGuests } from '../guests/workload.ts'
 import { Mutex } from '../../mutex.ts';
 import { fullAddress } from '../../protocol/names.ts';
 
-/** As many as the inventory lists of one guest. */
+/** The inventory lists no more NICs of one guest. */
 const MAX_NICS = 64;
 
 export interface OutgoingDependencies extends LinkRatesDependencies, KnownOfGuests {
@@ -39,19 +39,16 @@ export interface OutgoingDependencies extends LinkRatesDependencies, KnownOfGues
   readonly guests: Guests;
   readonly peers: Peers;
   readonly supervisor: Supervisor;
-  /** What plans said of this very migration shortly before. */
   readonly kept?: Pick<PredictionCache, 'take'>;
   readonly diskMoves?: {
     movingOf(guest: string): BusyFacts['diskMove'];
   };
 }
 
-/** A guest that is to leave, as its own host sees it before anybody takes hold of it. */
 export interface OutgoingGuest extends DiscoveredGuest {
-  /** Of the destination’s agent; absent where a manager moves the guest, and no other agent has a part in it. */
+  /** Address of the destination's agent; absent if a manager moves the guest without another agent. */
   readonly address: string | undefined;
   readonly checks: readonly Check[];
-  /** What else a mover would be given, where it is known. */
   readonly seen: Partial<
     Pick<
       SourceMoverRequest,
@@ -60,7 +57,6 @@ export interface OutgoingGuest extends DiscoveredGuest {
   >;
 }
 
-/** Starts migrations of guests that run here. */
 export class Outgoing {
   readonly links: LinkRates;
   readonly #deps: OutgoingDependencies;
@@ -72,8 +68,9 @@ export class Outgoing {
   }
 
   /**
-   * Checks what can be checked at once, and resolves to the id as soon as the mover serves. The same id and request answer
-   * the same again; another request is GODWIT_ID_REUSED. `returns`: it takes a guest back. `fleetRequest`: it is a move of that.
+   * Checks the request, and resolves to the id once the mover serves. The same id and request return the same answer;
+   * another request is GODWIT_ID_REUSED. `returns`: the migration that it reverses. `fleetRequest`: the request that it
+   * belongs to.
    */
   async start(
     asked: MigrationRequest & { id?: string | undefined },
@@ -82,9 +79,9 @@ export class Outgoing {
   ): Promise<string> {
     const { id: given, ...rest } = asked;
     const parsed = migrationRequest.parse(rest);
-    // Its labels were for the way there: what they name, the guest has lost by then.
+    // The guest's labels applied to the way there: the devices that they name are already unplugged.
     const request = returns === undefined ? this.labelled(parsed) : parsed;
-    // Measured before the last look at the guest: nothing is waited for between that and the record.
+    // Measured before the last look at the guest, because nothing may be awaited between that look and the record.
     const isNew = this.#again(given, request) === undefined;
     const linkShareBandwidth = isNew ? await this.links.shareOf(request) : undefined;
     if (isNew && request.path === 'auto') await this.links.measured(request.to);
@@ -102,23 +99,21 @@ export class Outgoing {
     try {
       await supervisor.ensure(migration);
     } catch (thrown) {
-      // Where no record was written nothing has begun, and the caller hears why.
       if (!store.begun(id)) store.drop(id);
-      // A mover that died after its first record has begun it, and the supervisor has another go on.
+      // A mover that died after its first record has begun the migration; the supervisor continues it.
       else if (store.unreadable(id) === undefined) return id;
       throw thrown;
     }
     return id;
   }
 
-  /** Whether that id is this very migration already; GODWIT_ID_REUSED where it is another one. */
   isBegun(id: string, asked: MigrationRequest): boolean {
     if (this.#again(id, this.labelled(migrationRequest.parse(asked))) !== undefined) return true;
     this.#deps.store.mustBeNew(id);
     return false;
   }
 
-  /** With the devices to unplug and to plug in that its labels name, where the request names none. */
+  /** Adds the devices to unplug and plug in from the guest's labels, unless the request names some. */
   labelled(request: MigrationRequest): MigrationRequest {
     const labels = labelsOf(this.#deps, request.guest);
     if (labels === undefined) return request;
@@ -151,7 +146,7 @@ export class Outgoing {
     const common = {
       id,
       side: 'source',
-      // A manager may have its guests on hosts beside which no agent sits.
+      // A manager may have guests on hosts without an agent.
       fromHost: address === undefined ? info.host : config.name,
       toHost: request.to,
       createdAt: new Date(clock.wallMs()).toISOString(),
@@ -182,7 +177,6 @@ export class Outgoing {
     });
   }
 
-  /** What can be checked at once: the destination, the guest, and that there is room. */
   async #checked(
     id: string,
     request: MigrationRequest,
@@ -197,20 +191,19 @@ export class Outgoing {
   }
 
   /**
-   * The guest, and what its own host finds for or against the move, as checks. Begins nothing. Whether a manager knows the
-   * destination, it says itself when it is asked to check.
+   * The guest, and its own host's checks of the move. Begins nothing. The manager itself checks whether it has the
+   * destination.
    */
   async look(id: string, request: MigrationRequest): Promise<OutgoingGuest> {
     const { config, clock, guests, peers, store, diskMoves } = this.#deps;
     const { guest, to } = request;
-    // A manager may move a guest to another datastore of its host.
+    // A manager can move a guest to another datastore of its host.
     const isStorage = request.datastore !== undefined;
     if (to === config.name && !isStorage) {
-      // Only of a guest that is here: who asks for one of another host is sent there.
       await guests.need(guest);
       throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
     }
-    // A host that is no peer is refused before the guest is asked, unless a manager may know it.
+    // A host that is not a peer is refused before the guest is queried, unless a manager may have that host.
     const mayBeManaged = guests.drivers.some((each) => isManaged(each));
     const isKnown = to === config.name || peers.address(to) !== undefined;
     if (!mayBeManaged && !isKnown) throw this.#unknownHost(to);
@@ -225,7 +218,7 @@ export class Outgoing {
     const address = isDirect ? peers.address(to) : undefined;
     if (isDirect && address === undefined) throw this.#unknownHost(to);
     if (!isDirect) receivingAgent(peers, config.name, request);
-    // Read after the look: a disk of it may have begun to move meanwhile, or the guest to come.
+    // Read after the look: a disk move may have begun meanwhile, or the guest may be arriving.
     const checks = askChecks({
       ...takeable(found),
       driver,
@@ -245,7 +238,6 @@ export class Outgoing {
     return workloadOf({ ...this.#deps, links: this.links }, request);
   }
 
-  /** What is known of the link and the guest's writes: for checks, for the prediction, and for `--path auto`. */
   #linkTo({ to, guest }: MigrationRequest, driver: string): OutgoingGuest['seen'] {
     const link = this.links.now(to);
     const ownMoves = this.links.movesTo(to, driver);
@@ -272,7 +264,6 @@ export class Outgoing {
   }
 }
 
-/** The guest with a handle to take hold of it by; the refusal where it cannot be moved from here. */
 export function movable(guest: DiscoveredGuest): DiscoveredGuest & { handle: GuestHandle } {
   const { info, handle } = guest;
   throwRefusal(judgeGuest(takeable(guest)));
@@ -285,7 +276,7 @@ function takeable({ info, handle, hint, halted }: DiscoveredGuest): GuestFacts {
   return { guest, state, halted, manager, unmovable, reachable: handle !== undefined, hint };
 }
 
-/** Sorts by time, and two agents do not make the same. */
+/** Sorts by time; the random part prevents collisions between agents. */
 export function newId(nowMs: number): string {
   const random = randomInt(36 ** 5)
     .toString(36)
@@ -293,15 +284,14 @@ export function newId(nowMs: number): string {
   return `m-${nowMs.toString(36)}${random}`;
 }
 
-/** What the destination learns of the guest before it is described, where the agent could see it. */
+/** Facts for the destination before the guest is described, if the agent could read them. */
 function seenOf({ hypervisorVersion, vcpus, nics }: GuestInfo): {
   vcpus?: number;
   macs?: string[];
   unbridged?: boolean;
 } {
-  // Else it is known by its command line alone.
   if (hypervisorVersion === undefined || vcpus === undefined) return { unbridged: true };
-  // A list as long as that may have been cut.
+  // A list of this length may have been truncated.
   if (nics.length >= MAX_NICS) return { vcpus, unbridged: true };
   const isUnbridged = nics.some(({ bridge }) => bridge === undefined);
   const macs = nics.map(({ mac }) => mac.toLowerCase());
@@ -311,7 +301,7 @@ function seenOf({ hypervisorVersion, vcpus, nics }: GuestInfo): {
 type OtherAgent = SourceMoverRequest['peer'];
 type PeerAddresses = Pick<Peers, 'address' | 'furtherAddresses'>;
 
-/** The destination's agent as a mover is to reach it: its other paths are those asked for, or those of the configuration. */
+/** The destination's agent as the mover reaches it, by the requested or configured paths. */
 function otherAgent(
   peers: PeerAddresses,
   { to, pathAddresses }: MigrationRequest,
@@ -324,8 +314,8 @@ function otherAgent(
 }
 
 /**
- * The agent beside which a manager has the guest afterwards, which also holds the other end of the wire; undefined where this
- * host knows none. GODWIT_CAPABILITY where memory is to take the wire then.
+ * The agent of the guest's new host, which also has the other end of the wire; undefined if unknown. GODWIT_CAPABILITY
+ * if memory needs the wire and it is unknown.
  */
 function receivingAgent(
   peers: PeerAddresses,

@@ -2,7 +2,6 @@ import { defined } from '../../protocol/defined.ts';
 import { migrationSettings, type Progress, type Report } from '../../protocol/public/migration.ts';
 import { isManagedRequest, type MoverRequest } from '../../protocol/mover/request.ts';
 
-/** What a report says of how far it is. */
 export function briefly(report: Report): Progress {
   const { id, guest, from, to, mode, phase, totalMs, error } = report;
   const percent = report.outcome === 'done' ? 100 : 0;
@@ -10,7 +9,6 @@ export function briefly(report: Report): Progress {
   return error === undefined ? brief : { ...brief, error };
 }
 
-/** A migration of which nothing is recorded yet. */
 export function planned(request: MoverRequest, nowMs: number): Report {
   const { id, fromHost, toHost, createdAt } = request;
   const guest = request.side === 'source' ? request.request.guest : request.admission.guest;

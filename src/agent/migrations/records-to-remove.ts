@@ -5,8 +5,8 @@ interface EndedMigration {
 }
 
 /**
- * Of `ended`, oldest first, those to go so that `most` are left: each the oldest of the host that has most of them just
- * then. So a host that begins many loses its own, and another's only once that has more. Pure.
+ * Selects which of `ended` (oldest first) to remove so that `most` are left. Each is the oldest of the host with most
+ * records at that point, so a host with many migrations loses its own first. Pure.
  */
 export function surplus<M extends EndedMigration>(ended: readonly M[], most: number): M[] {
   const hosts = new Map<string, M[]>();

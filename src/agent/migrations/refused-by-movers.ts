@@ -3,17 +3,13 @@ import type { Refusal } from '../../protocol/public/trust.ts';
 import type { MoverProcesses } from '../processes/mover-process.ts';
 import type { MigrationStore } from './store.ts';
 
-/** Refusals of ended migrations in memory, some 4 MiB at most. What is beyond is read for each question. */
+/** At most some 4 MiB. */
 const MAX_KEPT = 4096;
 
-/**
- * What the movers of this host's migrations refused. The file of a migration that has ended is read once; only those of
- * open migrations are read for each question.
- */
+/** The file of an ended migration is read once. */
 export class RefusedByMovers {
   readonly #store: Pick<MigrationStore, 'all' | 'isEnded'>;
   readonly #movers: Pick<MoverProcesses, 'find'>;
-  /** Of each migration that has ended. */
   #kept = new Map<string, readonly Refusal[]>();
 
   constructor(
@@ -30,10 +26,9 @@ export class RefusedByMovers {
     let room = MAX_KEPT;
     const lists = this.#store.all().map((migration) => {
       const { id, dir } = migration;
-      // One that was opened again has not ended.
       const hasEnded = this.#store.isEnded(id);
       const known = hasEnded ? before.get(id) : undefined;
-      // A mover writes its last ones when it exits, which is after the end of its migration.
+      // A mover writes its last refusals when it exits, after the migration has ended.
       const isFinal =
         known !== undefined || (hasEnded && this.#movers.find(migration) === undefined);
       const found = known ?? readRefused(dir);

@@ -19,9 +19,8 @@ interface ReportDependencies {
 }
 
 /**
- * The report of a migration, wherever it is asked for: its source's, which knows most, but for where the guest
- * runs: that it was ordered to run here is known here. Where the source gives none, this side's own, which names what is
- * not known here.
+ * The source's report of a migration, the most complete one. Where the guest runs is merged from this side, which knows
+ * its own order to run.
  */
 export async function reportOfBoth(
   { store, peers, log, afterMove, follow }: ReportDependencies,
@@ -43,7 +42,7 @@ export async function reportOfBoth(
   }
 }
 
-/** The same, with how the site's check of the guest stands where one was asked for: the destination knows. */
+/** Like `reportOfBoth`, with the state of the site's check of the guest, if requested; the destination has it. */
 export async function reportWithCheck(
   deps: ReportDependencies & { readonly returns: Pick<Returns, 'of'> },
   id: string,
@@ -67,8 +66,8 @@ function isSame(own: Report, reported: Report): boolean {
 }
 
 /**
- * This host knows from its own journal that the guest was ordered to run here, whatever the source says: it may have been
- * cut off, or be bad. What the source says stands beside it. Whose word that is, no source says.
+ * This host's journal proves that the guest was ordered to run here, whatever the source reports: the source may be cut
+ * off, or hostile. Both are shown. A source cannot claim whose word that is.
  */
 function withOwn({ runsAtTold: _, ...reported }: Report, { runsAt, to }: Report): Report {
   if (runsAt !== 'destination' || reported.runsAt === 'destination') return reported;

@@ -13,8 +13,8 @@ interface ReturnHandlerDependencies {
 }
 
 /**
- * Of a migration that has ended, the site's check of its guest, which may take that back: here, or at the destination.
- * `named`: requests of the fleet; see `mustName`.
+ * Cancels the site's check of a guest after its migration has ended, here or at the destination; the guest may then not
+ * return. `named`: requests of the fleet; see `mustName`.
  */
 export async function cancelOrKeep(
   {
@@ -37,7 +37,6 @@ export async function cancelOrKeep(
   return peers.endSiteCheck(request.toHost, id, by);
 }
 
-/** The source of a migration passes a cancel on. */
 export async function endSiteCheck(
   { returns, store }: ReturnHandlerDependencies,
   id: string,
@@ -49,7 +48,6 @@ export async function endSiteCheck(
   return (await returns.cancel(id, `${by} at ${caller.name}`)) ?? { accepted: false, what };
 }
 
-/** What the other host of a migration is told of it. */
 export function returnsSeen(
   { returns }: ReturnHandlerDependencies,
   id: string,

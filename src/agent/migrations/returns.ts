@@ -32,9 +32,8 @@ import { guestOf } from '../guests/guests.ts';
 import { newId, type Outgoing } from './outgoing.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
-/** Checks that run at once; the others wait for another look. */
 const MAX_RUNS = 8;
-/** Those of them for guests of one host: checks of its guests that hang leave room for others. */
+/** Hanging checks of one host's guests leave room for others. */
 const MAX_RUNS_OF_ONE = 6;
 
 export interface ReturnsDependencies {
@@ -46,7 +45,6 @@ export interface ReturnsDependencies {
   readonly follow: Pick<Follow, 'cancel'>;
 }
 
-/** A guest that came here and is looked after: by which migration, and what was asked for. */
 interface GuestArrival {
   readonly migration: Migration;
   readonly request: DestinationMoverRequest;
@@ -54,22 +52,19 @@ interface GuestArrival {
 }
 
 /**
- * Guests that came here with `--return-if-unhealthy`: the site's own check of each is run until its time is over, and a
- * guest that fails it goes back where it came from by a migration of its own. What is decided lies on the disk first.
+ * Guests that came with `--return-if-unhealthy`. The site's check of each guest runs until its time is over, and a
+ * guest that fails it is moved back to its source. Decisions are on the disk before they take effect.
  */
 export class Returns extends AfterEnd<WatchState> {
   readonly #deps: ReturnsDependencies;
-  /** The hosts that sent the guests whose checks run. */
   readonly #runs: string[] = [];
 
   constructor(deps: ReturnsDependencies) {
     const { log, store } = deps;
-    // What cannot be read leads to nothing.
     super({ log, store, file: 'site-check.json', schema: watchState, unreadable });
     this.#deps = deps;
   }
 
-  /** For the report; undefined where this is no such guest. */
   of(id: string): SiteCheck | undefined {
     const migration = this.#deps.store.get(id);
     const arrived = migration === undefined ? undefined : arrivedBy(migration);
@@ -77,13 +72,12 @@ export class Returns extends AfterEnd<WatchState> {
     return state === undefined ? undefined : siteCheckOf(state);
   }
 
-  /** Ends the looks at a guest, and its way back; undefined where there are none. */
   async cancel(id: string, by: string): Promise<CancelAnswer | undefined> {
     const { store, follow, config, log } = this.#deps;
     const migration = store.get(id);
     const arrived = migration === undefined ? undefined : arrivedBy(migration);
     if (arrived === undefined || !store.isEnded(id)) return undefined;
-    // A way back that is being asked for is there, or is not, once this is over.
+    // After this it is certain whether the return has begun.
     if (this.stateOf(arrived.migration)?.back !== undefined) await this.idle(id);
     const state = this.stateOf(arrived.migration);
     if (state === undefined || state.ended !== undefined) return undefined;
@@ -115,7 +109,6 @@ export class Returns extends AfterEnd<WatchState> {
       case 'check': {
         if (!this.#mayRun(migration.request.fromHost)) return 'more';
         const found = await this.#run(arrived, signal);
-        // Cancelled meanwhile: that is the last word.
         if (this.stateOf(arrived.migration)?.ended === undefined)
           this.keep(arrived.migration, afterRun(state, found, clock.wallMs()));
         return 'more';
@@ -217,7 +210,7 @@ export class Returns extends AfterEnd<WatchState> {
       log.warn({ id, guest, to: from, why }, 'guest moves back: its check failed');
     } catch (thrown) {
       const error = toGodwitError(thrown);
-      // Somebody moves it meanwhile, and decides.
+      // An operator moves the guest meanwhile, and decides.
       if (hasCode(thrown, 'GODWIT_GUEST_BUSY')) return;
       log.error({ id, guest, error }, 'guest cannot move back');
       this.keep(arrived.migration, afterRefusal(state, error.message, clock.wallMs()));

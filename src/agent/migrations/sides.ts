@@ -26,11 +26,9 @@ export interface SidesDependencies {
   readonly movers: MoverProcesses;
   readonly supervisor: Supervisor;
   readonly log: Log;
-  /** Absent: this machine's. */
   readonly bootTime?: typeof bootTime;
 }
 
-/** What this host knows of its side of each migration. */
 export class Sides {
   readonly #deps: SidesDependencies;
 
@@ -38,7 +36,6 @@ export class Sides {
     this.#deps = deps;
   }
 
-  /** For the other host of that migration, and for no other. */
   async forPeer(id: string, look: 'journal' | 'hypervisor', caller: Caller): Promise<SideView> {
     checkPartner(this.#deps.store.need(id), caller);
     return this.view(id, look);
@@ -47,14 +44,14 @@ export class Sides {
   async view(id: string, look: 'journal' | 'hypervisor'): Promise<SideView> {
     const { store } = this.#deps;
     const migration = store.need(id);
-    // Damaged, it is an error to the caller: never an answer, and never silence.
+    // A damaged record is an error for the caller, never an answer or silence.
     if (migration.damage !== undefined) throw migration.damage.error;
     store.journals(id);
     if (look === 'hypervisor') await this.listen(migration);
     return this.#viewOf(migration, look, store.journals(id));
   }
 
-  /** For an operator, of a migration whose record cannot be read: as its journal has it, if that can be read. */
+  /** The journal's view of an unreadable migration, for an operator, if that can be read. */
   async viewOfDamaged(migration: Migration): Promise<SideView> {
     try {
       return await this.#viewOf(migration, 'journal', readJournals(migration.dir));
@@ -99,7 +96,7 @@ export class Sides {
     return { ...common, side: 'destination', ...destinationFacts(state, sight) };
   }
 
-  /** A destination's mover that has just taken over has written down how its hypervisor stands. */
+  /** A destination's mover that has taken over has recorded the state of its hypervisor. */
   async listen(migration: Migration): Promise<void> {
     const { store, supervisor, log } = this.#deps;
     const { id, request } = migration;
@@ -114,7 +111,6 @@ export class Sides {
     }
   }
 
-  /** Its monitor is the mover's as long as there is one. */
   async #runOf(
     handle: GuestHandle,
     moverAlive: boolean,
@@ -132,13 +128,12 @@ export class Sides {
         await session.close();
       }
     } catch {
-      // A process that cannot be reached may run its guest, unless it is gone by proof.
+      // A process that cannot be reached may run its guest, unless it is proved gone.
       return (await lifeOfGuest(this.#deps.drivers, handle)).state === 'gone' ? 'gone' : 'unknown';
     }
   }
 }
 
-/** The other host of a migration and its addresses; GODWIT_INTERNAL where a manager moves the guest, and there is none. */
 export function peerOf({ id, request }: Migration): DestinationMoverRequest['peer'] {
   if (!isManagedRequest(request)) return request.peer;
   throw godwitError('GODWIT_INTERNAL', {
@@ -146,7 +141,6 @@ export function peerOf({ id, request }: Migration): DestinationMoverRequest['pee
   });
 }
 
-/** One host of a migration asks the other one; nobody else does. */
 export function checkPartner({ id, request }: Migration, caller: Caller): void {
   const partner = isManagedRequest(request) ? undefined : request.peer.name;
   if (caller.role === 'agent' && caller.name === partner) return;

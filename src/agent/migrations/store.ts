@@ -29,40 +29,31 @@ import { PrunedMigrations } from './used-ids.ts';
 import { surplus } from './records-to-remove.ts';
 import { wayBackOf } from './way-back.ts';
 
-/**
- * Ended migrations that are kept for `godwit migrations` and `godwit report`. Those about which the other host may still
- * ask are kept besides: as many as people leave undecided.
- */
+/** Ended migrations kept for `godwit migrations` and `godwit report`. */
 const KEPT = 1000;
-/** In stateDir: records that an operator set aside. */
 const SET_ASIDE = 'migrations-set-aside';
 
-/** A migration that this host takes or took part in. */
 export interface Migration {
   readonly id: string;
   readonly dir: string;
   readonly request: MoverRequest;
-  /** Its request cannot be read; `request` stands in for it. */
   readonly damage?: Damage;
 }
 
-/** What the migrations' directories hold: `stateDir/migrations/<id>/`. The agent adds them, movers write in them. */
+/** The migrations' directories, `stateDir/migrations/<id>/`. The agent adds them; movers write in them. */
 export class MigrationStore {
   readonly #dir: string;
   readonly #host: string;
   readonly #clock: Clock;
   readonly #migrations = new Map<string, Migration>();
-  /** Of them, oldest first: asked for each second, and made anew once one comes or goes. */
+  /** Oldest first. Cached because it is read every second; cleared when a migration comes or goes. */
   #sorted: readonly Migration[] | undefined;
-  /** Journals do not change once they have ended. */
   readonly #ended = new Map<string, Progress>();
   readonly #endedAt = new Map<string, Report['runsAt']>();
-  /** The journals of the others, as far as they were read. */
   readonly #followed = new Map<string, JournalFollower>();
-  /** Of ended ones: whether the other host may still ask. */
   readonly #asked = new Map<string, boolean>();
   readonly #pruned: PrunedMigrations;
-  /** Since when this store is what it is, ISO 8601 (see system/files/store-age.ts). */
+  /** ISO 8601 (see system/files/store-age.ts). */
   readonly since: string;
 
   constructor(stateDir: string, host: string, clock: Clock) {
@@ -75,7 +66,7 @@ export class MigrationStore {
       const found = migrationId.safeParse(name).success ? this.#read(name) : undefined;
       if (found !== undefined) this.#migrations.set(found.id, found);
     }
-    // Without a file it is an earlier build's, and as old as the oldest of its migrations.
+    // An earlier build wrote no file; the store is then as old as its oldest migration.
     const [oldest] = this.all();
     const now = new Date(clock.wallMs()).toISOString();
     this.since = ageStore(stateDir, this.#ageOf(oldest, stateDir) ?? now);
@@ -85,7 +76,6 @@ export class MigrationStore {
     return existsSync(path.join(stateDir, 'store.json')) ? undefined : oldest?.request.createdAt;
   }
 
-  /** All of them, oldest first. */
   all(): readonly Migration[] {
     this.#sorted ??= oldestFirst(this.#migrations.values());
     return this.#sorted;
@@ -95,28 +85,26 @@ export class MigrationStore {
     return this.#migrations.get(id);
   }
 
-  /** GODWIT_MIGRATION_UNKNOWN when there is none. */
   need(id: string): Migration {
     const found = this.#migrations.get(id);
     if (found !== undefined) return found;
     throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: this.#host });
   }
 
-  /** GODWIT_ID_REUSED for the id of a migration that ended here and was removed since. */
   mustBeNew(id: string): void {
     if (this.#pruned.has(id)) throw godwitError('GODWIT_ID_REUSED', { id });
   }
 
   /**
-   * Makes the directory with its request.json, whole or not at all: it lies on the disk when this returns.
-   * GODWIT_ID_REUSED as `mustBeNew`.
+   * Makes the directory with its request.json atomically; both are on the disk when this returns. GODWIT_ID_REUSED as
+   * `mustBeNew`.
    */
   add(asked: MoverRequest): Migration {
     this.mustBeNew(asked.id);
     const request = { ...asked, ordinal: nextOrdinal(this.all()) };
     const dir = path.join(this.#dir, request.id);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    // A journal without its request would belong to no migration after a power loss.
+    // After a power loss, a journal without its request could not be assigned to a migration.
     writeRequest(dir, request);
     syncDirectory(this.#dir);
     const made = { id: request.id, dir, request };
@@ -126,7 +114,6 @@ export class MigrationStore {
     return made;
   }
 
-  /** Forgets a migration of which nothing has begun. */
   drop(id: string): void {
     const found = this.#migrations.get(id);
     if (found === undefined) return;
@@ -134,10 +121,7 @@ export class MigrationStore {
     rmSync(found.dir, { recursive: true, force: true });
   }
 
-  /**
-   * Moves the directory of a migration out of the store, which no longer knows it. Its id stays used. Returns the new
-   * place. For a record that cannot be read, by an operator's decision.
-   */
+  /** Moves an unreadable migration out of the store, and returns the new place. Its id stays used. */
   setAside(id: string): string {
     const { dir, request } = this.need(id);
     const place = path.join(path.dirname(this.#dir), SET_ASIDE);
@@ -158,7 +142,10 @@ export class MigrationStore {
     this.#followed.delete(id);
   }
 
-  /** True once a mover has written a record, or cannot be shown not to have: from then on it must be brought to its end. */
+  /**
+   * True once a mover has written a record, or if that cannot be excluded. From then on the migration must be brought
+   * to its end.
+   */
   begun(id: string): boolean {
     if (this.#ended.has(id)) return true;
     try {
@@ -169,8 +156,8 @@ export class MigrationStore {
   }
 
   /**
-   * Why its request or its journal cannot be read, such as GODWIT_JOURNAL_DAMAGED; undefined if both can. Such a migration
-   * has not ended and does not continue: it is listed as held, nothing is done for it, and its guest is not touched.
+   * The reason why its request or journal cannot be read, such as GODWIT_JOURNAL_DAMAGED; undefined if both can. Such a
+   * migration neither ends nor continues: it is listed as held, and its guest is not touched.
    */
   unreadable(id: string): GodwitError | undefined {
     if (this.#ended.has(id)) return undefined;
@@ -185,25 +172,23 @@ export class MigrationStore {
   isEnded(id: string): boolean {
     if (this.#ended.has(id)) return true;
     try {
-      // Its progress is kept from here on.
+      // `progress` is cached from here on.
       return this.#look(id).isEnded && isEnd(this.progress(id).phase);
     } catch {
-      // Held for want of a journal is no end.
       return false;
     }
   }
 
-  /** Those that go on, oldest first. */
   running(): Migration[] {
     return this.all().filter(({ id }) => !this.isEnded(id) && this.unreadable(id) === undefined);
   }
 
-  /** Whether one of them may send: one that waits for its beginning touches nothing. */
+  /** Tells whether a migration may be sending. One that waits for its start sends nothing. */
   usesLink(): boolean {
     return this.running().some(({ id }) => this.progress(id).phase !== 'planned');
   }
 
-  /** Where it stands by its journal; `held` with the error where that cannot be read. */
+  /** Progress by its journal; `held` with the error if that cannot be read. */
   progress(id: string): Progress {
     const kept = this.#ended.get(id);
     if (kept !== undefined) return kept;
@@ -221,7 +206,6 @@ export class MigrationStore {
     }
   }
 
-  /** Where its guest runs, as far as this host knows. */
   runsAt(id: string): Report['runsAt'] {
     const kept = this.#endedAt.get(id);
     if (kept !== undefined) return kept;
@@ -234,7 +218,7 @@ export class MigrationStore {
     }
   }
 
-  /** What became of a guest that was to come here. An unknown or forgotten one never came. */
+  /** Outcome for a guest that was to come here. For an unknown or forgotten migration it did not come. */
   arrival(id: string): Arrival {
     if (!this.#migrations.has(id)) return 'stayed-away';
     const runsAt = this.runsAt(id);
@@ -242,7 +226,7 @@ export class MigrationStore {
     return runsAt === 'source' && this.isEnded(id) ? 'stayed-away' : 'open';
   }
 
-  /** From the journal alone; a migration that has no record yet is reported as planned. */
+  /** Reads the journal alone; a migration without records is reported as planned. */
   report(id: string): Report {
     const { dir, request, damage } = this.need(id);
     if (damage !== undefined) throw damage.error;
@@ -255,12 +239,10 @@ export class MigrationStore {
     return { ...(report ?? planned(request, nowMs)), ...wayBackOf(this, request) };
   }
 
-  /** Every record of its journals. Throws if one of them is damaged. */
   journals(id: string): ReturnType<typeof readJournals> {
     return readJournals(this.need(id).dir);
   }
 
-  /** Its journal has been written to again: what was kept of its end is no longer so. */
   reopen(id: string): void {
     this.#ended.delete(id);
     this.#endedAt.delete(id);
@@ -268,8 +250,8 @@ export class MigrationStore {
   }
 
   /**
-   * Removes ended ones beyond what is kept: the oldest of the host with which there are most; never one about which the
-   * other host may still ask.
+   * Removes ended ones beyond the limit, from the host with most of them first; never one that the other host may still
+   * query.
    */
   prune(): void {
     const ended = this.all().filter(({ id }) => this.isEnded(id) && !this.#mayBeAsked(id));
@@ -278,7 +260,9 @@ export class MigrationStore {
     for (const { id } of gone) this.drop(id);
   }
 
-  /** Ended migrations from that host about which it may still ask, oldest first; a recovery is this host's own. */
+  /**
+   * Ended migrations that host `from` may still query, oldest first. Recoveries are excluded: they have no other host.
+   */
   unheard(from: string): Migration[] {
     return this.all().filter(({ id, request }) => {
       if (request.side !== 'destination' || request.fromHost !== from) return false;
@@ -286,7 +270,6 @@ export class MigrationStore {
     });
   }
 
-  /** The other host of an ended migration has ended it as well, as it reported: it does not ask any more. */
   heard(id: string): void {
     this.#asked.set(id, false);
   }
@@ -326,14 +309,14 @@ export class MigrationStore {
       error = toGodwitError(thrown);
     }
     const [of] = journalsIn(dir);
-    // Made by an agent that died before the request was whole, or before a mover wrote a record: nothing has begun.
+    // The agent died before the request was complete or a mover wrote a record: nothing has begun.
     if (of === undefined) return undefined;
     const { request, isGuestKnown } = standInFor(dir, this.#host, of);
     return { id: name, dir, request, damage: { error, isGuestKnown } };
   }
 }
 
-/** A journal that cannot be read may be asked for, whatever it says. */
+/** A migration with an unreadable journal may be queried in any case. */
 function mayBeAsked({ dir, request }: Migration): boolean {
   try {
     const { source, destination, managed } = readJournals(dir);
@@ -355,8 +338,8 @@ interface OrderedMigration {
 }
 
 /**
- * The oldest first, by the order in which the store took them: a clock may go back. Migrations of earlier builds have no
- * ordinal, and come first in the order of their times. Pure.
+ * Sorts by arrival in the store, because the clock may go back. Migrations of earlier builds have no ordinal; they come
+ * first, by time. Pure.
  */
 export function oldestFirst<M extends OrderedMigration>(migrations: Iterable<M>): M[] {
   return [...migrations].toSorted(

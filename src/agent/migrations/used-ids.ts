@@ -2,26 +2,22 @@ import path from 'node:path';
 import { SyncedLines } from '../../system/files/synced-lines.ts';
 import { hostName, migrationId } from '../../protocol/names.ts';
 
-/** Of the migrations of one other host, and of all. About 40 bytes each on disk. */
+/** Ids per host, and in all. About 40 bytes each on disk. */
 const MAX_EACH = 16_384;
 const MAX = 131_072;
-/** In stateDir: a line for each, the oldest first. */
 const FILE = 'pruned-migrations';
 
 export interface PrunedMigration {
   readonly id: string;
-  /** The other host. */
   readonly host: string;
 }
 
 /**
- * The ids of migrations that ended and whose directories were removed since. None of them is begun anew: a host that
- * could have its id put again would write another history over the one that others rest on. Keeps the newest of each
- * host, so that no host can push out another's.
+ * Ids of removed migrations. None may be used again: a host could otherwise replace a history that others rely on.
+ * Keeps the newest of each host, so that no host can evict another's.
  */
 export class PrunedMigrations {
   readonly #file: SyncedLines;
-  /** Ids and hosts, the oldest first. */
   readonly #kept = new Map<string, string>();
   readonly #counts = new Map<string, number>();
   readonly #most: { readonly ofOne: number; readonly all: number };
@@ -31,7 +27,6 @@ export class PrunedMigrations {
     this.#most = most;
     for (const line of this.#file.read()) {
       const [host = '', id = ''] = line.split(' ');
-      // A line that a power loss has cut is of a migration whose directory is still there.
       if (hostName.safeParse(host).success && migrationId.safeParse(id).success)
         this.#add(id, host);
     }
@@ -41,7 +36,7 @@ export class PrunedMigrations {
     return this.#kept.has(id);
   }
 
-  /** They lie on the disk when this returns: before that no directory of them may go. */
+  /** The ids are on the disk when this returns; only then may their directories be removed. */
   remember(all: readonly PrunedMigration[]): void {
     if (all.length === 0) return;
     for (const { id, host } of all) this.#add(id, host);

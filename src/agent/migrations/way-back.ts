@@ -2,7 +2,6 @@ import type { MoverRequest } from '../../protocol/mover/request.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { ReturnIfUnhealthy, Returns } from '../../protocol/public/site-check.ts';
 
-/** Migrations that an agent knows, and where the guest of each runs. */
 interface MigrationLookup {
   all(): readonly StoredMigration[];
   runsAt(id: string): Report['runsAt'];
@@ -12,7 +11,6 @@ interface StoredMigration {
   readonly request: MoverRequest;
 }
 
-/** What is known here of a guest's way back: that this migration is it, or that the guest came back by another one. */
 export function wayBackOf(
   store: MigrationLookup,
   request: MoverRequest,
@@ -27,7 +25,7 @@ export function wayBackOf(
   return { ...own, returned: { migration: back.id, why, at: back.request.createdAt } };
 }
 
-/** Only the opposite way of the same guest counts, whatever a host says. */
+/** Requires the opposite direction and the same guest, whatever the host claims. */
 function takesBack({ request }: StoredMigration, brought: MoverRequest): boolean {
   const { returns, guest } = askedOf(request);
   return (
@@ -38,7 +36,6 @@ function takesBack({ request }: StoredMigration, brought: MoverRequest): boolean
   );
 }
 
-/** What was asked for, whichever side this is. */
 function askedOf(request: MoverRequest): {
   readonly guest: string;
   readonly returnIfUnhealthy?: ReturnIfUnhealthy | undefined;

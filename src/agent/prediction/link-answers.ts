@@ -9,9 +9,8 @@ import type { Caller } from '../../rpc/caller.ts';
 import { ownWorkMs } from '../../system/processes/own-work.ts';
 import type { MigrationStore } from '../migrations/store.ts';
 
-/** Hosts that are remembered: beyond these the one that asked longest ago is forgotten. */
 const MAX_HOSTS = 1024;
-/** A question costs so much at least, however little it holds. */
+/** Minimum cost of a question, bytes. */
 const MIN_BYTES = 1024;
 
 interface TrafficWindow {
@@ -19,7 +18,9 @@ interface TrafficWindow {
   bytes: number;
 }
 
-/** Takes what other hosts send to measure their link to this one: no more of each than a measurement needs. */
+/**
+ * Receives bytes from other hosts that measure their link to this one, limited per host to the need of a measurement.
+ */
 export class LinkAnswers {
   readonly #clock: Clock;
   readonly #store: Pick<MigrationStore, 'usesLink'>;
@@ -34,7 +35,6 @@ export class LinkAnswers {
     if (this.#store.usesLink()) return { busy: 'a migration uses its link' };
     const taken = this.#of(name);
     taken.bytes += Math.max(MIN_BYTES, pad.length);
-    // The first question of a measurement may find what the one before has left: it ends with a whole question.
     if (taken.bytes <= MAX_LINK_BYTES + MAX_PAD) return { workMs: ownWorkMs() };
     return { busy: 'it has taken as much as it takes of one host for a while' };
   }

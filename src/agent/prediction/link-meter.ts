@@ -10,52 +10,46 @@ import {
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import { toGodwitError } from '../../errors.ts';
 
-/** Questions under way at once: the link is never idle while one is answered. */
 const AT_ONCE = 4;
-/** Without content, for the round trip; the first opens the connection. */
+/** Questions without content for the round trip; the first opens the connection. */
 const ROUND_TRIPS = 6;
-/** For how long bytes are sent, ms. */
 const SEND_MS = 1200;
-/** What is sent before this shows the start of the connections, ms. */
+/** Bytes sent before this measure the start of the connections, ms. */
 const START_MS = 250;
-/** A question is to take about so long beside its way there and back, ms: more of a fat link, less of a thin one. */
+/** Target time of a question without its round trip, ms; it sets the size of the next question. */
 const QUESTION_MS = 60;
-/** A connection needs several round trips until it carries what it may. */
+/** Round trips until a connection reaches its full window. */
 const WARMING_ROUND_TRIPS = 2;
-/** Where so much of what is sent at once is on its way, the sender waits for answers and not for the link. */
+/** If this share of the parallel bytes is in flight, the round trip limits the rate, not the link. */
 const WAITING_SHARE = 0.6;
-/** More in the second half than in the first by so much: the connections have not come to what they may carry. */
+/** If the second half carried more than the first by this factor, the connections were still speeding up. */
 const GROWING = 1.25;
 const FIRST_PAD = 16 * 1024;
-/** All of it, ms. */
 const MEASURE_MS = 5000;
 const QUESTION_DEADLINE_MS = 4000;
-/** An agent that worked, or waited for a processor, for so much of the time did not wait for the link. */
+/** An agent that ran, or waited for a processor, for this share of the time was the bottleneck. */
 const BUSY_SHARE = 0.7;
-/** Hosts whose measurements are kept. */
 const MAX_HOSTS = 1024;
 
-/** Either what was measured, or why it was not. */
 export type MeterResult = { readonly link: LinkMeasure } | { readonly why: string };
 
 export interface LinkMeterDependencies {
   readonly clock: Clock;
-  /** Whether a migration of this host is under way. */
   readonly isBusy: () => boolean;
   readonly ask: (
     to: string,
     pad: string,
     options: { readonly signal: AbortSignal; readonly deadlineMs: number },
   ) => Promise<LinkAnswer>;
-  /** For how long this process has run or waited for a processor until now, ms; absent: nobody knows. */
+  /** Time of this process running or waiting for a processor, ms; absent: unknown. */
   readonly workMs?: () => number;
 }
 
 class Busy extends Error {}
 
 /**
- * Measures the link to another host by what its agent takes, at most 64 MB, and keeps that for ten minutes. Never while a
- * migration of either host is under way. Whoever asks meanwhile waits for the same measurement.
+ * Measures the link to another host with at most 64 MB, and keeps the result for ten minutes. Never measures while a
+ * migration of either host is running.
  */
 export class LinkMeter {
   readonly #deps: LinkMeterDependencies;
@@ -66,7 +60,6 @@ export class LinkMeter {
     this.#deps = deps;
   }
 
-  /** What was measured in the last minutes; undefined where nothing was. */
   known(to: string): LinkMeasure | undefined {
     const known = this.#kept.get(to);
     const nowMs = this.#deps.clock.monotonicMs();
@@ -80,7 +73,6 @@ export class LinkMeter {
     return withDeadline(`to measure the link to ${to}`, MEASURE_MS + 1000, signal, () => under);
   }
 
-  /** It belongs to nobody who asked: each of them may give up. */
   #begin(to: string): Promise<MeterResult> {
     const work = this.#now(to).finally(() => this.#underWay.delete(to));
     this.#underWay.set(to, work);
@@ -110,7 +102,6 @@ export class LinkMeter {
     }
   }
 
-  /** Resolves to the time that the other agent has worked until then, ms. */
   async #ask(to: string, pad: string, signal: AbortSignal): Promise<number | undefined> {
     const { ask, isBusy } = this.#deps;
     const { busy, workMs } = await ask(to, pad, { signal, deadlineMs: QUESTION_DEADLINE_MS });
@@ -119,7 +110,7 @@ export class LinkMeter {
     return workMs;
   }
 
-  /** The shortest of several: what is longer waited for a processor. */
+  /** The minimum of several; longer ones waited for a processor. */
   async #roundTrip(to: string, signal: AbortSignal): Promise<number> {
     const { clock } = this.#deps;
     let least = Infinity;
@@ -131,7 +122,7 @@ export class LinkMeter {
     return Math.round(least * 100) / 100;
   }
 
-  /** bytes/s, of what was taken after the start; `isLeast`: the link was not what held it back. */
+  /** bytes/s after the start; `isLeast`: the link was not the bottleneck. */
   async #rate(
     to: string,
     roundTripMs: number,
@@ -177,7 +168,6 @@ export class LinkMeter {
   }
 }
 
-/** What an agent has worked from the first that is known of it to the last. */
 class Work {
   #from: number | undefined;
   #to = 0;
@@ -199,7 +189,6 @@ class Work {
 
 type ByteSamples = readonly { readonly atMs: number; readonly bytes: number }[];
 
-/** Whether more was taken in the second half of the time than in the first. */
 function isGrowing(taken: ByteSamples): boolean {
   const half = (START_MS + SEND_MS) / 2;
   const [first, second] = [
@@ -210,15 +199,15 @@ function isGrowing(taken: ByteSamples): boolean {
 }
 
 /**
- * bytes/s between two answers: from the first after the start that was as long as any, to the last one. Over a long line the
- * shorter ones before it left the line idle. Of all from the beginning where few came after the start.
+ * bytes/s from the first full-length answer after the start to the last answer. On a long line the shorter answers
+ * before it left the line idle. Uses all answers if few came after the start.
  */
 export function rateOf(taken: ByteSamples): number {
   const later = taken.filter(({ atMs }) => atMs >= START_MS);
   const full = fromTheLongest(later);
   const counted = full.length > AT_ONCE ? full : later;
   const isStarted = counted.length > (counted === full ? AT_ONCE : 2 * AT_ONCE);
-  // The one that ended at the beginning was sent before it.
+  // The bytes that arrived at the beginning were sent before it.
   const [from, ...rest] = isStarted ? counted : [{ atMs: 0, bytes: 0 }, ...taken];
   const passedMs = (rest.at(-1)?.atMs ?? 0) - (from?.atMs ?? 0);
   const bytes = rest.reduce((sum, each) => sum + each.bytes, 0);

@@ -15,7 +15,6 @@ interface Needs {
   readonly peers: Peers;
 }
 
-/** What an agent keeps to predict its migrations, and to let other hosts measure their links to it. */
 export function openPrediction({ config, clock, store, peers }: Needs) {
   const linkMeter = new LinkMeter({
     clock,

@@ -53,7 +53,7 @@ export interface PlansDependencies {
 const NO_MEMORY =
   'A cold move sends no memory: it takes as long as the guest’s own shutdown and start, and its disks where they are copied, which is not predicted.';
 
-/** Says what a migration would cost: checks it and measures the guest, then the link, and begins nothing. */
+/** Checks a migration, and measures the guest and then the link. Begins nothing. */
 export class Plans {
   readonly #deps: PlansDependencies;
 
@@ -61,25 +61,26 @@ export class Plans {
     this.#deps = deps;
   }
 
-  /** Throws where there is no such guest or host, and GODWIT_USAGE with the arithmetic where its limits contradict each other. */
+  /**
+   * Throws if there is no such guest or host, and GODWIT_USAGE with the calculation if its limits contradict each
+   * other.
+   */
   async answer(asked: PlanRequest, signal: AbortSignal): Promise<PlanAnswer> {
     const { config, checks, outgoing, kept, guestLoads } = this.#deps;
-    // A deadline that was typed as a duration is of this moment, and the plan takes some seconds.
     const asOf = { wallMs: systemClock.wallMs(), monotonicMs: systemClock.monotonicMs() };
     const { compare = false, link, ...settings } = asked;
-    // As the migration after it will be: its labels name devices, too.
+    // Planned like the migration itself, whose labels also name devices.
     const request = outgoing.labelled(migrationRequest.parse(settings));
     const linkOf = (): Promise<LinkKnown> => outgoing.links.known(request.to, signal);
-    // The path is chosen by it.
+    // The measured rate chooses the path.
     const before = link === undefined && request.path === 'auto' ? await linkOf() : undefined;
     const examination = await checks.examination(request, signal);
     const { found } = examination;
-    // Not at the same time: what the checks take of both hosts' processors would be taken for the link.
+    // Measured after the checks, whose load on both hosts would distort the rate.
     const known = link === undefined ? (before ?? (await linkOf())) : { link };
     const { measured, unmeasured } = found ?? {};
     const rate = measured === undefined ? undefined : comparableRate(measured);
     if (rate !== undefined) guestLoads.dirtied(request.guest, rate);
-    // The checks were made before the link was measured, and before anybody had looked at the guest's pages.
     const host =
       link === undefined
         ? withWorkload(
@@ -114,7 +115,7 @@ export class Plans {
       throw godwitError('GODWIT_USAGE', { what }, { hint: against.hint });
     }
     const rest = others(facts);
-    // What somebody else says of the link is his word; a report is compared with what this host has measured.
+    // A plan with a given link rate is not kept: reports are compared with this host's measurements.
     if (link === undefined)
       kept.keep(
         request,
@@ -159,7 +160,7 @@ export class Plans {
       stateBytes = 0,
       startedMs,
     } = found ?? {};
-    // A manager's tasks, and CRIU, take as long on a host whose processes start slowly.
+    // Tasks of managers and CRIU also depend on how fast the host starts processes.
     const isByProcesses = capabilities.shape !== 'managed' && capabilities.rounds !== 'content';
     const { writtenBytesPerS } = guestLoads.of(guest).now ?? {};
     const isTaken = mix !== undefined && balloon !== undefined;
@@ -171,7 +172,7 @@ export class Plans {
       curve,
       disks: diskBytes === undefined ? undefined : { bytes: diskBytes, writtenBytesPerS },
       mix: isTaken ? balloonedMix(mix, balloon, memoryBytes) : mix,
-      // What a balloon has taken is free no more.
+      // Memory that the balloon will take is no longer free.
       hintedFreeBytes: isTaken ? undefined : hintedFreeBytes,
       link,
       aroundMs: outgoing.links.aroundMs(
@@ -183,7 +184,7 @@ export class Plans {
       settings: {
         ...asItBegins(shared, config.limits.bandwidth, nowMs),
         timeoutMs: Math.max(1, leftOfLimits(request, nowMs)),
-        // A manager has no such number: its driver switches once all of memory has gone over.
+        // Managers have no such setting; their driver switches after one pass over memory.
         ...(capabilities.shape === 'managed' ? { hybridRounds: 1 } : {}),
       },
       asked: {
@@ -200,7 +201,6 @@ export class Plans {
   }
 }
 
-/** The checks, that of the link by what has been measured meanwhile. */
 function withLink(
   { host, capabilities }: Pick<Examination, 'host' | 'capabilities'>,
   link: LinkMeasure | undefined,

@@ -3,18 +3,14 @@ import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import { migrationRequest, type MigrationRequest } from '../../protocol/public/migration.ts';
 import type { GuestMeasure, Prediction } from '../../protocol/public/prediction.ts';
 
-/** Older than this it says nothing about the guest any more, ms. */
+/** A plan is valid for the guest for this time, ms. */
 const KEPT_MS = 600_000;
-/** So much more or less may pass between a command that is typed and the look at its request, ms. */
+/** Tolerance between two moments that were typed as the same duration, ms. */
 const TYPED_MS = 2000;
-/** Beyond these the oldest is forgotten. */
 const MAX = 256;
 
-/** A plan of which the migration that follows it makes use. */
 export interface KeptPlan {
-  /** For its report. */
   readonly prediction: Prediction;
-  /** By which `--path auto` chooses. */
   readonly measured: GuestMeasure;
 }
 
@@ -24,10 +20,8 @@ interface CacheEntry {
   readonly moments: Moments;
 }
 
-/** What the latest plans said, and what they had measured. */
 export class PredictionCache {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** A request as it is carried out now, within what its host allows. */
   readonly #asItIs: (request: MigrationRequest) => MigrationRequest;
   readonly #kept = new Map<string, CacheEntry>();
 
@@ -40,8 +34,8 @@ export class PredictionCache {
   }
 
   /**
-   * `handle`: of the guest as it lived then; what is known of no life of it is not kept. `atMs`: when the plan was asked for,
-   * monotonic.
+   * Keeps a plan; not for a guest without a handle, which identifies the guest's process. `atMs`: monotonic time of the
+   * plan's request.
    */
   keep(
     request: MigrationRequest,
@@ -57,7 +51,7 @@ export class PredictionCache {
     if (this.#kept.size > MAX && oldest !== undefined) this.#kept.delete(oldest);
   }
 
-  /** Of this very request and this life of the guest, once: the guest is elsewhere after it. */
+  /** Returns the plan of this request and this process once: the guest is elsewhere after the migration. */
   take(request: MigrationRequest, handle: GuestHandle): KeptPlan | undefined {
     const { name, moments } = namesOf(this.#asItIs(request), handle);
     const found = this.#kept.get(name);
@@ -69,10 +63,9 @@ export class PredictionCache {
   }
 }
 
-/** Wall clock, ms; undefined where the request has none. */
 type Moments = readonly (number | undefined)[];
 
-/** The same for the same request, with what it leaves out filled in. A guest that was started anew has another handle. */
+/** Equal for equal requests, with defaults filled in. A restarted guest has another handle. */
 function namesOf(
   request: MigrationRequest,
   handle: GuestHandle,
@@ -84,7 +77,7 @@ function namesOf(
   return { name: JSON.stringify([rest, handle]), moments };
 }
 
-/** The same moments, or later by the time that has passed: `5m` from now is another moment each time that it is typed. */
+/** Compares moments, allowing for the time that has passed: `5m` is another moment each time it is typed. */
 function areAlike(some: Moments, others: Moments, passedMs: number): boolean {
   return some.every((moment, at) => {
     const other = others[at];

@@ -25,10 +25,9 @@ import { checkSender, type Incoming } from '../migrations/incoming.ts';
 import type { AskChecker } from './checker-process.ts';
 import type { CheckerQuestion } from '../../mover/public.ts';
 
-/** Questions from one host that are answered at once, and from all: each may have a process, or hold a probe’s port. */
+/** Concurrent questions from one host, and from all. Each may have a process or a probe's port. */
 const MAX_EACH = 4;
 const MAX = 16;
-/** Less than the caller waits, ms. */
 const ANSWER_MS = 13_000;
 
 export interface AnswersDependencies {
@@ -38,21 +37,21 @@ export interface AnswersDependencies {
   readonly incoming: Pick<Incoming, 'judge'>;
 }
 
-/** Questions under way, by the host that asks. */
 type Running = Map<string, number>;
 
 /**
- * Answers the checks of other hosts’ guests. The code is that of the destination’s mover, which has not been started:
- * nothing is written, built or kept for a question. What looks at storage, or at what else a peer names, is a process for
- * that question alone.
+ * Answers the checks of other hosts' guests with the code of the destination's mover. Nothing is written, built or
+ * kept. Access to storage, or to anything else that a peer names, runs in a separate process for each question.
  */
 export class PreflightAnswers {
   readonly #deps: AnswersDependencies;
-  /** Names the places of this host for as long as this agent runs; those of a migration have a key of their own. */
+  /** Names this host's places while the agent runs; each migration has its own key. */
   readonly #key = randomBytes(32);
   readonly #segments: SegmentQuota;
   readonly #running: Running = new Map();
-  /** Questions of what a cache has, beside the others: a plan has both under way, and none is to refuse the other. */
+  /**
+   * Questions about the cache are counted separately: a plan has both kinds running, and one must not refuse the other.
+   */
   readonly #telling: Running = new Map();
 
   constructor(deps: AnswersDependencies) {
@@ -86,7 +85,7 @@ export class PreflightAnswers {
     return this.#apart(asked, caller, signal, assessment);
   }
 
-  /** Only a guest that would be let in: the wire tells nothing before that. */
+  /** Only for a guest that would be admitted; otherwise the cache's content would leak. */
   known({ cache, ...asked }: PreflightKnown, caller: Caller): Promise<KnownAnswer> {
     const { admission } = asked;
     const work = (within: AbortSignal) => {
@@ -120,14 +119,13 @@ export class PreflightAnswers {
     });
   }
 
-  /** The same for all questions of one check, and for no other. */
   placeKey({ id, from }: Pick<Admission, 'id' | 'from'>): string {
     return createHmac('sha256', this.#key)
       .update(JSON.stringify([from, id]))
       .digest('hex');
   }
 
-  /** Answers in time; a process that storage keeps is counted until it is gone. */
+  /** Answers within the deadline; a process that hangs in storage counts until it is gone. */
   async #bounded<T>(
     { from, guest }: Admission,
     caller: Caller,
@@ -144,7 +142,6 @@ export class PreflightAnswers {
     if (all >= MAX) throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX });
     const answer = `to check ${guest} against ${name}`;
     return withDeadline(answer, ANSWER_MS, signal, (within) => {
-      // Not before: for a question that was given up already, no work begins that would end.
       const { answer, gone } = work(within);
       running.set(from, own + 1);
       void gone.then(() => over(running, from));

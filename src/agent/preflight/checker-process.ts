@@ -22,33 +22,28 @@ import { jsonLine, jsonOf } from '../../formats/json.ts';
 import { compileAhead } from '../processes/compile-ahead.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/checker.ts', import.meta.url));
-/** For what it holds of a guest or of a port, once it is asked to end, ms. */
+/** Time to release a guest or a port after a request to end, ms. */
 const END_MS = 2000;
-/** Of what it says at its end without an answer. */
 const COMPLAINT = 512;
-/** One that has answered waits so long for the next question, ms: whoever checks a guest plans it next. */
+/** Time that a process waits for another question, ms: a check of a guest is often followed by its plan. */
 const KEPT_MS = 30_000;
-/** Of one process: what it does not let go of does not add up. */
+/** Questions per process, so that leaks do not add up. */
 const MAX_QUESTIONS = 16;
-/** In the place of another host's name: this host's own. */
 const OWN = '';
 
-/** A question under way. */
 export interface PendingQuestion {
-  /** Rejects with the error of the one who looked, or with why there is no answer. */
   readonly answer: Promise<unknown>;
-  /** Resolves once nothing of it is left: a thread that hangs in storage is held until then. Never rejects. */
+  /** Resolves when nothing of it is left; a thread that hangs in storage delays it. Never rejects. */
   readonly gone: Promise<void>;
 }
 
-/** Looks at what may hang, away from the agent; `onHost` is called for each host that is examined. */
+/** Asks about things that may hang, outside the agent; `onHost` is called for each examined host. */
 export type AskChecker = (
   question: CheckerQuestion,
   onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
 ) => PendingQuestion;
 
-/** In this process: for a test, whose drivers are in its memory. */
 export function askHere(deps: CheckDependencies): AskChecker {
   return (question, onHost, signal) => {
     const answer = answerQuestion(deps, question, onHost, signal);
@@ -57,15 +52,13 @@ export function askHere(deps: CheckDependencies): AskChecker {
   };
 }
 
-/** Has its sources compiled ahead, so that the first one begins as fast as the others. */
 export function compileChecker(): void {
   compileAhead(PROGRAM, SMALL_FLAGS, [COMPILES_AHEAD]);
 }
 
 /**
- * In a process that works at nothing else meanwhile, and is killed where it does not end on the signal. One that has
- * answered, and of which nothing hangs, waits a while for the next question of the same host: most of what a question takes
- * is a process that starts.
+ * Asks a separate process, which is killed if it does not end on the signal. A process with nothing hanging waits for
+ * the same host's next question: starting a process takes most of a question's time.
  */
 export function askProcess(
   configFile: string,
@@ -96,7 +89,7 @@ export function askProcess(
   };
 }
 
-/** A process may end while it waits, before anybody hears of it: what it was asked then is asked once more, of a new one. */
+/** A waiting process may end unnoticed. Its question is then asked once more, of a new process. */
 function orElse(
   first: TrackedQuestion,
   askNew: () => TrackedQuestion,
@@ -108,16 +101,13 @@ function orElse(
     second = askNew();
     return second.answer;
   });
-  // It has rejected by then, where it has ended.
   return { answer, gone: first.gone.then(() => second?.gone) };
 }
 
 interface TrackedQuestion extends PendingQuestion {
-  /** It has said something to this question. */
   readonly wasHeard: () => boolean;
 }
 
-/** Answers one question after the other. */
 class CheckerProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #keptMs: number;
@@ -125,7 +115,6 @@ class CheckerProcess {
   #asked = 0;
   #idle: NodeJS.Timeout | undefined;
   #isEnding = false;
-  /** Of the question under way. */
   #onLine: (line: CheckerLine) => void = () => undefined;
   #onEnd: (why: string) => void = () => undefined;
 
@@ -145,7 +134,6 @@ class CheckerProcess {
     this.#child.once('close', (_code, by) => this.#ended(by ?? 'without a word'));
   }
 
-  /** It waits for a question. */
   get canGoOn(): boolean {
     return this.#idle !== undefined;
   }
@@ -165,7 +153,7 @@ class CheckerProcess {
       if ('error' in line) outcome.reject(fromSerial(line.error));
       else outcome.resolve(line.answer);
       const goesOn = 'answer' in line && line.isClear === true && this.#asked < MAX_QUESTIONS;
-      // It has released everything; what hangs in it would keep it from its end.
+      // It has released everything; otherwise a hanging thread would prevent its exit.
       if (!goesOn || signal.aborted || this.#isEnding) return this.end();
       this.#rest();
       gone.resolve();
@@ -201,7 +189,7 @@ class CheckerProcess {
     this.#onEnd(why);
   }
 
-  /** Nobody waits for it: an agent that ends takes it along, as its input ends. */
+  /** It does not keep the agent alive; when the agent ends, its input ends and so does the process. */
   #rest(): void {
     this.#idle = setTimeout(() => this.end(), this.#keptMs).unref();
     this.#child.unref();
@@ -218,7 +206,6 @@ class CheckerProcess {
   }
 }
 
-/** As node makes them. */
 function pipesOf({ stdin, stdout, stderr }: ChildProcessByStdio<Writable, Readable, Readable>) {
   return [stdin, stdout, stderr] as unknown as readonly Socket[];
 }

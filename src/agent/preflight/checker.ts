@@ -10,10 +10,10 @@ import {
   type ExaminedHost,
 } from '../../mover/public.ts';
 
-/** From the start of this process until it had loaded its drivers for its first question, ms; undefined until then. */
+/** Time from the start of this process until its drivers were loaded for the first question, ms; undefined before. */
 let startedMs: number | undefined;
 
-/** Answers one question by this host's configuration file; never rejects. */
+/** Never rejects. */
 export async function runChecker(
   configFile: string,
   text: string,
@@ -31,7 +31,7 @@ export async function runChecker(
   }
 }
 
-/** Only what the question needs is loaded: whoever asks waits for it. */
+/** Loads only what the question needs, because the caller waits. */
 async function partsFor(
   { what }: CheckerQuestion,
   config: AgentConfig,

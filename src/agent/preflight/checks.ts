@@ -22,11 +22,9 @@ import { withWorkload } from '../guests/workload.ts';
 import type { AskChecker } from './checker-process.ts';
 import type { ExaminationRequest, ExaminedHost } from '../../mover/public.ts';
 
-/** Checks of this host's guests at once: each takes hold of a monitor. */
 const MAX = 4;
-/** All destinations together, ms: whoever asks waits a little longer. */
+/** Deadline for all destinations, ms; the caller waits a little longer. */
 const ALL_MS = 95_000;
-/** For who looks at them to end, and to report the rest, ms. */
 const GRACE_MS = 3000;
 
 const NOT_ASKED = warn(
@@ -36,7 +34,6 @@ const NOT_ASKED = warn(
   'both',
 );
 
-/** A destination that is to be asked. */
 interface PlannedDestination {
   readonly id: string;
   readonly request: MigrationRequest;
@@ -51,22 +48,18 @@ export interface ChecksDependencies {
   readonly apart: AskChecker;
 }
 
-/** What a plan rests on besides the link. */
 export interface Examination {
   readonly host: CheckedHost;
-  /** Absent where nobody took hold of the guest. */
   readonly found: ExaminedHost | undefined;
-  /** Of the guest's driver. */
   readonly capabilities: Pick<
     Capabilities,
     'shape' | 'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers' | 'rounds'
   >;
   readonly driver: string | undefined;
-  /** Of the guest as it lives now; absent where nobody could take hold of it. */
+  /** Identifies the guest's process; absent if the guest could not be attached to. */
   readonly handle: GuestHandle | undefined;
 }
 
-/** Makes the checks of a migration without one: nothing is begun, and nothing is left on either host. */
 export class Checks {
   readonly #deps: ChecksDependencies;
   #running = 0;
@@ -75,7 +68,6 @@ export class Checks {
     this.#deps = deps;
   }
 
-  /** Checks one destination, or every peer. Throws where there is no such guest or host. */
   async answer(asked: CheckRequest, signal: AbortSignal): Promise<CheckAnswer> {
     const { config, peers } = this.#deps;
     const names = asked.to === undefined ? peers.names() : [asked.to];
@@ -83,7 +75,7 @@ export class Checks {
     return { guest: asked.guest, from: config.name, hosts: bestFirst(hosts) };
   }
 
-  /** Every check of a migration, none of which refuses; throws the first refusal, as the migration would end with it. */
+  /** Runs every check of a migration. Throws the first refusal, as the migration would. */
   async dryRun(request: MigrationRequest, signal: AbortSignal): Promise<readonly Check[]> {
     const [host] = await this.#all(request, [request.to], signal);
     const checks = host?.checks ?? [];
@@ -92,7 +84,7 @@ export class Checks {
   }
 
   /**
-   * Makes every check of a cold move to that host and throws the first refusal. Afterwards, that host keeps the data that
+   * Makes every check of a cold move to that host and throws the first refusal. That host then keeps the data that
    * starts the guest there.
    */
   async standby(
@@ -108,7 +100,6 @@ export class Checks {
     return checks;
   }
 
-  /** The checks of one destination, and the measurements of the guest that were taken meanwhile. */
   async examination(request: MigrationRequest, signal: AbortSignal): Promise<Examination> {
     const [first] = await this.#examine(request, [request.to], { measure: true }, signal);
     if (first === undefined) throw godwitError('GODWIT_INTERNAL', { what: 'no destination' });
@@ -191,7 +182,7 @@ export class Checks {
     }
   }
 
-  /** Before anybody takes hold of the guest: whoever has hold of its monitor keeps a look at it from an answer. */
+  /** Looks before anything attaches to the guest: an attached monitor does not answer a look. */
   async #lookForAll(asked: CheckRequest, names: readonly string[]): Promise<PlannedDestination[]> {
     const planned: PlannedDestination[] = [];
     for (const to of names) {
@@ -202,7 +193,7 @@ export class Checks {
     return planned;
   }
 
-  /** Nothing where nobody may take hold of the guest, and no manager has two hosts keep one. */
+  /** Empty if the guest cannot be attached to. A manager's guest has no standby. */
   #toExamine({ id, request, looked }: PlannedDestination, standby: boolean): ExaminationRequest[] {
     const { handle, info, seen, address } = looked;
     const driver = driverOf(this.#deps.drivers, handle);
@@ -220,7 +211,6 @@ export class Checks {
   }
 }
 
-/** Whom nobody may take hold of is asked nothing more. */
 function isClosed({ checks }: OutgoingGuest): boolean {
   return checks.some(
     ({ name, verdict }) => verdict === 'refuse' && ['busy', 'guest'].includes(name),
@@ -241,7 +231,6 @@ function notExamined(to: string, error: GodwitError): ExaminedHost {
   return { to, checks: [refusal('destination', error, 'both')] };
 }
 
-/** Names a check: no migration has such an id. */
 function newCheckId(): string {
   return `c-${randomBytes(8).toString('hex')}`;
 }

@@ -16,7 +16,6 @@ type CheckRoutes = Pick<
   'check' | keyof typeof preflightRoutes | keyof typeof receiverRoutes
 >;
 
-/** What is asked before there is a migration: by people of this host's guests, and by other hosts of theirs. */
 export function checkHandlers(deps: CheckHandlerDependencies): Handlers<CheckRoutes> {
   const { checks, answers } = deps;
   return {

@@ -2,7 +2,6 @@ import type { DirectDriver } from '../../port/direct.ts';
 import { isManaged, type Driver } from '../../drivers/registry.ts';
 import type { GuestHandle, Life } from '../../port/inventory.ts';
 
-/** The driver that made a handle; undefined where this host has none of that name. */
 export function driverOf(
   drivers: readonly Driver[],
   handle: GuestHandle | undefined,
@@ -10,7 +9,7 @@ export function driverOf(
   return drivers.find(({ name }) => name === handle?.driver);
 }
 
-/** The same, where Godwit itself takes hold of its hypervisors; undefined where a manager does. */
+/** Like `driverOf`, for drivers that manage hypervisors directly; undefined for a manager's driver. */
 export function directDriverOf(
   drivers: readonly Driver[],
   handle: GuestHandle | undefined,
@@ -19,7 +18,6 @@ export function directDriverOf(
   return driver === undefined || isManaged(driver) ? undefined : driver;
 }
 
-/** Whether the hypervisor of a handle lives, as its own driver judges it; unknown where this host has no such driver. */
 export async function lifeOfGuest(drivers: readonly Driver[], handle: GuestHandle): Promise<Life> {
   const driver = driverOf(drivers, handle);
   if (driver !== undefined) return driver.life(handle);

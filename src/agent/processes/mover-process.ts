@@ -17,25 +17,20 @@ const PROGRAM = fileURLToPath(new URL('../../bin/mover.ts', import.meta.url));
 /** Less than the source waits for an admission. */
 const READY_MS = 28_000;
 const LOG_TAIL = 2000;
-/** The log of a mover is cut once it is longer; its end stays. */
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 const LONGEST_LINE = 16_384;
 
-/** Starts movers and finds them again; a test gives its own. */
 export interface MoverProcesses {
-  /** Resolves once the mover serves; rejects with what its log says when it ended before. */
+  /** Resolves once the mover serves; rejects with its log's error if it ended before. */
   start(migration: Migration, onExit: () => void): Promise<MoverState>;
-  /** The mover that works on it now; undefined when there is none. */
   find(migration: Migration): MoverState | undefined;
-  /** It is there and does nothing: somebody has stopped it. */
   isStopped(mover: MoverState): boolean;
-  /** Ends it at once. A new one finds its journal as it left it. */
+  /** Kills it at once. A new one finds its journal unchanged. */
   kill(mover: MoverState): void;
-  /** Keeps the log of its movers within a bound, in its place. */
   capLog(migration: Migration): Promise<void>;
 }
 
-/** Movers as processes of their own, which live on when the agent ends. */
+/** Movers as separate processes, which outlive the agent. */
 export function moverProcesses(configFile: string, program: string = PROGRAM): MoverProcesses {
   return {
     start: (migration, onExit) => startMover(migration, configFile, program, onExit),
@@ -51,9 +46,8 @@ export function moverProcesses(configFile: string, program: string = PROGRAM): M
   };
 }
 
-/** Has the mover's sources compiled ahead, so that the first one starts as fast, and is as small, as the others. */
 export function compileMover(): void {
-  // Without arguments it only loads all of them and says how it is used.
+  // Without arguments it loads all modules and prints its usage.
   compileAhead(PROGRAM, UNOPTIMISED_FLAGS);
 }
 
@@ -92,7 +86,7 @@ async function startMover(
   return found;
 }
 
-/** The mover says `ready` on descriptor 3, or why it cannot work, or ends, which closes it. */
+/** On descriptor 3 the mover writes `ready`, or why it cannot work. Its end closes the descriptor. */
 async function readiness(
   child: ChildProcess,
   migration: Migration,
@@ -118,7 +112,6 @@ async function readiness(
   }
 }
 
-/** The error that a mover reports instead of `ready`, such as one of the host's ports. */
 function whyNot(line: string): Error | undefined {
   if (line.startsWith('ready')) return undefined;
   try {
@@ -138,7 +131,6 @@ function namesError(line: string): boolean {
   return word.endsWith('Error') || /GODWIT_\w/.test(word);
 }
 
-/** The line of the log that names the error. */
 function lastWords(dir: string): string {
   try {
     const lines = readFileSync(path.join(dir, 'mover.log'), 'utf8').slice(-LOG_TAIL).split('\n');

@@ -15,18 +15,16 @@ import { jsonLine } from '../../formats/json.ts';
 const PROGRAM = fileURLToPath(new URL('../../bin/receiver.ts', import.meta.url));
 const READY_MS = 10_000;
 
-/** A process that receives the memory of one guest. It goes on when this one ends. */
+/** It outlives the agent. */
 export interface ReceiverProcess {
-  /** Where it waits. Rejects with what it says, or why it did not start; then it is gone. */
+  /** The receiver's address. Rejects with the reason if the receiver did not start; it is gone then. */
   readonly ready: Promise<ReceiverPlace>;
   readonly gone: Promise<void>;
-  /** Ends it at once, and with it the session. */
   kill(): void;
 }
 
 export type StartReceiver = (order: ReceiverOrder) => ReceiverProcess;
 
-/** Receivers as processes of their own. */
 export function receiverProcesses(configFile: string): StartReceiver {
   return (order) => {
     const child = spawn(process.execPath, [...UNOPTIMISED_FLAGS, PROGRAM, configFile], {

@@ -25,33 +25,29 @@ import type { ReceiverProcess, StartReceiver } from './receiver-process.ts';
 import type { MigrationStore } from '../migrations/store.ts';
 import { Turns } from '../turns.ts';
 
-/** Time that an opening waits for an earlier one of its migration, ms. The source waits no longer for its receiver. */
+/** Time that an opening waits for an earlier one of its migration, ms. The source waits for the same time. */
 const TURN_MS = 15_000;
 
 export interface ReceiversDependencies extends PeersOf {
   readonly store: Pick<MigrationStore, 'get'>;
   readonly drivers: readonly Driver[];
   readonly log: Log;
-  /** Absent: this agent opens none. */
   readonly startReceiver?: StartReceiver | undefined;
 }
 
-/** The destination's ends of the wire for guests that their managers move, one for each migration. */
 export class Receivers {
   readonly #deps: ReceiversDependencies;
-  /** By name, those that were started by this process and have not ended. */
   readonly #running = new Map<
     string,
     { readonly from: string; readonly process: ReceiverProcess }
   >();
-  /** By name: the next one replaces an earlier one, which must have been started before. */
+  /** Receivers by name: an opening replaces an earlier receiver, so the earlier opening must have finished. */
   readonly #turns = new Turns();
 
   constructor(deps: ReceiversDependencies) {
     this.#deps = deps;
   }
 
-  /** Whether one could be opened; opens none. */
   async offer(
     { guest, from, driver }: Pick<ReceiverRequest, 'guest' | 'from' | 'driver'>,
     caller: Caller,
@@ -67,8 +63,8 @@ export class Receivers {
   }
 
   /**
-   * GODWIT_CAPABILITY where this host has none, GODWIT_OVERLOADED where it has too many, GODWIT_HOST_UNKNOWN where the
-   * source is no peer, GODWIT_ID_REUSED where this host takes part in a migration of that id in another way.
+   * GODWIT_CAPABILITY if this host has none, GODWIT_OVERLOADED if it has too many, GODWIT_HOST_UNKNOWN if the source is
+   * not a peer, GODWIT_ID_REUSED if the id belongs to another kind of migration here.
    */
   async open(request: ReceiverRequest, caller: Caller, signal: AbortSignal): Promise<Receiver> {
     const { id, from } = request;
@@ -84,16 +80,15 @@ export class Receivers {
     return this.#turns.run(name, turn, () => this.#open(request));
   }
 
-  /** Removes the sockets of those that were killed while no agent looked. */
+  /** Removes the sockets of receivers that were killed while no agent ran. */
   sweep(): void {
     for (const record of recordedReceivers(this.#deps.config.stateDir).dead) {
       const name = receiverName(record);
-      // One that is opened anew has the same name.
       if (!this.#turns.has(name) && !this.#running.has(name)) this.#clear(record);
     }
   }
 
-  /** One that was killed has left its socket, and the manager removes nothing of a stream that broke. */
+  /** A killed receiver leaves its socket, and the manager removes nothing of a broken stream. */
   #clear(gone: Pick<ReceiverOrder, 'id' | 'from' | 'socket' | 'diskSocket'>): void {
     try {
       removeSockets(gone);
@@ -125,7 +120,7 @@ export class Receivers {
     return { address, session, place: sockets.place, disks };
   }
 
-  /** Its source has no mover any more that could use it. It may be one of an agent that ended before this one. */
+  /** The source's mover that used it is gone. An earlier agent may have started it. */
   async #endEarlier(name: string): Promise<void> {
     const earlier = this.#running.get(name);
     earlier?.process.kill();
@@ -135,7 +130,7 @@ export class Receivers {
     if (older !== undefined) process.kill(older.pid, 'SIGKILL');
   }
 
-  /** With those that an earlier agent has started. One of its `own` name was killed just now. */
+  /** Includes receivers of an earlier agent, but not `own`, which was just killed. */
   #checkRoom(own: string, from: string): void {
     const { config } = this.#deps;
     const living = new Map([...this.#running].map(([name, each]) => [name, each.from]));
@@ -154,7 +149,7 @@ export class Receivers {
     }
   }
 
-  /** In words where there are none. */
+  /** A string explains why there are none. */
   #socketsOf(name: string): MemorySockets | string {
     const { drivers, config } = this.#deps;
     const found = drivers.find((each) => each.name === name);

@@ -7,29 +7,26 @@ import type { Migration, MigrationStore } from '../migrations/store.ts';
 
 const CHECK_MS = 1000;
 /**
- * A mover that is stopped (SIGSTOP) holds its guest up: the hypervisor may stop it for the switchover meanwhile, and
- * nobody commits. Stopped for so long, it is no accident of a moment, and a new mover does its work.
+ * A mover stopped by SIGSTOP blocks its guest: the hypervisor may pause the guest for the switchover, and no commit
+ * follows. After this time a new mover replaces it.
  */
 const STOPPED_MS = 500;
-/** From a mover's kill until it is gone, with time to spare. */
 const ENDED_MS = 50;
-/** New movers in a row for one migration before somebody should hear of it. What stops them may be repaired any time. */
+/** Failed movers in a row before an operator is informed. */
 const MANY_RESTARTS = 12;
-/** The pause before the second restart; it doubles up to the longest. */
+/** Pause before the second restart; it doubles up to the limit. */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
-/** A mover that lived for so long was no failure to start: the count begins anew. */
+/** A mover that lived this long did start; the count is reset. */
 const LIVED_MS = 60_000;
 
 interface Attempts {
   count: number;
-  /** Monotonic ms before which no new one is started. */
   notBefore: number;
   startedAt: number;
   leftBecause?: string;
 }
 
-/** Sees to it that every migration which has not ended has a mover, one at a time. */
 export class Supervisor {
   readonly #store: MigrationStore;
   readonly #movers: MoverProcesses;
@@ -37,9 +34,7 @@ export class Supervisor {
   readonly #log: Log;
   readonly #attempts = new Map<string, Attempts>();
   readonly #starting = new Map<string, Promise<MoverState>>();
-  /** Movers that were found stopped, and when (monotonic ms). */
   readonly #stoppedAt = new Map<string, number>();
-  /** Migrations whose journals cannot be read, and what was said of it. */
   readonly #unreadable = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -51,10 +46,9 @@ export class Supervisor {
     this.#log = log;
   }
 
-  /** Looks now, every second, and whenever a mover ends. */
   start(): void {
     for (const migration of this.#store.all()) {
-      // An agent that died between the request and the mover: nobody was informed that anything had begun.
+      // The agent died between request and mover; no caller was informed that anything had begun.
       const { id } = migration;
       if (!this.#store.begun(id) && this.#movers.find(migration) === undefined)
         this.#store.drop(id);
@@ -63,25 +57,23 @@ export class Supervisor {
     this.#timer = setInterval(() => this.check(), CHECK_MS);
   }
 
-  /** Stops looking; the movers go on. */
   stop(): void {
     this.#stopped = true;
     clearInterval(this.#timer);
   }
 
-  /** Why a migration is stalled for want of a mover that lives; undefined while that is not so, or not for long. */
+  /** The reason why a migration is stalled without a mover; undefined if it is not, or not for long. */
   leftBecause(id: string): string | undefined {
     return this.#attempts.get(id)?.leftBecause;
   }
 
-  /** Forgets the failures of earlier movers. */
   again(id: string): void {
     this.#attempts.delete(id);
   }
 
   /**
-   * The living mover of a migration, started now if there is none, also after the migration has ended. Throws what
-   * `unreadable` says of a journal that cannot be read: no mover could go on from it.
+   * The running mover of a migration, even an ended one; starts one if there is none. Throws `unreadable`'s error for
+   * an unreadable journal, because no mover could continue it.
    */
   async ensure(migration: Migration): Promise<MoverState> {
     const starting = this.#starting.get(migration.id);
@@ -103,7 +95,6 @@ export class Supervisor {
     }
   }
 
-  /** Starts a mover for each migration that lacks one and whose pause is over. */
   check(): void {
     if (this.#stopped) return;
     for (const migration of this.#store.all()) {
@@ -142,7 +133,7 @@ export class Supervisor {
     });
   }
 
-  /** Nobody knows where it stands: no mover is started, and one that still works is not ended. */
+  /** The state is unknown: no mover is started, and a running one is not ended. */
   #isLeftAlone({ id }: Migration): boolean {
     const error = this.#store.unreadable(id);
     if (error === undefined) {
@@ -156,7 +147,6 @@ export class Supervisor {
     return true;
   }
 
-  /** Goes on trying, and says so. */
   #report({ id, dir }: Migration, attempts: Attempts): void {
     const seconds = LONGEST_PAUSE_MS / 1000;
     const reason = `its mover ended ${attempts.count} times in a row; see mover.log in ${dir}; another is started every ${seconds} s`;
@@ -166,7 +156,7 @@ export class Supervisor {
     attempts.leftBecause = reason;
   }
 
-  /** Whether a mover that is there is to make room for another. It is killed first: two would be one too many. */
+  /** Tells whether an existing mover must be replaced. It is killed first, because two movers must never run. */
   #replaces(id: string, mover: MoverState): boolean {
     if (!this.#movers.isStopped(mover)) {
       this.#stoppedAt.delete(id);
@@ -183,7 +173,6 @@ export class Supervisor {
     this.#stoppedAt.delete(id);
     this.#log.warn({ id, pid: mover.pid }, 'stopped mover killed: another one continues');
     this.#movers.kill(mover);
-    // Its end is a moment away, and then it is looked for again.
     setTimeout(() => this.check(), ENDED_MS).unref();
     return false;
   }
@@ -192,7 +181,6 @@ export class Supervisor {
     const now = this.#clock.monotonicMs();
     const { count: before = 0, leftBecause } = this.#attempts.get(id) ?? {};
     const count = before + 1;
-    // The first one is taken over from at once; a mover that keeps ending is given time.
     const pauseMs = count < 2 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (count - 2));
     const why = leftBecause === undefined ? {} : { leftBecause };
     this.#attempts.set(id, { count, notBefore: now + pauseMs, startedAt: now, ...why });

@@ -20,40 +20,35 @@ import { jsonLine, jsonOf } from '../../formats/json.ts';
 import { compileAhead } from './compile-ahead.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/watcher.ts', import.meta.url));
-/** The guest is waited for meanwhile, and ports are taken down. */
+/** Time for the guest's last answers and the removal of ports. */
 const END_MS = 8000;
 const LONGEST_LINE = 65_536;
 const laterLine = z.object({ later });
 const isBegun = z.object({ begun: z.literal(true) });
 
-/** Has its sources compiled ahead, so that the first one begins as fast as the others. */
 export function compileWatcher(): void {
-  // Without input it ends at once; the word distinguishes it from one that watches.
+  // Without input it ends at once; the argument distinguishes it from a watch.
   compileAhead(PROGRAM, SMALL_FLAGS, [COMPILES_AHEAD]);
 }
 
-/** A process that watches one guest. It ends with this one. */
 export interface WatcherProcess {
-  /** It goes on for so long from now. */
   stay(leaseMs: number): void;
-  /** Ends it; what it has seen, or why it has seen nothing. With `laterMs` it may go on for so long. Never rejects. */
+  /**
+   * Ends it and returns its result, or why there is none. With `laterMs` it may continue for that time. Never rejects.
+   */
   end(of?: WatchEnd): Promise<WatchResult>;
-  /** Ends it at once; what it has seen is lost. */
   stop(): void;
-  /** What it has reported at its end, whatever ended it. Never rejects. */
   readonly result: Promise<WatchResult>;
-  /** What it has seen after its end, as last reported. */
   later(): Later | undefined;
-  /** Resolves once it is known what the guest answers; or that it answers nothing, and then the process ends. */
+  /** Resolves when the guest's answers are known. Without any answer the process ends. */
   readonly begun: Promise<void>;
-  /** Resolves once the process is gone. */
   readonly gone: Promise<void>;
 }
 
 export type WatchLine = Extract<WatcherLine, { verb: 'watch' }>;
 export type StartWatcher = (line: WatchLine) => WatcherProcess;
 
-/** `wrap`: the command line that runs another one somewhere else, such as on a host of a lab; `env`: with that. */
+/** `wrap`: prefix of the command line that runs it elsewhere, such as on a host of a lab; `env`: its environment. */
 export function watcherProcess(
   line: WatchLine,
   wrap: (argv: string[]) => string[] = (argv) => argv,

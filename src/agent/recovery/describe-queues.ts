@@ -2,42 +2,33 @@ import type { Clock } from '../../clock.ts';
 import type { StandbyOfferRecord } from '../../migration/standby/offers.ts';
 import { keyOf } from './offered.ts';
 
-/** Between two tries to describe a guest that is as it was at the last try, ms. */
+/** Pause before an unchanged guest is described again after a failure, ms. */
 const AGAIN_MS = 60_000;
-/** Hosts that are sent a description at once: fewer than the checks that a host makes of its guests at once. */
+/** Hosts that are sent a description at once; fewer than the concurrent checks of a host's guests. */
 const AT_ONCE = 3;
-/** A try that failed after so long was held up by the other host, ms. It had hold of the guest's monitor meanwhile. */
+/** A failure after this time was caused by the other host, which blocked the guest's monitor meanwhile, ms. */
 const HELD_UP_MS = 60_000;
-/** A host that held a try up is tried again after this time, ms. */
 const REST_MS = 600_000;
 
-/** A description that is to be sent again. */
 export interface DueDescription extends Pick<StandbyOfferRecord, 'guest' | 'to'> {
-  /** Of the guest now; empty: as it was described. */
+  /** Digest of the guest now; empty: unchanged. */
   readonly digest: string;
 }
 
 export interface DescribeQueuesDependencies {
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Sends one description; never rejects. Resolves to whether the other host took it. */
+  /** Resolves to whether the other host took it. Never rejects. */
   readonly describe: (due: DueDescription) => Promise<boolean>;
-  /** The guest is being described to some host: its hypervisor serves one check at a time. */
   readonly isTaken: (guest: string) => boolean;
 }
 
-/**
- * Descriptions that are to be sent again: a queue for each standby host, so that a host that holds up its own descriptions
- * holds up no other host's.
- */
+/** One queue of descriptions per standby host, so that a slow host delays no other host's. */
 export class DescribeQueues {
   readonly #deps: DescribeQueuesDependencies;
-  /** By standby host, the host whose turn is next first. Replaced by each look, so no longer than the record of offers. */
+  /** Due descriptions by standby host, the next host first. */
   #waiting = new Map<string, DueDescription[]>();
-  /** By standby host: the description that is on its way. */
   readonly #sending = new Map<string, { readonly guest: string; readonly done: Promise<void> }>();
-  /** By guest and host: what a description was last tried of, and when. */
   readonly #tries = new Map<string, { readonly digest: string; readonly atMs: number }>();
-  /** By standby host, until when it is not tried again, ms. */
   readonly #resting = new Map<string, number>();
   #isClosed = false;
 
@@ -45,7 +36,6 @@ export class DescribeQueues {
     this.#deps = deps;
   }
 
-  /** Replaces the waiting descriptions of the last look by the ones that are due now. `keys`: of all kept offers. */
   replace(due: readonly DueDescription[], keys: ReadonlySet<string>): void {
     const nowMs = this.#deps.clock.monotonicMs();
     for (const key of this.#tries.keys()) if (!keys.has(key)) this.#tries.delete(key);

@@ -21,14 +21,13 @@ import { CallRate, type CallLimit } from './call-rate.ts';
 import type { Recovery } from './open-recovery.ts';
 import type { KeptView } from './standbys.ts';
 
-/** By how much the clocks of two hosts may differ that both act on one guest, ms: a check warns of 1 s. */
+/** Maximum difference between the clocks of two hosts that both act on a guest, ms; a check warns at 1 s. */
 const MAX_SKEW_MS = 60_000;
 
-/** The other host waits a little longer for the answer, ms. */
+/** Less than the other host waits for the answer, ms. */
 const SETTLED_MS = 4000;
-/** One comes every 10 s, and one for each announced change of a guest. */
 const HEARTBEATS: CallLimit = { what: 'heartbeats', burst: 32, everyMs: 1000 };
-/** Each is written to the disk at once. A controller asks for 64 in 15 s. */
+/** Each costs a disk write. A controller requests 64 in 15 s. */
 const DESCRIPTIONS: CallLimit = { what: 'descriptions of guests', burst: 128, everyMs: 200 };
 
 export interface RecoveryHandlerDependencies {
@@ -48,7 +47,6 @@ type RecoveryRoutes = Pick<
   'putStandby' | 'standbys' | 'putRecovery' | 'keepStandby' | 'confirmStandbys'
 >;
 
-/** Guests of dead hosts: what is kept of them while their hosts live, and their start here. */
 export function recoveryHandlers(deps: RecoveryHandlerDependencies): Handlers<RecoveryRoutes> {
   const { config, clock, log, answers, orders, recovery } = deps;
   const { standbys, sourceWatch, keepStandbys } = recovery;
@@ -73,7 +71,7 @@ export function recoveryHandlers(deps: RecoveryHandlerDependencies): Handlers<Re
       heartbeats.take(from);
       const unknown = standbys.confirm(from, body);
       sourceWatch.heard(from);
-      // A host that reports a change makes it after this answer, so the report must survive the end of this agent.
+      // The reporting host acts on this answer, so the report must be on the disk first.
       await withDeadline(`to write confirmations of ${from}`, SETTLED_MS, signal, () =>
         standbys.settled(from),
       );
@@ -104,8 +102,8 @@ function publicStandby({ standbys }: Recovery, view: KeptView): Standby {
 type RecoveryConfirmation = NonNullable<DestinationMoverRequest['recovery']>['confirmed'];
 
 /**
- * GODWIT_STANDBY_STALE if the description may be out of date, unless an operator names the number of what was shown. Returns
- * the confirmation by which the mover judges again once the host is proved off; undefined: the operator insisted.
+ * GODWIT_STANDBY_STALE if the description may be out of date, unless an operator names the number that was shown.
+ * Returns the confirmation that the mover judges again after the host is proved off; undefined: the operator insisted.
  */
 function refuseStale(
   { config, clock, recovery: { standbys } }: RecoveryHandlerDependencies,
@@ -127,7 +125,7 @@ function refuseStale(
   throw godwitError('GODWIT_STANDBY_STALE', facts);
 }
 
-/** May be repeated: what was begun under this id is not begun again. */
+/** May be repeated; a migration that has begun under this id is not begun again. */
 async function begin(
   deps: RecoveryHandlerDependencies,
   id: string,
@@ -157,7 +155,7 @@ async function begin(
       confirmed,
     },
   );
-  // Places of this host have the names by which they were proved when the source lived.
+  // Places of this host keep the names under which they were proved while the source lived.
   writeFileSync(path.join(migration.dir, 'places.key'), Buffer.from(placeKey, 'hex'), {
     mode: 0o600,
     flush: true,

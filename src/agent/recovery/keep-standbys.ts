@@ -26,18 +26,16 @@ import type { MigrationStore } from '../migrations/store.ts';
 import { DescribeQueues, type DueDescription } from './describe-queues.ts';
 import { keyOf, type OfferedStandbys } from './offered.ts';
 
-/** One guest's hypervisor answers six queries, ms. */
+/** Deadline for six queries to one guest's hypervisor, ms. */
 const LAYOUT_MS = 3000;
 const GUESTS_AT_ONCE = 4;
-/** The other host answers from memory, ms. */
 const ANSWER_MS = 5000;
 const HOSTS_AT_ONCE = 16;
-/** Every check of a cold move, ms. */
 const CHECKS_MS = 110_000;
 
-/** No guest has it: its description is out of date as long as nothing else is reported. */
+/** Digest that matches no guest: the description stays stale until another digest is reported. */
 const CHANGING = '0'.repeat(64);
-/** For descriptions on their way when a change is announced: its step has 30 s in all, ms. */
+/** Deadline for descriptions in flight when a change is announced, ms; the whole step has 30 s. */
 const OFFERED_MS = 20_000;
 /** An announced change takes effect within this time, or is announced again, ms. */
 const ANNOUNCED_MS = 120_000;
@@ -66,22 +64,20 @@ interface PlannedOffer {
 }
 
 /**
- * Keeps the descriptions that other hosts have of this host's guests right: confirms them with each heartbeat, sends them again
+ * Keeps other hosts' descriptions of this host's guests current: confirms them with each heartbeat, sends them again
  * when a guest's block graph or devices change, and withdraws them when the guest leaves or loses its label.
  */
 export class KeepStandbys {
   readonly #deps: KeepStandbysDependencies;
   readonly #looks: Poller;
-  /** By guest, ms. */
   readonly #absentSince = new Map<string, number>();
   readonly #queues: DescribeQueues;
-  /** Heartbeats and announcements go one after another, so that no older word arrives after a newer one. */
+  /** Serializes heartbeats and announcements, so that an older one cannot arrive after a newer one. */
   readonly #turns = new Mutex();
-  /** By guest: when a change of it was announced last, ms, and what it was then if its hypervisor answered. */
+  /** The last announced change (ms) of each guest, and the guest's digest at that time if its hypervisor answered. */
   readonly #announced = new Map<string, { readonly atMs: number; digest?: string | undefined }>();
-  /** By guest and host: when a confirmation or a description was sent last, ms. The other host counts both as fresh. */
+  /** The last confirmation or description sent, ms, by guest and host. The other host counts both as fresh. */
   readonly #sent = new Map<string, SentUpdate>();
-  /** By guest: descriptions on their way. */
   readonly #offering = new Map<string, Set<Promise<unknown>>>();
   readonly #startedMs: number;
 
@@ -105,7 +101,7 @@ export class KeepStandbys {
     await this.#queues.close();
   }
 
-  /** Has another host keep the description of a guest, after every check of a cold move to it; throws the first refusal. */
+  /** Makes another host keep the description of a guest, after every check of a cold move to it. */
   async offer(guest: string, to: string, signal: AbortSignal): Promise<readonly Check[]> {
     const offering = this.#offer(guest, to, signal);
     const all = this.#offering.get(guest) ?? new Set();
@@ -120,22 +116,21 @@ export class KeepStandbys {
 
   async #offer(guest: string, to: string, signal: AbortSignal): Promise<readonly Check[]> {
     const request = migrationRequest.parse({ guest, to, mode: 'cold', path: 'native' });
-    // Before the description: what changes meanwhile shows at the next look.
+    // Read before the description, so that the next look detects a change meanwhile.
     const found = await this.#deps.guests.shown(guest);
     const { digest } = (await this.#layoutOf(found, signal)) ?? {};
-    // An announced change may take effect before the other host has the description: it must not count as confirmed.
+    // An announced change may take effect before the other host has the description, so it must not count as confirmed.
     const isChanging = this.#isChanging(guest, digest);
     let checks: readonly Check[];
     try {
       const confirmed = isChanging ? undefined : digest;
       checks = await this.#deps.checks.standby(request, signal, confirmed);
     } finally {
-      // The other host may have the description even if its answer was lost.
       this.#hasSent(guest, to);
     }
     const labelled = isLabelled(found);
     if (digest === undefined) return checks;
-    // What changed while it was described may be in the description: it is described again.
+    // The description may include a change made meanwhile, so it is sent again.
     const after = await this.#layoutOf(found, signal);
     const isRefused = isChanging || after?.digest !== digest;
     this.#deps.offered.put({ guest, to, digest, labelled, ...(isRefused && { isRefused }) });
@@ -143,8 +138,8 @@ export class KeepStandbys {
   }
 
   /**
-   * A change of the guest's disks is about to take effect: each host that keeps the guest is told that its description is out
-   * of date. Rejects while one of them does not answer, and may still take the description for fresh.
+   * Tells every host that keeps the guest that its description becomes stale, before a change of the guest's disks.
+   * Rejects if a host that may still count its description as fresh does not answer.
    */
   async announceChange(guest: string, signal: AbortSignal): Promise<void> {
     const announced = { atMs: this.#deps.clock.monotonicMs() };
@@ -152,7 +147,7 @@ export class KeepStandbys {
     const underWay = [...(this.#offering.get(guest) ?? [])];
     const digest = await this.#digestOf(guest, signal);
     this.#announced.set(guest, { ...announced, digest });
-    // A description that began before may arrive after the announcement, and would count as fresh again.
+    // A description that began earlier could arrive after the announcement and count as fresh.
     await withDeadline(`descriptions of ${guest} on their way`, OFFERED_MS, signal, () =>
       Promise.allSettled(underWay),
     );
@@ -172,14 +167,13 @@ export class KeepStandbys {
         await ask
           .confirmStandbys({ body }, { deadlineMs: ANSWER_MS, signal })
           .catch((thrown: unknown) => {
-            // An earlier build takes nothing for fresh.
+            // An earlier build never counts a description as fresh.
             if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) throw thrown;
           });
       }),
     );
   }
 
-  /** The announced change may be still to come: the guest is as it was, or cannot be compared. */
   #isChanging(guest: string, digest: string | undefined): boolean {
     const announced = this.#announced.get(guest);
     if (announced === undefined) return false;
@@ -199,7 +193,6 @@ export class KeepStandbys {
     this.#sent.set(keyOf({ guest, to }), { guest, to, atMs: this.#deps.clock.monotonicMs() });
   }
 
-  /** One heartbeat to each host that keeps a guest of this one. Resolves once they are answered. */
   look(): Promise<void> {
     return this.#turns.run(() => this.#look());
   }
@@ -225,7 +218,6 @@ export class KeepStandbys {
     const byHost = [...Map.groupBy(planned, ({ offer }) => offer.to)];
     await eachOf(byHost, HOSTS_AT_ONCE, ([to, own]) => this.#beat(to, own));
     const keys = new Set(offered.all().map(keyOf));
-    // Away from the heartbeats.
     this.#queues.replace(
       planned
         .filter(({ step }) => step.refresh)
@@ -236,7 +228,7 @@ export class KeepStandbys {
       if (!keys.has(key) && nowMs - atMs > MAX_UNCONFIRMED_MS) this.#sent.delete(key);
   }
 
-  /** A guest whose change was announced is not confirmed as it was: the change may take effect right after the look. */
+  /** A guest with an announced change is not confirmed as unchanged: the change may follow the look at once. */
   #announcedLook(offer: StandbyOfferRecord, look: GuestLook, nowMs: number): GuestLook {
     const announced = this.#announced.get(offer.guest);
     if (announced === undefined) return look;
@@ -271,7 +263,6 @@ export class KeepStandbys {
         .preflight(to)
         .confirmStandbys({ body }, { deadlineMs: ANSWER_MS, signal });
       const refused = new Set(unknown);
-      // An offer that was made meanwhile is newer than this answer.
       const changed = planned.flatMap(({ offer, step }) => {
         const now = offered.of(offer);
         const isOpen = step.beat !== 'withdraw' && now?.digest === offer.digest;
@@ -281,7 +272,7 @@ export class KeepStandbys {
       if (changed.length > 0) offered.put(...changed);
     } catch (thrown) {
       if (signal.aborted) return;
-      // An earlier build confirms nothing and forgets nothing; a host that is silent is told again.
+      // An earlier build neither confirms nor forgets; a silent host gets the next heartbeat.
       if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) {
         log.debug({ to, error: toGodwitError(thrown) }, 'standbys were not confirmed');
         return;
@@ -295,13 +286,12 @@ export class KeepStandbys {
     const { guests, clock } = this.#deps;
     const looks = new Map<string, GuestLook>();
     const last = guests.lastLook();
-    // Nobody has looked yet: nothing is known of any guest.
     if (last === undefined) return looks;
     const nowMs = clock.monotonicMs();
     await eachOf([...names], GUESTS_AT_ONCE, async (name) => {
       const found = last.found.find(({ info }) => info.name === name);
       if (found === undefined) {
-        // A driver that is silent may have it.
+        // A silent driver may have the guest.
         if (last.silent.length > 0 || this.#isBusy(name)) return;
         const sinceMs = this.#absentSince.get(name) ?? nowMs;
         this.#absentSince.set(name, sinceMs);
@@ -324,14 +314,13 @@ export class KeepStandbys {
   }
 
   /**
-   * A migration moves it, or holds it, or cannot be read: the guest may run elsewhere, with other disks, while its hypervisor
-   * here looks as before.
+   * A migration moves or holds it, or is unreadable: the guest may run elsewhere with other disks, while its hypervisor
+   * here looks unchanged.
    */
   #isBusy(guest: string): boolean {
     return mayBeElsewhere(this.#deps.store, guest);
   }
 
-  /** Undefined: its hypervisor does not answer now, or its driver reports none. */
   async #layoutOf(
     { handle, info }: DiscoveredGuest,
     signal: AbortSignal,

@@ -27,7 +27,6 @@ const offersFile = z.object({
 export const keyOf = ({ guest, to }: Pick<StandbyOfferRecord, 'guest' | 'to'>): string =>
   `${guest} ${to}`;
 
-/** Descriptions of this host's guests that other hosts keep: `stateDir/offered-standbys.json`. */
 export class OfferedStandbys {
   readonly #file: string;
   readonly #offers: Map<string, StandbyOfferRecord>;
@@ -45,7 +44,7 @@ export class OfferedStandbys {
     return this.#offers.get(keyOf(offer));
   }
 
-  /** In place of the record of that guest at that host. Beyond the bound the offer is not confirmed, and counts as stale. */
+  /** Offers beyond the bound are not confirmed and become stale. */
   put(...records: readonly StandbyOfferRecord[]): void {
     for (const each of records) {
       if (this.#offers.size < MAX_OFFERS || this.#offers.has(keyOf(each)))
@@ -64,8 +63,8 @@ export class OfferedStandbys {
   }
 
   /**
-   * Without a record nothing is confirmed: the other hosts refuse to start those guests until they are offered again, which a
-   * controller asks for once an hour.
+   * Without a record nothing is confirmed: other hosts refuse to start those guests until they are offered again. A
+   * controller requests that once an hour.
    */
   #read(log: Log): StandbyOfferRecord[] {
     try {

@@ -9,12 +9,11 @@ type Needs = Omit<KeepStandbysDependencies, 'offered'> &
     readonly config: { readonly name: string; readonly stateDir: string };
   };
 
-/** Standbys of an agent, both ways. */
 export interface Recovery {
-  /** Of other hosts' guests, kept here. */
+  /** Other hosts' guests, kept here. */
   readonly standbys: Standbys;
   readonly sourceWatch: SourceWatch;
-  /** Of this host's guests, kept elsewhere. */
+  /** This host's guests, kept elsewhere. */
   readonly keepStandbys: KeepStandbys;
   start(): void;
   close(): Promise<void>;

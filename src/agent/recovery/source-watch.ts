@@ -13,7 +13,7 @@ import type { Peers } from '../peers.ts';
 import type { Standbys } from './standbys.ts';
 
 const LOOK_MS = 5000;
-/** A source whose last heartbeat is older than this is asked whether its kernel lives, ms. */
+/** The source's kernel is probed if the last heartbeat is older, ms. */
 const OVERDUE_MS = 15_000;
 const AT_ONCE = 16;
 
@@ -26,8 +26,8 @@ export interface SourceWatchDependencies {
 }
 
 /**
- * Observes the hosts whose guests this host keeps, so that it can tell how long a dead host may have lived after it confirmed a
- * description; and drops descriptions that expire.
+ * Observes the hosts whose guests this host keeps, to bound how long a dead host may have lived after it confirmed a
+ * description.
  */
 export class SourceWatch {
   readonly #deps: SourceWatchDependencies;
@@ -57,7 +57,6 @@ export class SourceWatch {
     return this.#sights.get(from) ?? {};
   }
 
-  /** Looks at each source whose heartbeat is overdue, once, and drops descriptions that have expired. */
   async look(): Promise<void> {
     const { standbys } = this.#deps;
     const sources = standbys.sources();
@@ -80,14 +79,13 @@ export class SourceWatch {
     if (isOverdue && addresses !== undefined && addresses.length > 0) {
       const look = await lookAtKernel(addresses, signal);
       if (signal.aborted) return;
-      // A heartbeat may have come meanwhile, and counts.
       if (this.sight(from).heardAtMs === heardAtMs)
         this.#sights.set(from, afterKernelLook(this.sight(from), look, clock.monotonicMs()));
     }
     this.#expire(from, addresses);
   }
 
-  /** Of a member; none of a host that has left the fleet; undefined if the fleet's list cannot be read. */
+  /** Empty for a host that has left the fleet; undefined if the fleet's list cannot be read. */
   #addresses(from: string): string[] | undefined {
     const { peers, log } = this.#deps;
     try {

@@ -2,20 +2,17 @@ import type { Clock } from '../../clock.ts';
 
 export interface SpacedWritesDependencies {
   readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
-  /** From the beginning of one write of a key to the beginning of the next, ms. */
   readonly everyMs: number;
   readonly write: (key: string) => Promise<void>;
 }
 
 interface KeyWrites {
-  /** Has yet to begin; all that ask until then share it. */
   next?: Promise<void> | undefined;
-  /** Has begun. */
   running?: Promise<void> | undefined;
   begunMs: number;
 }
 
-/** Writes of several keys, for each key one at a time and no more often than `everyMs`. */
+/** Writes by key: for each key one at a time, and at most one per `everyMs`. */
 export class SpacedWrites {
   readonly #deps: SpacedWritesDependencies;
   readonly #end = new AbortController();
@@ -25,26 +22,24 @@ export class SpacedWrites {
     this.#deps = deps;
   }
 
-  /** Resolves once a write has ended that began after this call, and rejects as that write does. */
+  /** Resolves when a write that began after this call has ended; rejects as that write does. */
   ask(key: string): Promise<void> {
     this.#forgetIdle();
     const writes: KeyWrites = this.#of.get(key) ?? { begunMs: -Infinity };
     this.#of.set(key, writes);
     if (writes.next === undefined) {
       writes.next = this.#write(key, writes);
-      // For callers that do not wait for it.
       writes.next.catch(() => {});
     }
     return writes.next;
   }
 
-  /** Resolves once all that was asked for has been written. Rejects if that write fails. */
+  /** Resolves when all requested writes are done. Rejects if that write fails. */
   async settled(key: string): Promise<void> {
     const writes = this.#of.get(key);
     await (writes?.next ?? writes?.running);
   }
 
-  /** Writes at once what has yet to be written. */
   async close(): Promise<void> {
     this.#end.abort();
     await Promise.allSettled([...this.#of.keys()].map((key) => this.settled(key)));
@@ -63,7 +58,6 @@ export class SpacedWrites {
     await writes.running;
   }
 
-  /** A key without a write for so long needs no pause before its next one. */
   #forgetIdle(): void {
     const { clock, everyMs } = this.#deps;
     const nowMs = clock.monotonicMs();

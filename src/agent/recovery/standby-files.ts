@@ -6,28 +6,27 @@ import type { ImageStamp } from '../../migration/standby/image-stamps.ts';
 import { bootTime as bootTimeShape, guestName, hostName, moment } from '../../protocol/names.ts';
 import { imageStamps, layoutDigest, standbyOffer } from '../../protocol/peer/standby.ts';
 
-/** Entries that are made text at once: between them, this process does other work. */
 const AT_ONCE = 32;
 
 const keptStandby = standbyOffer.extend({
   version: z.literal(1),
   keptAt: moment,
-  /** The same by the clock that no one sets; absent: of an earlier build. */
+  /** The same by the clock that cannot be set; absent: an earlier build. */
   boot: bootTimeShape.optional(),
-  /** Names the places of this host in the preparation, in hexadecimal. It never leaves this host. */
+  /** Key that names this host's places in the preparation, hexadecimal. It never leaves this host. */
   placeKey: z.string().regex(/^[0-9a-f]{64}$/),
 });
 export type KeptStandby = z.infer<typeof keptStandby>;
 
 /**
- * `digest`: what the guest's host reported last; the description is right only if it is its own. `boot`: the moment of
- * `confirmedAt` by the clock that no one sets; absent: of an earlier build.
+ * `digest`: the last one that the guest's host reported; the description is current only if it has the same. `boot`:
+ * the moment of `confirmedAt` by the clock that cannot be set; absent: an earlier build.
  */
 const confirmation = z.object({
   confirmedAt: moment.optional(),
   boot: bootTimeShape.optional(),
   digest: layoutDigest,
-  /** When `digest` was reported; absent: of an earlier build. */
+  /** Moment of the report of `digest`; absent: an earlier build. */
   reported: bootTimeShape.optional(),
   images: imageStamps.optional(),
   missedBeats: z.number().int().nonnegative().optional(),
@@ -38,13 +37,12 @@ const confirmationsFile = z.object({
   guests: z.record(guestName, confirmation),
 });
 
-/** The same with the stamps as they are in memory. */
 export type ConfirmationRecord = Omit<Confirmation, 'images'> & {
   readonly images?: readonly ImageStamp[] | undefined;
 };
 export type Confirmations = readonly (readonly [guest: string, ConfirmationRecord])[];
 
-/** What a standby host has on its disk: `stateDir/standbys/HOST/GUEST.json`, and beside them what each host confirmed. */
+/** Files of a standby host: `stateDir/standbys/HOST/GUEST.json`, and each host's confirmations next to them. */
 export class StandbyFiles {
   readonly #dir: string;
 
@@ -60,7 +58,6 @@ export class StandbyFiles {
     return namesIn(path.join(this.#dir, from), guestName, '.json');
   }
 
-  /** It is on the disk when this returns. */
   write(from: string, guest: string, text: string): void {
     const file = this.#file(from, guest);
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
@@ -75,12 +72,12 @@ export class StandbyFiles {
     rmSync(path.join(this.#dir, from), { recursive: true, force: true });
   }
 
-  /** They are on the disk once this resolves. One write of a host at a time. */
+  /** Durable when this resolves. One write per host at a time. */
   writeConfirmations(from: string, all: Confirmations): Promise<void> {
     return writeWholeInPieces(this.#confirmationsFile(from), confirmationsText(all));
   }
 
-  /** None if they cannot be read: nothing counts as confirmed then. */
+  /** Empty if they cannot be read: nothing counts as confirmed then. */
   readConfirmations(from: string): ReadonlyMap<string, Confirmation> {
     try {
       const text = readFileSync(this.#confirmationsFile(from), 'utf8');
@@ -96,7 +93,7 @@ export class StandbyFiles {
       const { admission } = found;
       return admission.from === from && admission.guest === guest ? found : undefined;
     } catch {
-      // It is missing, or of another build: nothing is started by it.
+      // The file is missing or of another build; no guest is started by it.
       return undefined;
     }
   }
@@ -105,7 +102,6 @@ export class StandbyFiles {
     return path.join(this.#dir, from, `${guest}.json`);
   }
 
-  /** Not a guest's: their files end in `.json`. */
   #confirmationsFile(from: string): string {
     return path.join(this.#dir, from, 'confirmed');
   }
@@ -122,7 +118,6 @@ function* confirmationsText(all: Confirmations): Generator<string> {
   yield '}}\n';
 }
 
-/** Names in a directory that have that shape; none if there is no directory. */
 function namesIn(directory: string, shape: z.ZodType<string>, ending: string): string[] {
   let names: string[];
   try {

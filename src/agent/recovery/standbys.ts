@@ -20,48 +20,42 @@ import { formatBytes } from '../../protocol/quantity.ts';
 
 /** A description of a guest is some 10 KiB. */
 const MAX_BYTES = 256 * 1024;
-/** What each description counts at least, for its place in memory and its file. */
+/** Minimum charge of a description, for its memory and file. */
 const MIN_BYTES = 16 * 1024;
-/** Of one host, and of all. As each counts `MIN_BYTES`, no more than the lists of the API have places for. */
+/** Limits of one host, and of all. With the minimum charge, the API's lists can hold all descriptions. */
 const ROOM: Room = {
   maxBytesOfOne: MAX_OF_ONE_SOURCE * MIN_BYTES,
   maxBytes: MAX_STANDBYS * MIN_BYTES,
 };
-/** Confirmations that change nothing are written this often: each takes a sync of the disk, ms. */
+/** Interval for confirmations that change nothing; each write syncs the disk, ms. */
 const WRITTEN_MS = 60_000;
-/** Confirmations of one host that change something are written no more often, ms. */
 const WRITE_EVERY_MS = 1000;
 
-/** What a description is about, and when its host confirmed it; `Ms` by the monotonic clock of this agent. */
+/** Subject of a description, and when its host confirmed it; `Ms` by the monotonic clock of this agent. */
 export interface KeptView {
   readonly standby: Pick<Standby, 'guest' | 'from' | 'memoryBytes' | 'keptAt'>;
   readonly uuid: string | undefined;
-  /** For people: the images that it would open. */
   readonly disks: string;
   readonly keptAtMs: number;
-  /** The same in this boot of this host; undefined: before it, or by an earlier build. */
+  /** `keptAt` in this boot of this host; undefined: before it, or by an earlier build. */
   readonly described: BootTime | undefined;
-  /** When its host last described the guest or reported a digest of it. */
   readonly reported: BootTime | undefined;
-  /** What it counts of the room for descriptions. */
   readonly bytes: number;
   readonly digest: string | undefined;
   readonly reportedDigest: string | undefined;
   readonly confirmedAt: string | undefined;
-  /** By the wall clock if it was before this agent started: for people, and for what expires. */
+  /** Computed from the wall clock if it was before this agent started; used for display and expiry. */
   readonly confirmedAtMs: number | undefined;
   /** The same in this boot of this host; undefined: before it, or never. */
   readonly confirmed: BootTime | undefined;
-  /** With the confirmation: images that the guest only reads, as its host saw them. */
   readonly images: readonly ImageStamp[] | undefined;
   readonly missedBeats: number;
 }
 
 export interface StandbyState {
   readonly freshness: Freshness;
-  /** An operator names it to start the guest from a stale description. */
   readonly number: string;
-  /** Another host reported the guest later, and is to be asked about it. */
+  /** Another host reported the guest later and must be asked about it. */
   readonly isDisputed: boolean;
 }
 
@@ -71,16 +65,15 @@ export interface StandbysOptions {
   readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** What this host keeps of guests of other hosts: `stateDir/standbys/HOST/GUEST.json`, and when each was confirmed. */
 export class Standbys {
   readonly #files: StandbyFiles;
   readonly #host: string;
   readonly #clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
   readonly #now: () => BootTime;
   readonly #room: Room;
-  /** By host, then guest. Read once: nobody else writes there. */
+  /** Standbys by host, then guest, read once, because only this process writes there. */
   readonly #kept = new Map<string, Map<string, KeptView>>();
-  /** Confirmations are counted in memory. What a crash takes of them makes descriptions older. */
+  /** Some may be lost in a crash, which only makes descriptions older. */
   readonly #writes: SpacedWrites;
   readonly #writtenMs = new Map<string, number>();
 
@@ -113,7 +106,6 @@ export class Standbys {
     return [...this.#kept.values()].flatMap((each) => [...each.values()]).slice(0, MAX_STANDBYS);
   }
 
-  /** Hosts of which it keeps a guest. */
   sources(): string[] {
     return [...this.#kept.keys()];
   }
@@ -122,7 +114,7 @@ export class Standbys {
     return [...(this.#kept.get(from)?.values() ?? [])];
   }
 
-  /** It is on the disk when this returns, instead of what was kept of that guest of that host; its confirmation soon after. */
+  /** Replaces the description of that guest of that host, durably when this returns; its confirmation follows soon. */
   keep(offer: StandbyOffer, placeKey: string): void {
     const { guest, from } = offer.admission;
     const keptAt = new Date(this.#clock.wallMs()).toISOString();
@@ -143,7 +135,7 @@ export class Standbys {
     void this.#writes.ask(from);
   }
 
-  /** GODWIT_OVERLOADED if there is no room for it. A host whose place is taken learns of it with its next heartbeat. */
+  /** GODWIT_OVERLOADED if there is no room. The next heartbeat of an evicted host tells it so. */
   #makeRoom(from: string, guest: string, bytes: number): void {
     const before = this.#kept.get(from)?.get(guest)?.bytes ?? 0;
     const own = this.of(from).reduce((sum, each) => sum + each.bytes, bytes - before);
@@ -159,8 +151,8 @@ export class Standbys {
   }
 
   /**
-   * A heartbeat of a source. Returns guests of which this host has no description, or another one. A report that a description
-   * is out of date is on the disk once `settled` resolves.
+   * Handles a heartbeat of a source. Returns guests whose description is missing here or differs. A report of a stale
+   * description is durable once `settled` resolves.
    */
   confirm(from: string, { guests, withdrawn }: StandbyHeartbeat): string[] {
     for (const guest of withdrawn) this.forget(from, guest);
@@ -182,7 +174,7 @@ export class Standbys {
         continue;
       }
       isChanged ||= view.reportedDigest !== digest || view.missedBeats >= MAX_MISSED_BEATS;
-      // A description that is no longer right is not confirmed: its age goes on.
+      // A stale description is not confirmed; its age grows.
       const confirmed =
         digest === view.digest
           ? { confirmedAtMs: nowMs, confirmedAt, confirmed: now, images, missedBeats: 0 }
@@ -195,7 +187,7 @@ export class Standbys {
     return unknown;
   }
 
-  /** Resolves once the confirmations of that host that change something are on the disk; rejects if they cannot be written. */
+  /** Resolves when that host's changed confirmations are on the disk; rejects if they cannot be written. */
   settled(from: string): Promise<void> {
     return this.#writes.settled(from);
   }
@@ -204,7 +196,7 @@ export class Standbys {
     return this.#writes.close();
   }
 
-  /** GODWIT_STANDBY_NONE where nothing is kept, or what is kept cannot be read. */
+  /** GODWIT_STANDBY_NONE if nothing is kept, or it cannot be read. */
   need(from: string, guest: string): { readonly kept: KeptStandby; readonly view: KeptView } {
     const kept = this.#files.read(from, guest);
     const view = this.#kept.get(from)?.get(guest);
@@ -223,8 +215,8 @@ export class Standbys {
   }
 
   /**
-   * Freshness and content of a description, as the API reports it; `number` names both. `off`: hosts that do not answer and are
-   * to be proved off, so they cannot be asked whether they had the guest.
+   * Freshness and content of a description, as the API reports it; `number` names both. `off`: hosts that do not answer
+   * and are to be proved off, so they cannot be asked whether they had the guest.
    */
   stateOf(view: KeptView, off: readonly string[] = []): StandbyState {
     const { standby, disks, digest, reportedDigest, confirmedAt } = view;
@@ -238,13 +230,13 @@ export class Standbys {
   }
 
   /**
-   * Hosts that reported the same guest later. Before the guest is started, every host that is not proved off has to answer that
-   * it does not have it. So what such a host reported here makes no description stale: it may have made that up.
+   * Hosts that reported the same guest later. Before the guest is started, every host that is not proved off must
+   * answer that it does not have it. So a report of such a host, which may be invented, makes no description stale.
    */
   #laterHosts({ standby: { guest, from }, uuid, confirmed }: KeptView): string[] {
     if (uuid === undefined || confirmed === undefined) return [];
     return this.sources().filter((other) => {
-      // By its UUID: another guest of that name outdates nothing.
+      // Compared by UUID: another guest of that name does not count.
       const view = other === from ? undefined : this.#kept.get(other)?.get(guest);
       return view?.uuid === uuid && isLater(view, confirmed);
     });
@@ -268,7 +260,7 @@ export class Standbys {
         bytes: bytesOf(JSON.stringify(kept)),
         keptAtMs: this.#monotonicOf(keptAt) ?? this.#clock.monotonicMs(),
         described,
-        // What an earlier build recorded has the time of the confirmation alone.
+        // An earlier build recorded only the time of the confirmation.
         reported: confirmed?.reported ?? boot ?? described,
         digest,
         reportedDigest: confirmed?.digest,
@@ -281,7 +273,7 @@ export class Standbys {
     );
   }
 
-  /** Undefined for a moment that is still to come: the clock was set back, and its age is unknown. */
+  /** Undefined for a future moment: the clock was set back, so the age is unknown. */
   #monotonicOf(wall: string | undefined): number | undefined {
     const ageMs = this.#clock.wallMs() - Date.parse(wall ?? '');
     return ageMs >= 0 ? this.#clock.monotonicMs() - ageMs : undefined;
@@ -302,7 +294,6 @@ export class Standbys {
       await this.#files.writeConfirmations(from, all);
     } catch (thrown) {
       this.#writtenMs.delete(from);
-      // Without a description of it there is no directory, either.
       if (this.#kept.has(from)) throw thrown;
     }
   }

@@ -7,20 +7,16 @@ import type {
   RunAt,
 } from '../../protocol/public/resolve.ts';
 
-/** An operator's order as it is carried out. */
 export interface OperatorOrder {
   readonly id: string;
   readonly by: string;
-  /** Aborts when the operator's program is gone: the order is then not begun. */
+  /** Aborts when the operator's program is gone; the order then does not begin. */
   readonly signal: AbortSignal;
-  /** Runs the last part alone among the orders of its migration; no other host is asked in it. */
   readonly inTurn: <T>(job: () => Promise<T>) => Promise<T>;
 }
 
-/** Refuses an order by answers that are older than the journal's last record. */
 export const OUTDATED = 'its journal has changed since the hosts were asked. Look again';
 
-/** The answer that was asked for, once its guest's name was typed; GODWIT_USAGE, or a refusal where it is wrong. */
 export function confirmed(known: Resolution, { confirm, runAt }: ResolveRequest): Answer {
   if (confirm !== known.guest) {
     const what = `"${confirm.slice(0, 80)}" is not the name of the guest of ${known.id}`;
@@ -31,7 +27,7 @@ export function confirmed(known: Resolution, { confirm, runAt }: ResolveRequest)
   throw refusal(known, runAt, answer?.why ?? 'nothing is known');
 }
 
-/** Asked by the other host, which cannot insist: an operator does that at the source. */
+/** The refusal of a request of the other host, which cannot insist; an operator does that at the source. */
 export function notSafe(known: Resolution, runAt: RunAt, answer: Answer | undefined): Error {
   const why = [answer?.why ?? 'nothing is known', ...(answer?.risks ?? [])].join('; ');
   return refusal(known, runAt, `${why}. Decide at ${known.from}: \`godwit resolve ${known.id}\``);
@@ -45,7 +41,10 @@ export function refusal(
   return godwitError('GODWIT_RESOLVE_REFUSED', { id, guest, runAt, reason });
 }
 
-/** What an operator who insists answers for. A refusal if a host shows something that the operator has not been shown. */
+/**
+ * The doubts that an insisting operator answers for. A refusal if a host reports something that the operator was not
+ * shown.
+ */
 export function answeredDoubts(
   known: Resolution,
   { answersFor = [], runAt }: ResolveRequest,

@@ -41,7 +41,6 @@ export type DamagedMigration = Migration & {
   readonly damaged: DamagedRecord['damaged'];
 };
 
-/** Undefined if both request and journal can be read. */
 export function damagedIn(
   store: Pick<MigrationStore, 'journals'>,
   migration: Migration,
@@ -58,8 +57,8 @@ export function damagedIn(
 }
 
 /**
- * A migration whose request or journal cannot be read. The operator is shown the readable part and the whole fleet. An operator
- * who answers for each doubt may then set the record aside. No copy of the guest is started or ended.
+ * A migration with an unreadable request or journal. The operator sees the readable part and the whole fleet. An
+ * operator who answers for each doubt may set the record aside. No copy of the guest is started or ended.
  */
 export class DamagedResolve {
   readonly #deps: DamagedResolveDependencies;
@@ -91,7 +90,6 @@ export class DamagedResolve {
     }
     const answersFor = answeredDoubts(known, asked, inDoubt);
     return inTurn(async () => {
-      // GODWIT_MIGRATION_UNKNOWN if another operator has set it aside meanwhile.
       store.need(id);
       // The file that names a mover may be damaged, too: only the locks show that none works on the record.
       const lock = await lockBothSides(migration, config.name);
@@ -129,7 +127,7 @@ export class DamagedResolve {
       other === config.name ? NO_OTHER : peers.side(other, id, signal),
     ]);
     const uuid = here.uuid ?? ('view' in asked ? asked.view.uuid : undefined);
-    // As a stranger is answered: its own hypervisor counts as one more copy.
+    // Queried as a third host: its own hypervisor counts as one more copy.
     const fleet = await askFleet(this.#deps, migration, { guest, uuid, asker: '', signal });
     const { isGuestKnown, error } = damage;
     const why = error.message;
@@ -141,7 +139,6 @@ export class DamagedResolve {
     return { known: resolutionOf(migration, parts), inDoubt, records };
   }
 
-  /** Undefined if its journal cannot be read either. */
   #countRecords(id: string): number | undefined {
     try {
       return countRecords(this.#deps.store, id);

@@ -4,11 +4,11 @@ import { holdMigration, type HeldMigration } from '../../host/journal/migration-
 import type { MoverRequest } from '../../protocol/mover/request.ts';
 import type { Migration } from '../migrations/store.ts';
 
-/** A mover that has ended says its last words for so long, ms. */
+/** Time that an ended mover still reports its end, ms. */
 const LINGER_MS = 6000;
 const AGAIN_MS = 100;
 
-/** The lock of the source's mover, once the last one is gone; throws what holdMigration throws where it stays. */
+/** The lock of the source's mover once that mover is gone; throws what holdMigration throws if it stays. */
 export async function lockWhenFree(
   { dir, id }: Migration,
   clock: Clock,
@@ -26,8 +26,8 @@ export async function lockWhenFree(
 }
 
 /**
- * Takes the locks of both sides: a mover works under one of them, even if no readable file names it. Returns the side whose lock
- * another process has. Throws if a lock file cannot be locked.
+ * Takes the locks of both sides, because a mover may hold one of them without a readable file that names it. Returns
+ * the side whose lock another process holds. Throws if a lock file cannot be locked.
  */
 export async function lockBothSides(
   { dir, id }: Migration,

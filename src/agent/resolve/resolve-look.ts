@@ -18,17 +18,14 @@ export interface ResolveLookDependencies {
   readonly sides: Sides;
 }
 
-/** Both sides as they were found, and the hosts for which an operator who insists answers. */
 export interface Look {
   readonly known: Resolution;
   readonly isDark: boolean;
   readonly inDoubt: readonly HostDoubts[];
   readonly third: ThirdHost | undefined;
-  /** Records of this side's journal just before the hosts were asked. Once it has more, the answers may be outdated. */
   readonly records: number;
 }
 
-/** Asks the other host of a migration for its side, and every host of the fleet for the guest. */
 export async function lookAtSides(
   deps: ResolveLookDependencies,
   id: string,
@@ -38,7 +35,6 @@ export async function lookAtSides(
   const migration = store.need(id);
   const { request } = migration;
   const other = peerOf(migration).name;
-  // A destination's mover that takes over now writes its records before they are counted.
   await sides.listen(migration);
   const records = countRecords(store, id);
   const [here, asked] = await Promise.all([
@@ -60,7 +56,6 @@ export async function lookAtSides(
   return { known, isDark: 'isDark' in asked && asked.isDark, inDoubt, third, records };
 }
 
-/** Records of this side's journal. Throws if it cannot be read. */
 export function countRecords(store: MigrationStore, id: string): number {
   const { source, destination, managed } = store.journals(id);
   return source.length + destination.length + managed.length;
@@ -69,12 +64,11 @@ export function countRecords(store: MigrationStore, id: string): number {
 export interface FleetQuestion {
   readonly guest: string;
   readonly uuid: string | undefined;
-  /** Who is answered by this host: its own side of the migration is left out for itself. */
+  /** Passed to this host's own sighting, which leaves out its side of the migration for itself. */
   readonly asker: string;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Every host of the fleet, this one included, is asked for the guest of a migration. */
 export async function askFleet(
   { store, peers, guests, config }: ResolveLookDependencies,
   { id, request }: Migration,
@@ -89,7 +83,7 @@ export async function askFleet(
   return { id, since: request.createdAt, uuid, sightings, unasked: others.unasked };
 }
 
-/** Why the other side could not report its part of the migration stands for whatever else it answered. */
+/** If the other side could not report its part, that reason replaces its other answer. */
 function withUnreported(fleet: GuestSightings, other: string, why: string): GuestSightings {
   const unasked = fleet.unasked.filter(({ host }) => host !== other);
   return { ...fleet, unasked: [...unasked, { host: other, why }] };
@@ -104,7 +98,6 @@ export interface ResolutionParts {
   readonly inDoubt: readonly HostDoubts[];
 }
 
-/** What an operator is shown of a migration between two hosts. */
 export function resolutionOf(
   { id, request }: Migration,
   { here, asked, fencing, answers, fleet, inDoubt }: ResolutionParts,

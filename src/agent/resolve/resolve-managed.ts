@@ -24,7 +24,7 @@ import { lockWhenFree } from './resolve-lock.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 import type { Supervisor } from '../processes/supervision.ts';
 
-/** How long the manager has to say where a guest is, ms: within what a caller waits. */
+/** Less than a caller waits, ms. */
 const LOOK_MS = 15_000;
 
 export interface ManagedResolveDependencies {
@@ -39,7 +39,6 @@ export interface ManagedResolveDependencies {
 
 type ManagedMigration = Migration & { readonly request: ManagedMoverRequest };
 
-/** A held migration of a manager's guest: its manager is asked again, and a person may have the last word on the record. */
 export class ManagedResolve {
   readonly #deps: ManagedResolveDependencies;
 
@@ -47,7 +46,6 @@ export class ManagedResolve {
     this.#deps = deps;
   }
 
-  /** Where its manager says that the guest is now, and what each answer rests on. */
   async show(migration: ManagedMigration): Promise<Resolution> {
     return (await this.#look(migration)).known;
   }
@@ -57,7 +55,6 @@ export class ManagedResolve {
     signal?: AbortSignal,
   ): Promise<{ readonly known: Resolution; readonly records: number }> {
     const { store, config, movers } = this.#deps;
-    // Damaged, it is an error to whoever asks.
     const records = readJournals(dir).managed.length;
     const { guest, phase, error } = store.progress(id);
     const { fromHost: from, toHost: to } = request;
@@ -102,7 +99,7 @@ export class ManagedResolve {
     const { known, records } = await this.#look(migration, signal);
     const answer = confirmed(known, asked);
     const { runAt } = asked;
-    // Its manager decides who runs it, and no answer of `judgeManaged` is `elsewhere`.
+    // The manager decides who runs the guest, and `judgeManaged` never answers `elsewhere`.
     if (runAt === 'elsewhere') throw refusal(known, runAt, 'its manager decides who runs it');
     const { phase, moverAlive } = known.here;
     if (!isEnd(phase)) {
@@ -161,7 +158,7 @@ export class ManagedResolve {
     return driver !== undefined && isManaged(driver) ? driver : undefined;
   }
 
-  /** Under the same lock as a mover: there is none now, and none may begin in between. */
+  /** Under the lock of a mover: none runs now, and none may begin. */
   async #journal(
     migration: ManagedMigration,
     event: Extract<ManagedEvent, { type: 'resolved' }>,

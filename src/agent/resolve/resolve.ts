@@ -45,9 +45,9 @@ import type { Supervisor } from '../processes/supervision.ts';
 import { Turns } from '../turns.ts';
 
 const ORDER_MS = 90_000;
-/** An order waits so long for the earlier orders of its migration, ms. The hosts' answers are that much older then. */
+/** Time that an order waits for earlier orders of its migration, ms. The hosts' answers are that much older then. */
 const TURN_MS = 20_000;
-/** A migration that is held again after an order is left to the operators of this host for so long, ms. */
+/** Time that a migration held again after an order is reserved for this host's operators, ms. */
 const MIN_HELD_MS = 60_000;
 
 export interface ResolveDependencies {
@@ -61,11 +61,9 @@ export interface ResolveDependencies {
   readonly peers: Peers;
   readonly sides: Sides;
   readonly fence: Fence | undefined;
-  /** Absent: this process on this host. */
   readonly around?: ResolveSurroundings;
 }
 
-/** What an operator's order is written with, and how the mover of this side is told of it. */
 export interface ResolveSurroundings {
   readonly bootTime: () => BootTime;
   readonly openFile: OpenJournalFile;
@@ -84,15 +82,14 @@ type Order = Pick<ResolvedEvent, 'runAt' | 'proof' | 'by' | 'insists'> & {
   readonly answersFor: HostDoubts[];
 };
 
-/** A person decides where the guest of a held migration runs; what is provably wrong is refused. */
+/** An operator decides where the guest of a held migration runs; provably wrong answers are refused. */
 export class Resolve {
   readonly #deps: ResolveDependencies;
   readonly #around: ResolveSurroundings;
-  /** By migration: orders are carried out one at a time. Hosts are asked before, because a host may not answer. */
+  /** Orders run one at a time for each migration. Hosts are queried before the turn, because a host may not answer. */
   readonly #orders = new Turns();
-  /** By the host that asks: one takeup at a time, because each asks the whole fleet. */
+  /** One takeup at a time for each requesting host, because each queries the whole fleet. */
   readonly #takeUps = new Turns();
-  /** Orders of operators that are under way, from before the hosts are asked. */
   readonly #operators = new Set<OperatorOrder>();
   readonly #managed: ManagedResolve;
   readonly #damaged: DamagedResolve;
@@ -105,7 +102,6 @@ export class Resolve {
     this.#damaged = new DamagedResolve(deps);
   }
 
-  /** Both sides as they are now, and what each answer risks. */
   async show(id: string): Promise<Resolution> {
     const migration = this.#deps.store.need(id);
     const damaged = damagedIn(this.#deps.store, migration);
@@ -115,12 +111,12 @@ export class Resolve {
     return (await lookAtSides(this.#deps, id)).known;
   }
 
-  /** The same for whoever only reads: those who ask at once share one look at both hosts. */
+  /** Like `show`, for readers: concurrent calls share one look. */
   readonly shown = (id: string): Promise<Resolution> => this.#looks.read(id);
 
   /**
-   * Carries an operator's order out, on the best ground that there is: both hosts' answers, a proof, or the operator's
-   * decision. `signal` aborts when the operator's program is gone; an order whose turn has come is then carried out.
+   * Carries out an operator's order on the best ground: both hosts' answers, a proof, or the operator's decision.
+   * `signal` aborts when the operator's program is gone; an order whose turn has come is still carried out.
    */
   async resolve(
     id: string,
@@ -168,12 +164,12 @@ export class Resolve {
       return { runAt, proof, by: by.slice(0, 128), answersFor, ...insists };
     };
     if (side === 'destination' && known.there !== undefined) {
-      // The source decides by its own look. Nothing is ordered here, and the source may not answer: no turn is taken.
+      // The source decides by its own look. It may not answer, and nothing is ordered here, so no turn is taken.
       const order = await decide();
       return this.#deps.peers.takeUp(known.from, id, { runAt, by: order.by }, signal);
     }
     return inTurn(async () => {
-      // Before the fencing hook is called: by an earlier order the guest may run at the host that would be turned off.
+      // Checked before the fencing hook: after an earlier order the guest may run at the host that would be turned off.
       this.#mustBeCurrent(look, runAt);
       const order = await decide();
       return side === 'source' ? this.#atSource(look, order) : this.#atDestination(look, order);
@@ -181,8 +177,8 @@ export class Resolve {
   }
 
   /**
-   * The other host asks. It is followed only if this host, after asking every host of the fleet, finds the answer safe:
-   * a peer has no say in it, and cannot pass on that an operator insists.
+   * Handles an order of the other host. It is followed only if this host finds the answer safe after querying the whole
+   * fleet: a peer cannot decide, nor relay that an operator insists.
    */
   takeUp(
     id: string,
@@ -191,7 +187,6 @@ export class Resolve {
     signal: AbortSignal,
   ): Promise<ResolveAnswer> {
     checkPartner(this.#deps.store.need(id), caller);
-    // The caller waits for no longer.
     return withDeadline(`the takeup of ${id}`, TAKE_UP_MS, signal, (within) =>
       this.#takeUps.run(
         caller.name,
@@ -220,7 +215,6 @@ export class Resolve {
     });
   }
 
-  /** A takeup that this host's own record answers or refuses: no host is asked for it. */
   #answerUnasked(id: string, runAt: RunAt): ResolveAnswer | undefined {
     const { store, config } = this.#deps;
     const { request, damage } = store.need(id);
@@ -228,7 +222,6 @@ export class Resolve {
     const { guest, phase } = store.progress(id);
     const known = { id, guest };
     if (request.side !== 'source') throw refusal(known, runAt, `${config.name} is the destination`);
-    // If it has no mover, the supervisor starts one.
     if (!isEnd(phase)) return goingOn(phase);
     if (phase !== 'held') throw refusal(known, runAt, `it is ${phase}`);
     this.#mustNotDisturb(known, runAt);
@@ -236,19 +229,19 @@ export class Resolve {
     return undefined;
   }
 
-  /** Operators come first: a takeup that is followed meanwhile would outdate the answers by which an operator decides. */
+  /** Operators come first: a takeup meanwhile would outdate the answers that an operator decides on. */
   #mustNotDisturb(known: Pick<Resolution, 'id' | 'guest'>, runAt: RunAt): void {
     if (![...this.#operators].some(({ id }) => id === known.id)) return;
     throw refusal(known, runAt, `an operator decides about it at ${this.#deps.config.name} now`);
   }
 
-  /** A partner that has each order fail and asks again would leave no moment in which the migration is held. */
+  /** A partner could make each order fail and ask again, so that operators would never find the migration held. */
   #mustNotRepeat(known: Pick<Resolution, 'id' | 'guest'>, runAt: RunAt): void {
     const { clock, config, store } = this.#deps;
     const { source } = store.journals(known.id);
     if (source.every(({ event }) => event.type !== 'resolved')) return;
     const heldMs = clock.wallMs() - (source.at(-1)?.at ?? 0);
-    // A clock that was put back would refuse for as long as that.
+    // After the clock was set back, the refusal could last as long as that.
     if (heldMs < 0 || heldMs >= MIN_HELD_MS) return;
     const why = `an order was carried out, and it is held again for less than ${MIN_HELD_MS / 1000} s`;
     throw refusal(known, runAt, `${why}. Decide at ${config.name}, or wait`);
@@ -264,7 +257,7 @@ export class Resolve {
     throw refusal(known, runAt, OUTDATED);
   }
 
-  /** It is stalled because its movers kept ending: a new one goes on as the journal has it. */
+  /** The migration is stalled because its movers kept ending; a new one continues from the journal. */
   async #goOn(migration: Migration): Promise<ResolveAnswer> {
     const { supervisor } = this.#deps;
     supervisor.again(migration.id);
@@ -283,7 +276,7 @@ export class Resolve {
     const other = here.side === 'source' ? to : from;
     const side = here.side === 'source' ? 'destination' : 'source';
     let reason = [answer.why, ...(answer.verdict === 'unknown' ? answer.risks : [])].join('; ');
-    // A host that answers is not to be turned off; and of a third host that does not, it proves nothing.
+    // A host that answers must not be turned off, and fencing it proves nothing about a silent third host.
     const onlyOther = known.unasked?.every(({ host }) => host === other) ?? true;
     const mayProve = answer.runAt !== 'elsewhere' && isDark && onlyOther;
     if (this.#deps.fence !== undefined && mayProve) {
@@ -330,8 +323,8 @@ export class Resolve {
   }
 
   /**
-   * Under the same lock as a mover: there is none now, and none may begin in between. An order by answers that are older
-   * than the journal's last record is refused: they may not hold after what it records.
+   * Under the lock of a mover: none runs now, and none may begin. An order based on answers older than the journal's
+   * last record is refused, because that record may invalidate them.
    */
   async #journal(
     migration: Migration,
@@ -357,7 +350,7 @@ export class Resolve {
     }
   }
 
-  /** The source does not answer: this side does what it can alone. Its mover judges the order by its own state. */
+  /** The source does not answer: this side acts alone. Its mover judges the order by its own state. */
   async #atDestination({ known }: Look, order: Order): Promise<ResolveAnswer> {
     const { supervisor, store } = this.#deps;
     const { id, from } = known;

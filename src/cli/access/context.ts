@@ -102,7 +102,7 @@ const set: Run<typeof contextSetSpec> = async (input, context) => {
   );
 };
 
-/** Looked at before they are kept, so that what is kept can be used. */
+/** Checked before they are stored, so that a stored context works. */
 function changesOf(flags: Input<typeof contextSetSpec>['flags']): FleetContext {
   const { agent, lab, controller, certificates } = flags;
   if (agent && lab) throw usage('a context has an agent or a lab, not both');
@@ -170,7 +170,6 @@ function usage(what: string): Error {
   return godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit context set --help`.' });
 }
 
-/** The verbs of `godwit context`. */
 export const CONTEXT_VERBS: readonly Verb[] = [
   verb(contextListSpec, async () => ({ run: list })),
   verb(contextSetSpec, async () => ({ run: set })),

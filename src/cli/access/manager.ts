@@ -18,7 +18,6 @@ import { atController, type ControllerApi } from '../fleet/at-controller.ts';
 
 const name = { kind: 'text', summary: "the manager's name", required: true } as const;
 
-/** One for each kind of manager. */
 const addresses = Object.fromEntries(
   Object.entries(MANAGER_KINDS).map(([kind, { product, url }]) => {
     return [kind, { kind: 'text', value: 'url', summary: `${product}: ${url}` }];
@@ -212,7 +211,7 @@ function managerText(found: ManagerEntry): string {
   return lines.map(([what, words]) => `${what.padEnd(12)}${printable(words)}\n`).join('');
 }
 
-/** At first use a person compares it; where nobody can be asked, it has to be named. */
+/** A person compares the certificate at first use; without a terminal it must be given. */
 async function shownAndTaken(api: ControllerApi, url: string, context: Context): Promise<string> {
   const shown = await api.managerCertificate({ body: { url } });
   const { fingerprint, subject, issuer, validTo } = shown;
@@ -229,7 +228,7 @@ async function shownAndTaken(api: ControllerApi, url: string, context: Context):
   throw usage('the certificate was not taken');
 }
 
-/** Typed where a person is at a terminal, which does not show it; else the first line of standard input. */
+/** Typed at a terminal without echo; otherwise the first line of standard input. */
 async function typed(context: Context, user: string): Promise<string> {
   const signal = AbortSignal.timeout(TYPE_MS);
   const question = `Password of ${printable(user)}: `;
@@ -250,7 +249,6 @@ function usage(what: string): Error {
   return godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit manager add --help`.' });
 }
 
-/** The verbs of `godwit manager`. */
 export const MANAGER_VERBS: readonly Verb[] = [
   verb(managerAddSpec, async () => ({ run: add })),
   verb(managerListSpec, async () => ({ run: list })),

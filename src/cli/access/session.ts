@@ -85,7 +85,6 @@ function rowOf({ id, name, role, token, subject, createdAt, expiresAt }: Session
   ];
 }
 
-/** The verbs of `godwit session`. */
 export const SESSION_VERBS: readonly Verb[] = [
   verb(sessionListSpec, async () => ({ run: list })),
   verb(sessionEndSpec, async () => ({ run: end })),

@@ -34,7 +34,7 @@ const create: Run<typeof tokenCreateSpec> = (input, context) =>
     const end = expires === undefined ? {} : { expiresInMs: Math.round(expires) };
     const made = await api.createToken({ body: { name: input.args.name, role, ...end } });
     if (input.json) return printJson(context, made);
-    // The secret alone on its line, so that it can be taken from there; the words are for people.
+    // Only the secret goes to standard output, for scripts.
     context.out.write(`${made.token}\n`);
     const until =
       made.entry.expiresAt === undefined ? '' : ` until ${formatMoment(made.entry.expiresAt)}`;
@@ -87,7 +87,6 @@ const revoke: Run<typeof tokenRevokeSpec> = (input, context) =>
     context.out.write(`${name} counts no more\n`);
   });
 
-/** The verbs of `godwit token`. */
 export const TOKEN_VERBS: readonly Verb[] = [
   verb(tokenCreateSpec, async () => ({ run: create })),
   verb(tokenListSpec, async () => ({ run: list })),

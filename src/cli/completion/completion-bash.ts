@@ -1,6 +1,6 @@
 import { firstWords, type Completable, type Words } from './completion-words.ts';
 
-/** The script that `source <(godwit completion bash)` reads. Works with bash from 4.2 on, alone. */
+/** The script for `source <(godwit completion bash)`. Requires only bash 4.2. */
 export function bashScript(
   verbs: readonly Completable[],
   groups: ReadonlyMap<string, readonly string[]>,

@@ -8,15 +8,13 @@ import {
   type VerbGroup,
 } from '../verb.ts';
 
-/** What a word can be completed to. */
 export type Words =
   | { readonly kind: 'list'; readonly words: readonly string[] }
-  /** Asked for when completing: names change. */
+  /** Queried at completion time, because names change. */
   | { readonly kind: 'names'; readonly of: 'guest' | 'host' | 'migration' | 'context' }
   | { readonly kind: 'files' }
   | { readonly kind: 'nothing' };
 
-/** One verb (or `group verb`) as completion needs it. */
 export interface Completable {
   /** `migrate`, `pki issue` */
   readonly path: string;
@@ -29,7 +27,7 @@ export interface Completable {
   readonly args: readonly Words[];
 }
 
-/** Every verb, the ones of groups included; `groups` names the groups and their verbs. */
+/** Every verb, including those of groups; `groups` has the groups with their verbs. */
 export async function completables(
   table: readonly (Verb | VerbGroup)[],
 ): Promise<{ readonly verbs: Completable[]; readonly groups: Map<string, string[]> }> {
@@ -82,7 +80,6 @@ function wordsOf(what: Pick<Flag, 'kind' | 'choices'>): Words {
   }
 }
 
-/** What can be the first word: verbs and groups of verbs. */
 export function firstWords(
   verbs: readonly Completable[],
   groups: ReadonlyMap<string, readonly string[]>,

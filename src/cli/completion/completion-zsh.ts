@@ -1,6 +1,6 @@
 import { firstWords, type Completable, type Words } from './completion-words.ts';
 
-/** The script that `source <(godwit completion zsh)` reads, after compinit. */
+/** The script for `source <(godwit completion zsh)`, after compinit. */
 export function zshScript(
   verbs: readonly Completable[],
   groups: ReadonlyMap<string, readonly string[]>,

@@ -3,36 +3,31 @@ import type { agentContract } from '../../protocol/contract.ts';
 import type { SilentHost } from '../../protocol/public/resolve.ts';
 import type { Api } from '../../rpc/client.ts';
 
-/** The calls of an agent. */
 export type AgentApi = Api<typeof agentContract>;
 
 export interface Endpoint {
-  /** For messages: a host's name, or the address that was given. */
+  /** The host's name, or the given address, for messages. */
   readonly label: string;
   readonly api: AgentApi;
 }
 
-/** The agents that this command line may speak to. */
 export interface AgentSet {
   readonly endpoints: readonly [Endpoint, ...Endpoint[]];
-  /** Another host's agent, where we have a certificate to speak to it with. */
+  /** Another host's agent, if a certificate for it is available. */
   reach?(host: string, address: string): Endpoint;
-  /** Who knows of all hosts, if a controller is asked. */
   readonly directory?: Directory;
   close(): void;
 }
 
-/** A controller that finds guests and migrations for the command line. */
 export interface Directory {
-  /** The agents of all hosts that have a guest of this name; a guest that moves is at its source. */
+  /** Agents of all hosts with a guest of this name; a moving guest is at its source. */
   homes(guest: string): Promise<readonly Endpoint[]>;
-  /** The agent of a migration's source; undefined if the controller does not know the migration. */
+  /** The agent of a migration's source; undefined if the controller does not have the migration. */
   source(migration: string): Promise<Endpoint | undefined>;
-  /** The id of the newest migration under way, of all or of one guest; undefined if none is known. */
+  /** Id of the newest running migration, of all or of one guest. */
   underWay(guest?: string): Promise<string | undefined>;
 }
 
-/** The answer of the first agent that answers; the last one's error when none does. */
 export async function askAny<T>(
   fleet: AgentSet,
   ask: (endpoint: Endpoint) => Promise<T>,
@@ -42,7 +37,7 @@ export async function askAny<T>(
     try {
       return await ask(endpoint);
     } catch (error) {
-      // Only silence sends us on: an agent that refuses has answered.
+      // Only silence leads to the next agent: a refusal is an answer.
       if (!hasCode(error, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw error;
       last = error;
     }
@@ -50,7 +45,7 @@ export async function askAny<T>(
   throw last;
 }
 
-/** The agent of another host, as the agents that we speak to know it; undefined when we cannot speak to it. */
+/** Another host's agent, found through the known agents; undefined without a certificate for it. */
 export async function reachHost(fleet: AgentSet, host: string): Promise<Endpoint | undefined> {
   if (fleet.reach === undefined) return undefined;
   if (fleet.directory !== undefined) return fleet.reach(host, '');
@@ -59,20 +54,18 @@ export async function reachHost(fleet: AgentSet, host: string): Promise<Endpoint
   return address === undefined ? undefined : fleet.reach(host, address);
 }
 
-/** What a person may do to have another host's agent asked. */
 export function howToReach(host: string): string {
   return `run this there, or give a certificate of yours, with which ${host} is asked: --cert, --key and --ca, or a context that has one.`;
 }
 
-/** What hosts reported, and the hosts that reported nothing. */
 export interface HostAnswers<T> {
   readonly items: T[];
   readonly missing: readonly SilentHost[];
 }
 
 /**
- * What all hosts report. One agent is asked for its peers too; where several are at hand, they are all there are, and each
- * is asked for its own. Rejects with the last error where no agent answers.
+ * A single agent is asked for its peers, too; several agents are all there are, and each is asked for its own host.
+ * Rejects with the last error if no agent answers.
  */
 export async function askAll<T>(
   fleet: AgentSet,
@@ -94,10 +87,8 @@ export async function askAll<T>(
   };
 }
 
-/** As many hosts as an error names. */
 export const MAX_NAMED = 20;
 
-/** That `what` lacks what these hosts have; undefined where all answered. `hint`: another than the error's own. */
 export function incomplete(
   what: string,
   missing: readonly SilentHost[],

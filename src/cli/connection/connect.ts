@@ -25,11 +25,11 @@ interface Candidate {
 }
 
 /**
- * The agents to speak to, the first of these that is there: --agent, --lab or --host, --manager, --controller, --context,
- * GODWIT_CONTROLLER, GODWIT_AGENT, GODWIT_LAB, the context in use, this host's own agent, the lab called `lab`, the only lab
- * that is up. A controller forwards requests to its hosts and managers. It is an error if this host's agent does not answer:
- * otherwise an operator could change a lab's guests by mistake.
- * Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN, GODWIT_HOST_UNKNOWN, GODWIT_CONFIG or GODWIT_UNREACHABLE.
+ * The first existing one of: --agent, --lab or --host, --manager, --controller, --context, GODWIT_CONTROLLER,
+ * GODWIT_AGENT, GODWIT_LAB, the context in use, this host's agent, the lab called `lab`, the only lab that is up. A
+ * controller forwards requests to its hosts and managers. It is an error if this host's agent does not answer:
+ * otherwise an operator could change a lab's guests by mistake. Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN,
+ * GODWIT_HOST_UNKNOWN, GODWIT_CONFIG or GODWIT_UNREACHABLE.
  */
 export async function connect(
   flags: ConnectionFlags,
@@ -52,7 +52,8 @@ export async function connect(
     endpoints: [first, ...others],
     close: () => opened.forEach((each) => each.close()),
   };
-  // The certificate that one agent takes, the others take too. It is the caller's own: no agent acts with its own for him.
+  // All agents accept the certificate that one of them accepts. It is always the caller's; no agent acts with its own
+  // on behalf of the caller.
   const shown = credentialsFor(places[0]?.transport, flags, env);
   if (shown === undefined) return fleet;
   // A manager's hosts have no agents.
@@ -62,7 +63,7 @@ export async function connect(
   return { ...fleet, reach };
 }
 
-/** A context may name a controller and also an agent or a lab; verbs that an agent serves then use the agent or the lab. */
+/** If a context names a controller and an agent or lab, verbs of an agent use the latter. */
 function hasNearer(flags: ConnectionFlags, env: Env): boolean {
   if (flags.controller !== undefined) return false;
   if (flags.context === undefined && env['GODWIT_CONTROLLER']) return false;
@@ -70,7 +71,7 @@ function hasNearer(flags: ConnectionFlags, env: Env): boolean {
   return (chosen?.agent ?? chosen?.lab) !== undefined;
 }
 
-/** Over a unix socket nobody needs a certificate, so that one is shown to others only where it was given. */
+/** A Unix socket needs no certificate, so other agents only get one that was given explicitly. */
 function credentialsFor(
   transport: Transport | undefined,
   flags: ConnectionFlags,
@@ -114,7 +115,6 @@ async function findCandidates(
   throw nobody();
 }
 
-/** The agent of a manager, asked through the controller that keeps it. */
 async function managerCandidate(
   manager: string,
   flags: ConnectionFlags,
@@ -141,7 +141,6 @@ async function managerCandidate(
   );
 }
 
-/** The agents of all managers of a controller. */
 async function managersOf(where: string, flags: ConnectionFlags, env: Env): Promise<Candidate[]> {
   const transport = transportTo(where, flags, env);
   const { api, close } = client(controllerContract, transport);
@@ -200,7 +199,6 @@ function nobody(): Error {
   );
 }
 
-/** GODWIT_USAGE names `what` says where the agent is. */
 function agentPlace(what: string, where: string, flags: ConnectionFlags, env: Env): Candidate {
   if (where.startsWith('https://')) return httpsPlace(what, where, flags, env);
   if (where.includes('://')) {
@@ -226,7 +224,7 @@ function httpsPlace(what: string, where: string, flags: ConnectionFlags, env: En
   return { label: name, transport: { address, credentials: shown, expectedName: name } };
 }
 
-/** --host is for labs, and the context names none. */
+/** --host requires a lab, and the context names none. */
 function lacksLab({ name }: ChosenContext): Error {
   return usage(
     `the context ${name} names no lab`,

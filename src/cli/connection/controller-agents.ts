@@ -8,11 +8,8 @@ import type { Context, ConnectionFlags } from '../context.ts';
 import type { AgentSet, Directory, Endpoint } from './agent-set.ts';
 import { transportTo } from './controller-place.ts';
 
-/** The agents of a controller's hosts and managers, asked through the controller. */
-
 type ControllerApi = Api<typeof controllerContract>;
 
-/** GODWIT_UNREACHABLE if the controller reports no host as up and has no manager. */
 export async function agentsThrough(
   where: string,
   flags: ConnectionFlags,
@@ -40,7 +37,7 @@ export async function agentsThrough(
   }
 }
 
-/** One host that answers speaks for all others; without any, each manager speaks for its own hosts. */
+/** One reachable host lists all others; without one, each manager is asked about its hosts. */
 async function firstEndpoints(
   api: ControllerApi,
   open: (label: string, under: string) => Endpoint,
@@ -62,7 +59,6 @@ function noAgent(where: string, transport: Transport): Error {
   );
 }
 
-/** Where a guest and a migration are, as the controller reports it. */
 function makeDirectory(api: ControllerApi, reach: (host: string) => Endpoint): Directory {
   return {
     homes: async (guest) => {
@@ -75,7 +71,7 @@ function makeDirectory(api: ControllerApi, reach: (host: string) => Endpoint): D
         const { source } = await api.migration({ params: { id } });
         return reach(source);
       } catch (thrown) {
-        // It began a moment ago, or the word is not an id: the agents report it.
+        // The migration has just begun, or the word is not an id: the agents report it.
         if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN', 'GODWIT_PROTOCOL_INVALID'))
           return undefined;
         throw thrown;

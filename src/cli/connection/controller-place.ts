@@ -9,9 +9,9 @@ import { chosenContext } from './fleet-contexts.ts';
 const CONTROLLER_PORT = 7444;
 
 /**
- * The address of a controller, if one is named: --controller; else, if no agent, lab or manager is typed, the controller of
- * --context, GODWIT_CONTROLLER, or the controller of the context in use, if GODWIT_AGENT and GODWIT_LAB are not set.
- * GODWIT_USAGE if an agent is named, too.
+ * The address of a controller: --controller; else, without a typed agent, lab or manager, the controller of --context,
+ * GODWIT_CONTROLLER, or, if GODWIT_AGENT and GODWIT_LAB are not set, the controller of the context in use. GODWIT_USAGE
+ * if an agent is named, too.
  */
 export function controllerNamed(flags: ConnectionFlags, env: Context['env']): string | undefined {
   const { agent, lab, host, manager, context, controller, atHost = false } = flags;
@@ -31,7 +31,7 @@ export function controllerNamed(flags: ConnectionFlags, env: Context['env']): st
   return chosenContext(flags, env)?.controller;
 }
 
-/** GODWIT_USAGE, GODWIT_CONFIG or GODWIT_UNREACHABLE where no controller can be there. */
+/** GODWIT_USAGE, GODWIT_CONFIG or GODWIT_UNREACHABLE if no controller can be there. */
 export function transportTo(where: string, flags: ConnectionFlags, env: Context['env']): Transport {
   if (where.startsWith('https://')) {
     const { address, name } = namedAgent(where, '--controller', CONTROLLER_PORT);

@@ -7,9 +7,7 @@ import type { ConnectionFlags } from '../context.ts';
 const AGENT_PORT = 7443;
 const HTTPS_PORT = 443;
 
-/**
- * `https://[name@]host[:port]`: the name is the host's own, as its certificate has it. GODWIT_USAGE if it is something else.
- */
+/** `https://[name@]host[:port]`; the name is the one in the host's certificate. GODWIT_USAGE for anything else. */
 export function namedAgent(
   where: string,
   flag = '--agent',
@@ -31,17 +29,16 @@ export function namedAgent(
       `Put its name before the address: https://NAME@${url.host}.`,
     );
   }
-  // A URL leaves out the port of HTTPS even if it was typed.
+  // A URL drops HTTPS's default port even if it was typed.
   const [place = ''] = where.split('?', 1);
   const isTyped = /:\d+\/?$/.test(place);
   const port = url.port || String(isTyped ? HTTPS_PORT : usualPort);
   return { address: `${url.hostname}:${port}`, name: expectedName };
 }
 
-/** Files of a folder of certificates, by preference: those of a person, then those of a host. */
+/** File names in a folder of certificates, by preference: a person's before a host's. */
 const OWN_NAMES = ['operator', 'viewer', 'client', 'host'];
 
-/** The files that the flags name or `folder` has, as texts. */
 export function credentials(
   flags: ConnectionFlags,
   folder: string | undefined,

@@ -6,29 +6,28 @@ import { makeDirSynced, writeWhole } from '../../system/files/whole-file.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { ConnectionFlags } from '../context.ts';
 
-/** The fleets that a person works with, each under a name, in a file of his own: `godwit context`. */
+/** A user's named fleets, in a file: `godwit context`. */
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 const MAX_BYTES = 256 * 1024;
 const place = z.string().min(1).max(4096);
-/** It is shown in tables and completed by shells. */
 export const contextName = z
   .string()
   .regex(/^[A-Za-z0-9][\w.-]{0,62}$/, 'a name of letters, digits, - . and _');
 
 export const fleetContext = z.strictObject({
-  /** As --agent; a context has this or `lab`. */
+  /** As --agent; excludes `lab`. */
   agent: place.optional(),
   lab: place.optional(),
   controller: place.optional(),
-  /** A folder with ca.crt and a certificate and key, as `godwit pki issue` makes it. */
+  /** A folder with ca.crt, a certificate and a key, as `godwit pki issue` creates it. */
   certificates: place.optional(),
 });
 export type FleetContext = z.infer<typeof fleetContext>;
 
 const contextsFile = z.strictObject({
-  /** The one in use where neither --context nor GODWIT_CONTEXT names one. */
+  /** Used without --context and GODWIT_CONTEXT. */
   current: contextName.optional(),
   contexts: z.record(contextName, fleetContext),
 });
@@ -36,11 +35,11 @@ export type Contexts = z.infer<typeof contextsFile>;
 
 export interface ChosenContext extends FleetContext {
   readonly name: string;
-  /** By --context, which counts more than the environment does. */
+  /** The argument --context, which overrides the environment. */
   readonly isTyped: boolean;
 }
 
-/** The context that --context or GODWIT_CONTEXT names, or the one in use. GODWIT_USAGE or GODWIT_CONFIG. */
+/** The context of --context or GODWIT_CONTEXT, or the one in use. GODWIT_USAGE or GODWIT_CONFIG. */
 export function chosenContext(flags: ConnectionFlags, env: Env): ChosenContext | undefined {
   const { current, contexts } = readContexts(env);
   const name = flags.context ?? (env['GODWIT_CONTEXT'] || current);
@@ -48,7 +47,6 @@ export function chosenContext(flags: ConnectionFlags, env: Env): ChosenContext |
   return { ...contextOf(contexts, name), name, isTyped: flags.context !== undefined };
 }
 
-/** GODWIT_USAGE with the nearest name where there is no such context. */
 export function contextOf(contexts: Contexts['contexts'], name: string): FleetContext {
   const found = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
   if (found !== undefined) return found;
@@ -61,21 +59,19 @@ export function contextOf(contexts: Contexts['contexts'], name: string): FleetCo
   );
 }
 
-/** A context with `changes`, each of which is set, or taken away where it is empty. It is made where it is not there. */
+/** Applies `changes`, of which empty ones are removed. Creates the context if necessary. */
 export function withContext(
   { current, contexts }: Contexts,
   name: string,
   changes: FleetContext,
 ): Contexts {
   const before = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
-  // An agent takes the place of a lab, and a lab that of an agent.
   const { agent, lab, ...others } = { ...before };
   const kept = changes.agent === undefined && changes.lab === undefined ? { agent, lab } : {};
   const given = Object.entries(changes).filter(([, value]) => value !== undefined);
   const all = Object.entries({ ...others, ...kept, ...Object.fromEntries(given) });
   const after = Object.fromEntries(all.filter(([, value]) => value !== undefined && value !== ''));
   return {
-    // The first context is the one that is meant.
     current: Object.keys(contexts).length === 0 ? name : current,
     contexts: { ...contexts, [name]: after },
   };
@@ -89,7 +85,7 @@ export function withoutContext({ current, contexts }: Contexts, name: string): C
   };
 }
 
-/** None where there is no file. GODWIT_CONFIG where it cannot be read or is not one of contexts. */
+/** Empty without a file. GODWIT_CONFIG if it cannot be read or is invalid. */
 export function readContexts(env: Env): Contexts {
   const file = fileOf(env);
   if (file === undefined) return { contexts: {} };
@@ -104,7 +100,6 @@ export function readContexts(env: Env): Contexts {
   return parseContexts(text, file);
 }
 
-/** GODWIT_CONFIG names the file and what is wrong there. */
 export function parseContexts(text: string, file: string): Contexts {
   if (text.length > MAX_BYTES) throw wrong(file, 'is too long to be a file of contexts');
   let value: unknown;
@@ -125,7 +120,7 @@ export function parseContexts(text: string, file: string): Contexts {
   return parsed.data;
 }
 
-/** Whole or not at all. GODWIT_USAGE where this user has no place for it, GODWIT_CONFIG where it cannot be written. */
+/** Atomic. GODWIT_USAGE if this user has no place for it, GODWIT_CONFIG if it cannot be written. */
 export function writeContexts(env: Env, contexts: Contexts): void {
   const file = fileOf(env);
   if (file === undefined) {
@@ -143,7 +138,7 @@ export function writeContexts(env: Env, contexts: Contexts): void {
   }
 }
 
-/** https://specifications.freedesktop.org/basedir-spec: a path that is not absolute does not count. */
+/** https://specifications.freedesktop.org/basedir-spec: relative paths are ignored. */
 function fileOf({ XDG_CONFIG_HOME: own = '', HOME: home = '' }: Env): string | undefined {
   if (path.isAbsolute(own)) return path.join(own, 'godwit', 'contexts.json');
   return path.isAbsolute(home) ? path.join(home, '.config', 'godwit', 'contexts.json') : undefined;

@@ -13,8 +13,8 @@ import { printView } from '../render/paint.ts';
 import { renderTable } from '../../words/table.ts';
 
 /**
- * Speaks to a controller at https://[NAME@]HOST:PORT, or over its unix socket. GODWIT_USAGE or GODWIT_CONFIG where that or
- * the certificate cannot be used.
+ * Uses a controller at https://[NAME@]HOST:PORT, or its Unix socket. GODWIT_USAGE or GODWIT_CONFIG if the address or
+ * the certificate is unsuitable.
  */
 export async function withController<T>(
   where: string,
@@ -22,7 +22,7 @@ export async function withController<T>(
   env: Context['env'],
   work: (api: Api<typeof controllerContract>) => Promise<T>,
 ): Promise<T> {
-  // The help and the completion load the verbs that ask a controller, and not the contract with its schemas.
+  // Loaded on demand: help and completion load these verbs without the contract's schemas.
   const [{ client }, contract] = await Promise.all([
     import('../../rpc/client.ts'),
     import('../../protocol/controller/contract.ts'),
@@ -40,7 +40,10 @@ export async function withController<T>(
 const FOR_CERTIFICATES =
   'Use the address of its listener for certificates (`address` in the configuration of the controller, not `web.address`), or the path of its controller.sock.';
 
-/** A web listener asks for no certificate, so whoever shows one is nobody there, and may not know the one that it shows. */
+/**
+ * A web listener takes no certificates, so a caller with one is a stranger there, and may not trust the listener's
+ * certificate.
+ */
 function notByToken(where: string, thrown: unknown): unknown {
   const hint = FOR_CERTIFICATES;
   if (hasCode(thrown, 'GODWIT_SIGN_IN')) {
@@ -56,7 +59,6 @@ function notByToken(where: string, thrown: unknown): unknown {
 
 type ListInput = Parameters<typeof printList>[1];
 
-/** All hosts that a controller knows. */
 export async function listFleetHosts(
   api: Api<typeof controllerContract>,
   input: ListInput,
@@ -83,7 +85,6 @@ export async function listFleetHosts(
   });
 }
 
-/** A column behind the name, where any host names its site. */
 export function withSites(
   head: string[],
   rows: readonly string[][],
@@ -124,7 +125,7 @@ function hostRow(host: ListedHost, paint: Painter): string[] {
   ];
 }
 
-/** All guests that a controller knows, or those of one host. GODWIT_HOST_UNKNOWN for a host that it does not know. */
+/** All guests, or one host's. GODWIT_HOST_UNKNOWN for an unknown host. */
 export async function listFleetGuests(
   api: Api<typeof controllerContract>,
   { on, ...input }: ListInput & { readonly on: string | undefined },

@@ -5,29 +5,27 @@ import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 
 /**
- * Finds the labs of this machine and the agents in them. A clone of Godwit builds labs (`lab/`); the command line speaks to
- * their agents, whichever build it is of.
+ * Finds this machine's labs and their agents. A clone of Godwit builds labs (`lab/`); the command line can use agents
+ * of any build.
  */
 
 /** `building`: its builder has not finished, or has died. */
 export const labPhase = z.enum(['building', 'up']);
-/** Names of a lab's hosts. */
 export const labHosts = z
   .array(z.string().regex(/^[a-z]$/))
   .min(1)
   .max(26);
-/** The part of lab.json that says where the agents are; the rest is the lab's own. */
+/** The part of lab.json with the agents; the rest is for the lab. */
 const runningLab = z.object({ phase: labPhase, hosts: labHosts });
 
 export interface LabAgent {
-  /** Of its host. */
   readonly name: string;
   readonly agentSocket: string;
 }
 
 const LAB_NAME = /^[a-z][a-z0-9]{0,7}(-[a-z0-9]{1,6}){0,2}$/;
 
-/** Throws GODWIT_USAGE with the rule when `name` cannot be a lab's. */
+/** Throws GODWIT_USAGE with the rule for an invalid name. */
 export function checkLabName(name: string): string {
   if (LAB_NAME.test(name)) return name;
   throw godwitError(
@@ -37,7 +35,7 @@ export function checkLabName(name: string): string {
   );
 }
 
-/** Where labs live. Short, since unix sockets lie below and their paths end at 107 bytes. */
+/** Directory of labs; short, because Unix sockets are below and their paths are limited to 107 bytes. */
 export function labsDirectory(
   env: NodeJS.ProcessEnv = process.env,
   uid = process.getuid?.(),
@@ -55,7 +53,6 @@ export function labDirectory(name: string): string {
   return path.join(labsDirectory(), checkLabName(name));
 }
 
-/** The directory of a lab's host, and its agent's socket there. */
 export function labHostPlace(
   name: string,
   host: string,
@@ -64,13 +61,12 @@ export function labHostPlace(
   return { dir, agentSocket: path.join(dir, 'state', 'agent.sock') };
 }
 
-/** The names of the labs that have a directory, up or not. */
 export async function labNames(): Promise<string[]> {
   const entries = await readdir(labsDirectory(), { withFileTypes: true }).catch(() => []);
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
-/** lab.json by `schema`, or undefined when there is none. Throws GODWIT_LAB when it cannot be read. */
+/** Parses lab.json; undefined if it is missing. Throws GODWIT_LAB if it cannot be read. */
 export async function readLabFile<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {
   const file = path.join(labDirectory(name), 'lab.json');
   const text = await readFile(file, 'utf8').catch(() => undefined);
@@ -82,7 +78,7 @@ export async function readLabFile<T>(name: string, schema: z.ZodType<T>): Promis
   }
 }
 
-/** The agents of a lab; undefined when no such lab is up. Throws as `readLabFile`. */
+/** Agents of a lab; undefined if no such lab is up. Throws as `readLabFile`. */
 export async function findLab(name: string): Promise<readonly LabAgent[] | undefined> {
   const state = await readLabFile(name, runningLab);
   if (state?.phase !== 'up') return undefined;

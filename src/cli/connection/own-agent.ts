@@ -3,11 +3,10 @@ import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 
-/** Where this host's own agent may have its configuration and its socket. */
 export interface OwnPlaces {
-  /** Its `stateDir` says where the socket is. */
+  /** Its `stateDir` has the socket. */
   readonly config: string;
-  /** Sockets to try on a host without that configuration, in this order. */
+  /** Tried in this order on a host without that configuration. */
   readonly sockets: readonly string[];
 }
 
@@ -16,12 +15,12 @@ export const OWN_PLACES: OwnPlaces = {
   sockets: ['/run/godwit/agent.sock', '/var/lib/godwit/agent.sock'],
 };
 
-/** The agent reads the rest; a setting that this build does not know must not keep anybody from it. */
+/** Ignores other settings, so that an unknown one does not block access. */
 const withStateDir = z.object({ stateDir: z.string().startsWith('/') });
 
 /**
- * The socket of this host's own agent, also where nobody listens on it now; undefined on a host that has no agent.
- * GODWIT_CONFIG where there is a configuration and nothing says where the socket is: no lab is taken in its place.
+ * The socket of this host's agent, even if nothing listens on it now; undefined on a host without an agent.
+ * GODWIT_CONFIG if a configuration does not show the socket: no lab is used instead.
  */
 export function ownSocket({ config, sockets }: OwnPlaces): string | undefined {
   const stateDir = readStateDir(config);

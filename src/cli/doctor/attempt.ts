@@ -5,15 +5,14 @@ import type { Attempt } from './facts.ts';
 const MAX_OUTPUT = 64 * 1024;
 
 export interface Outcome {
-  /** Absent when the program could not be started or was ended at its deadline. */
+  /** Absent if the program could not be started or was killed at its deadline. */
   readonly status: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
-  /** Why there is no status. */
   readonly problem: string | undefined;
 }
 
-/** Runs a program to its end, or ends it after `deadlineMs`. Never rejects. */
+/** Never rejects. */
 export function tryProgram(
   argv: readonly string[],
   options: { readonly input?: string; readonly deadlineMs?: number } = {},
@@ -44,13 +43,11 @@ export function tryProgram(
       if (status === null) problem ??= 'it was ended by a signal';
       settle(status ?? undefined);
     });
-    // A program that ends early closes its input.
     child.stdin.on('error', () => {});
     child.stdin.end(options.input ?? '');
   });
 }
 
-/** The last line that a failed program said, or why it has no status. */
 export function reasonOf({ problem, status, stderr }: Outcome): string {
   const lines = stderr.trim().split('\n');
   return problem ?? (lines.at(-1) || `it ended with status ${status}`).slice(0, 300);
@@ -64,7 +61,6 @@ const WORDS: Readonly<Record<string, string>> = {
   ENXIO: 'the kernel has no such device',
 };
 
-/** Opens a device for reading and writing and closes it again. Never rejects. */
 export async function tryOpen(device: string): Promise<Attempt> {
   try {
     const handle = await open(device, 'r+');

@@ -14,7 +14,6 @@ import type { CertificateFact, ConfigFact } from './facts.ts';
 const section = z.looseObject({ programs: z.unknown().optional() });
 const DAY_MS = 86_400_000;
 
-/** The agent's configuration, if there is one: named, or where it belongs. */
 export async function readConfig(
   named: string | undefined,
 ): Promise<{ readonly config: ConfigFact; readonly settings: AgentConfig | undefined }> {
@@ -36,7 +35,7 @@ export async function readConfig(
   }
 }
 
-/** The QEMU programs that it names, there or where earlier builds had them; none for those on the PATH. */
+/** Configured QEMU programs, in the present and the earlier setting; empty if they are on the PATH. */
 export function programsOf(settings: AgentConfig | undefined): string[] {
   const places = [section.safeParse(settings?.drivers['qemu']).data?.programs, settings?.qemu];
   return z
@@ -45,14 +44,13 @@ export function programsOf(settings: AgentConfig | undefined): string[] {
     .parse(places.find((each) => each !== undefined));
 }
 
-/** The certificates that the agent of a configuration would use. */
 export async function readCertificates(config: ConfigFact): Promise<CertificateFact[]> {
   if (config.state !== 'read') return [];
   const files = [CA_FILE, HOST_CERT].map((name) => path.join(config.pkiDir, name));
   return (await Promise.all(files.map(readCertificatesIn))).flat();
 }
 
-/** Why the fleet's list that lies on this host cannot be used; undefined where it can, or there is none. */
+/** The reason why this host's fleet list is unusable; undefined if it is fine or missing. */
 export function damagedList(settings: AgentConfig): string | undefined {
   try {
     new Fleet(settings).known();

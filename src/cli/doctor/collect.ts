@@ -12,7 +12,7 @@ import type { Trust } from '../../protocol/public/trust.ts';
 
 const TOOLS = ['ip', 'tc', 'unshare', 'nsenter', 'setpriv'];
 
-/** Looks at this host. Changes nothing and never rejects: what cannot be found out is left open. */
+/** Collects facts about this host. Changes nothing and never rejects; unknown facts stay undefined. */
 export async function collectFacts(
   context: Context,
   connection: ConnectionFlags,
@@ -60,7 +60,7 @@ export async function collectFacts(
   };
 }
 
-/** A configuration that is named is of one agent: that one is asked, where the command line names no other. */
+/** A named configuration selects its agent, unless the command line selects another. */
 async function askAgents(
   context: Context,
   connection: ConnectionFlags,
@@ -77,7 +77,7 @@ async function askAgents(
   return findAgents(context, { agent: path.join(settings.stateDir, 'agent.sock') });
 }
 
-/** The PATH, and where administrators' programs are when a user's PATH lacks them. */
+/** The PATH, and administrators' folders that a user's PATH may lack. */
 function pathFolders({ env }: Context): string[] {
   const own = (env['PATH'] ?? '').split(':').filter((folder) => folder !== '');
   return [...new Set([...own, '/usr/sbin', '/sbin', '/usr/libexec'])];
@@ -132,7 +132,6 @@ async function readMemory(): Promise<Facts['memory']> {
   return memory.totalBytes === 0 ? undefined : memory;
 }
 
-/** Ports of the range on which nothing listens in this network namespace. */
 async function countPorts(range: { from: number; to: number }): Promise<Facts['ports']> {
   const tables = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map(text));
   return {
@@ -174,7 +173,7 @@ async function readOpenFiles(): Promise<Facts['openFiles']> {
 const AGENT_MS = 3000;
 const DAY_MS = 86_400_000;
 
-/** The agents that answer, and what they report of the trust between them and others. Never rejects. */
+/** Agents that answer, with their reports on trust. Never rejects. */
 async function findAgents(
   context: Context,
   connection: ConnectionFlags,
@@ -187,7 +186,6 @@ async function findAgents(
         fleet.endpoints.map(async ({ api, label }) => {
           const { hosts } = await api.hosts({}, { signal });
           const name = hosts.find(({ self }) => self)?.name ?? label;
-          // An earlier build does not know the question.
           const trust = await api.trust({}, { signal }).catch(() => undefined);
           return { name, trust: trust && factOf(trust) };
         }),
@@ -239,7 +237,7 @@ function signalTimedOut(error: unknown): boolean {
 const NAMES = ['qemu-system-x86_64', 'qemu-kvm'];
 const MAX_BINARIES = 16;
 
-/** QEMUs of the configuration, of the PATH and of setup's own folder, each tried out. */
+/** QEMUs from the configuration, the PATH and setup's folder, each tested. */
 async function findHypervisors(
   configured: readonly string[],
   folders: readonly string[],
@@ -276,7 +274,6 @@ async function tryHypervisor(binary: string): Promise<HypervisorFact> {
   };
 }
 
-/** An empty machine, set up as a destination that is asked for post-copy, and ended. */
 function tryMachine(binary: string, accelerator: 'kvm' | 'tcg'): Promise<Outcome> {
   const commands = [
     { execute: 'qmp_capabilities' },
@@ -301,7 +298,7 @@ function tryMachine(binary: string, accelerator: 'kvm' | 'tcg'): Promise<Outcome
   return tryProgram([binary, ...machine, '-incoming', 'defer', '-qmp', 'stdio'], { input });
 }
 
-/** QEMU tries userfaultfd before it accepts the capability on an incoming machine. */
+/** QEMU tests userfaultfd before it accepts the capability on an incoming machine. */
 function postcopyAnswer(outcome: Outcome, binary: string): Attempt {
   for (const line of outcome.stdout.split('\n')) {
     const answer = parse(line);
@@ -320,7 +317,6 @@ function parse(line: string): { id?: unknown; error?: { desc?: string } } {
   }
 }
 
-/** QEMU puts its own path before what it says. */
 function words(outcome: Outcome, binary: string): string {
   return reasonOf(outcome).replace(`${binary}: `, '');
 }

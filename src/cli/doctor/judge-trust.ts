@@ -1,14 +1,12 @@
 import type { CertificateFact, Facts, Finding, TrustFact } from './facts.ts';
 
-/** A list is signed anew after half of its seven days; below this the agent beside the CA does not do it. */
+/** Lists are renewed after half of their seven days; fewer days left mean that the agent of the CA's host fails to. */
 const LIST_LOW_DAYS = 3;
 const CERTIFICATE_LOW_DAYS = 3;
 const EXPIRY_WARN_DAYS = 30;
 const HOUR_DAYS = 1 / 24;
-/** Of one host; the others are counted. */
 const MAX_SHOWN = 8;
 
-/** What is between this host and others: its fleet's list, its certificate's renewal, and whom it refused what. */
 export function judgeTrust({
   trust,
   damagedList,

@@ -7,7 +7,6 @@ const NODE_MAJOR = 26;
 const MEMORY_LOW = 512 * 1024 * 1024;
 const FILES_LOW = 1024;
 
-/** What the facts mean for migration, each with its hint, most basic first. */
 export function judge(facts: Facts): Finding[] {
   return [
     judgeNode(facts),
@@ -27,7 +26,6 @@ export function judge(facts: Facts): Finding[] {
   ];
 }
 
-/** The worst verdict of all. */
 export function worst(findings: readonly Finding[]): Verdict {
   if (findings.some(({ verdict }) => verdict === 'fail')) return 'fail';
   return findings.some(({ verdict }) => verdict === 'warn') ? 'warn' : 'ok';
@@ -208,7 +206,6 @@ function judgeAgent({ agent }: Facts): Finding {
 
 const FEW_PORTS = 16;
 
-/** Packages that bring a program, as Debian and most others call them. */
 const PACKAGE_OF: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   tc: 'iproute2 (iproute-tc on Fedora)',
@@ -217,7 +214,6 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
 };
 
-/** What guests and memory streams are joined to. */
 function judgeNetwork(facts: Facts): Finding[] {
   return [judgeTun(facts), judgeTools(facts), judgeBridges(facts), judgePorts(facts)];
 }
@@ -242,7 +238,8 @@ function judgeTools({ tools, root }: Facts): Finding {
   const packages = [...new Set(missing.map((tool) => PACKAGE_OF[tool] ?? tool))];
   return {
     name,
-    // Without ip an agent can make no tap, and without setpriv an agent that is root starts no guest. The others are the lab's.
+    // Without ip an agent cannot make taps; without setpriv an agent that is root cannot start guests. The others are
+    // for the lab.
     verdict: missing.includes('ip') || (root && missing.includes('setpriv')) ? 'fail' : 'warn',
     found: `missing: ${missing.join(', ')}`,
     hint: `Install ${packages.join(' and ')}.`,
@@ -273,7 +270,7 @@ function judgePorts({ ports }: Facts): Finding {
   };
 }
 
-/** Whether a lab could be built here, by a program that has one; what the host itself lacks is said elsewhere. */
+/** Tells whether a lab could be built here; the host's own faults are listed elsewhere. */
 function judgeLab({ guestImage, root, userNamespaces, tunDevice, tools }: Facts): Finding[] {
   if (guestImage === undefined) return [];
   const name = 'lab';

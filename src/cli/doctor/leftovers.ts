@@ -14,7 +14,7 @@ interface HostLeftovers {
   readonly left?: ClearedList['left'];
 }
 
-/** `godwit doctor --leftovers`: asks the agents that it can speak to, each for its own host. Exit 0 when all was asked. */
+/** `godwit doctor --leftovers`: queries the available agents, each about its own host. Exit 0 if all answered. */
 export async function leftovers(
   context: Context,
   connection: ConnectionFlags,

@@ -18,7 +18,7 @@ import { renderTable, type Look } from '../../words/table.ts';
 
 export type ControllerApi = Api<typeof controllerContract>;
 
-/** Asks the controller that the line or the environment names. GODWIT_USAGE where neither names one. */
+/** GODWIT_USAGE without a controller. */
 export function atController<T>(
   connection: ConnectionFlags,
   { env }: Context,
@@ -35,7 +35,6 @@ export function newRequestId(): string {
   return `r-${randomBytes(6).toString('hex')}`;
 }
 
-/** The planned moves, in the order of their start, and the guests that stay. */
 export function planText(plan: FleetRequestPlan, look: Look): string {
   const { steps, parallel, seconds, stays, waiting, late, blind, line, fromHistory = [] } = plan;
   const { maintenanceMode } = plan;
@@ -55,7 +54,6 @@ export function planText(plan: FleetRequestPlan, look: Look): string {
   ].join('');
 }
 
-/** Of a host that its manager takes out of use. */
 function modeText({
   host,
   moves,
@@ -90,7 +88,6 @@ const WAYS = {
   cold: 'cold',
 } as const;
 
-/** Table of an evacuation over one line: the mode of each guest and the bytes that it sends. */
 function lineTable(steps: Steps, look: Look): string {
   const rows = steps.map(({ guest, from, to, seconds, how, bytes, startsInSeconds = 0 }) => [
     guest,
@@ -117,7 +114,7 @@ function measuredText(measured: Line['measured']): string {
 
 type Line = NonNullable<FleetRequestPlan['line']>;
 
-/** Where a request stands, a line for each thing that a person may want to do something about. */
+/** A request's state, with a line for each thing that may need action. */
 export function requestText({ id, ask, phase, words, queue, stays, moved }: FleetRequest): string {
   const subject = ask.guest ?? ask.hosts.join(', ');
   return [
@@ -127,15 +124,14 @@ export function requestText({ id, ask, phase, words, queue, stays, moved }: Flee
   ].join('');
 }
 
-/** Exit code for the outcome of a request. */
 export function exitOfRequest(phase: FleetRequestPhase): number {
   if (phase === 'left') return ERRORS.GODWIT_STEP_FAILED.exit;
   return phase === 'cancelled' ? ERRORS.GODWIT_CANCELLED.exit : 0;
 }
 
 /**
- * The open request of that kind that has these hosts. GODWIT_REQUEST_ENDED where the last one is not open any more,
- * GODWIT_REQUEST_UNKNOWN where there was none, GODWIT_USAGE where several are.
+ * The open request of that kind with these hosts. GODWIT_REQUEST_ENDED if the last one has ended,
+ * GODWIT_REQUEST_UNKNOWN without one, GODWIT_USAGE if there are several.
  */
 export async function openRequest(
   api: ControllerApi,
@@ -143,7 +139,6 @@ export async function openRequest(
   hosts: readonly string[],
 ): Promise<FleetRequest> {
   const { requests } = await api.requests();
-  // The newest one first.
   const asked = requests.filter(
     ({ ask }) => ask.kind === kind && hosts.every((host) => ask.hosts.includes(host)),
   );
@@ -158,13 +153,12 @@ export async function openRequest(
   throw godwitError('GODWIT_USAGE', { what }, { hint: 'Name hosts of the one that is meant.' });
 }
 
-/** That there is nothing to cancel any more. */
 export function ended({ id, ask, phase }: FleetRequest): GodwitError {
   const facts = { request: id, kind: ask.kind, subject: ask.guest ?? ask.hosts.join(', '), phase };
   return godwitError('GODWIT_REQUEST_ENDED', facts);
 }
 
-/** Asks a person at a terminal. GODWIT_USAGE where nobody is there, or says no. */
+/** Asks for confirmation. GODWIT_USAGE without a terminal or after a "no". */
 export async function mustConfirm(question: string, context: Context): Promise<void> {
   const { readLine } = context;
   if (readLine === undefined) {

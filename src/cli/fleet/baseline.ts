@@ -7,9 +7,8 @@ import { printable } from '../../words/style.ts';
 import type { cpuSpec } from './policy-specs.ts';
 import type { Run } from '../verb.ts';
 
-/** A hypervisor that is asked for the first time reports each of its models. */
+/** A hypervisor lists each of its models when it is first asked. */
 const ANSWER_MS = 60_000;
-/** Guests, and features of one line, that are shown; --json has all. */
 const MAX = 20;
 
 type BaselineEntry = BaselineAnswer['baselines'][number];
@@ -34,7 +33,7 @@ export const run: Run<typeof cpuSpec> = async (input, context) => {
   }
 };
 
-/** A host that gave no answer has not shown that it can. */
+/** A host without an answer counts as unable. */
 function isShort({ baselines, missing }: BaselineAnswer, check: string | undefined): boolean {
   return (
     baselines.some(({ short = [] }) => short.length > 0) ||

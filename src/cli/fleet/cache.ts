@@ -120,7 +120,6 @@ const prune: Run<typeof cachePruneSpec> = async (input, context) => {
   }
 };
 
-/** The agents that this command line may speak to, each with the name of its host. */
 async function hostsOf(fleet: AgentSet): Promise<HostEndpoint[]> {
   const found: HostEndpoint[] = [];
   for (const endpoint of fleet.endpoints) {
@@ -131,7 +130,6 @@ async function hostsOf(fleet: AgentSet): Promise<HostEndpoint[]> {
   return found;
 }
 
-/** The one that is meant; where several could be, it must be named. */
 async function theHost(fleet: AgentSet, on: string | undefined): Promise<HostEndpoint> {
   const all = await hostsOf(fleet);
   const [first, second] = on === undefined ? all : all.filter(({ host }) => host === on);
@@ -162,7 +160,6 @@ function statusText(status: { readonly host: string } & CacheStatus, paint: Pain
   return `${paint.bold(host)}\n${renderPairs(pairs, paint)}`;
 }
 
-/** The verbs of `godwit cache`. */
 export const CACHE_VERBS: readonly Verb[] = [
   verb(cacheStatusSpec, async () => ({ run: status })),
   verb(cacheSeedSpec, async () => ({ run: seed })),

@@ -52,7 +52,7 @@ const allHosts = (api: ControllerApi): Promise<FleetHost[]> =>
     return next === undefined ? { items } : { items, next };
   });
 
-/** GODWIT_USAGE where no host names that site. */
+/** GODWIT_USAGE if no host has that site. */
 function hostsAt(fleet: readonly FleetHost[], site: string): string[] {
   const found = fleet.filter((each) => each.site === site).map(({ name }) => name);
   if (found.length > 0) return found;

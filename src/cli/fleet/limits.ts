@@ -32,7 +32,7 @@ function rowsOf({ fleet, out, in: into, hosts, links }: FleetLimits): string[][]
   ];
 }
 
-/** Of `fleet=100`, `out=4`, `link:a>b=1` or `host:a` with `out=2`. GODWIT_USAGE for anything else. */
+/** Parses `fleet=100`, `out=4`, `link:a>b=1` or `host:a` with `out=2`. GODWIT_USAGE for anything else. */
 function changeOf(first: string | undefined, second: string | undefined): LimitsChange {
   const [, name = '', amount = ''] = /^([^=]+)=(.+)$/.exec(second ?? first ?? '') ?? [];
   const most = amount === 'usual' ? null : /^\d{1,5}$/.test(amount) ? Number(amount) : NaN;

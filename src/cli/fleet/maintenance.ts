@@ -19,7 +19,7 @@ export const run: Run<typeof maintenanceSpec> = (input, context) => {
   });
 };
 
-/** Null takes it away. GODWIT_USAGE for both, neither, or one that is too long. */
+/** Null clears the note. GODWIT_USAGE for both, neither, or a long note. */
 function noteOf({ note, clear }: { note?: string | undefined; clear?: boolean | undefined }) {
   const isClear = clear === true;
   if ((note !== undefined) === isClear)

@@ -3,7 +3,6 @@ import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { printable } from '../../words/style.ts';
 import { renderTable, type Look } from '../../words/table.ts';
 
-/** `a,b` as names; undefined where nothing is given. */
 export function namesIn(text: string | undefined): string[] | undefined {
   const names = text
     ?.split(',')
@@ -12,7 +11,6 @@ export function namesIn(text: string | undefined): string[] | undefined {
   return names?.length === 0 ? undefined : names;
 }
 
-/** A line for each proposal. */
 export function proposalTable(proposals: readonly Proposal[], look: Look): string {
   const rows = proposals.map(({ id, kind, state, moves, words, cost }) => [
     id,
@@ -32,7 +30,6 @@ function movesText(moves: Proposal['moves']): string {
   return moves.length === 1 ? `${guest}: ${from} → ${to}` : `${moves.length} guests of ${from}`;
 }
 
-/** All that is known of one. */
 export function proposalText(proposal: Proposal): string {
   const { id, kind, scope, state, words, moves, cost, decidedBy, why, requests } = proposal;
   return [

@@ -10,7 +10,6 @@ import type { balanceSpec } from './policy-specs.ts';
 import type { Input } from '../verb.ts';
 import { atController, mustConfirm } from './at-controller.ts';
 
-/** Makes a policy look now, shows its proposals, and accepts them if the operator confirms. */
 export function lookAndAccept(
   kind: PolicyKind,
   { flags, connection, json }: Pick<Input<typeof balanceSpec>, 'flags' | 'connection' | 'json'>,
@@ -51,10 +50,10 @@ export function lookAndAccept(
 
 type AcceptAnswer = RouteAnswer<typeof policyRoutes.acceptProposal>;
 
-/** What a controller says of one proposal; the others may be accepted still. */
+/** Errors of a single proposal; the others can still be accepted. */
 const OF_ONE = ['GODWIT_REQUEST_OPEN', 'GODWIT_PROPOSAL_UNKNOWN'] as const;
 
-/** Accepts one after the other. A refusal of one keeps none of the others; any other error ends it. */
+/** Accepts one after the other. The refusal of one does not stop the rest; any other error does. */
 export async function acceptEach(
   ids: readonly string[],
   accept: (id: string) => Promise<AcceptAnswer>,
@@ -68,7 +67,7 @@ export async function acceptEach(
       accepted.push(...done.accepted);
       requests.push(...done.requests);
     } catch (error) {
-      // In the mode approve the first one accepts all of them; somebody else may decide one meanwhile.
+      // In approve mode the first one accepts all, and another person may decide one meanwhile.
       if (hasCode(error, 'GODWIT_PROPOSAL_CLOSED')) continue;
       refused.push({ id, error });
       if (!hasCode(error, ...OF_ONE)) break;

@@ -35,14 +35,13 @@ export const run: Run<typeof setSpec> = (input, context) =>
       mode,
       ...defined({ hosts, level, movesPerHour }),
     };
-    // What is kept of it is what was read: who set it meanwhile is not overwritten.
+    // Protects a concurrent change of the settings that were read.
     const query = { ifSetAtMs: before?.setAtMs ?? 0 };
     const set = await api.putPolicy({ params, query, body });
     if (json) return printJson(context, set);
     context.out.write(`${kind} of ${set.scope}: ${set.mode}\n`);
   });
 
-/** Settings for which this verb has no flag stay as they are. */
 const keptOf = ({ bytesPerHour, residenceMs, rejectedMs }: Policy) => ({
   residenceMs,
   rejectedMs,

@@ -1,6 +1,9 @@
 import { spec, type Flag } from '../verb.ts';
 
-/** The verbs of standing policies and their proposals, of placement and of processors. Data only: the help must not cost an import. */
+/**
+ * The verbs of standing policies and their proposals, of placement and of processors. Data only: the help must not cost
+ * an import.
+ */
 
 const LOOK = {
   group: { kind: 'text', value: 'name', summary: 'the group of hosts', preset: 'fleet' },

@@ -1,12 +1,10 @@
-/** The report of a replay, as lines and as a page. Pure. */
+/** A replay's report as text and as a page. Pure. */
 import { html, type Markup } from '../../formats/html.ts';
 import type { Replay } from '../../planner/sim/history/replay.ts';
 import { chart, HEIGHT, niceTop, WIDTH } from '../../words/report-charts.ts';
 import { reportPage } from '../../words/report-page.ts';
 
-/** A move that the policy began. */
 export interface ReplayedMove {
-  /** s from the beginning of the history */
   readonly atS: number;
   readonly guest: string;
   readonly from: string;
@@ -16,15 +14,14 @@ export interface ReplayedMove {
 
 export interface PageFacts {
   readonly policy: string;
-  /** In the order in which they began; absent: they are not listed. */
+  /** In the order of their start; absent: not listed. */
   readonly moves?: readonly ReplayedMove[];
   readonly was: Replay;
   readonly would: Replay;
-  /** Price of a kWh in this currency; absent: no money is shown. */
+  /** Price of a kWh; absent: no money is shown. */
   readonly price?: { readonly perKwh: number; readonly currency: string };
 }
 
-/** What is printed of a replay, line by line: the name, as it was, as it would have been. */
 export function linesOf({ was, would, price }: PageFacts): (readonly [string, string, string])[] {
   const line = (name: string, value: (replay: Replay) => string) =>
     [name, value(was), value(would)] as const;
@@ -50,17 +47,15 @@ export function linesOf({ was, would, price }: PageFacts): (readonly [string, st
   return lines;
 }
 
-/** What the policy could not do, line by line. */
 export function refusedLines({ would: { refused } }: PageFacts): string[] {
   return refused.map(({ looks, words }) => {
     return `not possible at ${looks} ${looks === 1 ? 'look' : 'looks'}, such as: ${words}`;
   });
 }
 
-/** More moves make the page slow, and nobody reads them. */
+/** More moves make the page slow. */
 export const MAX_LISTED_MOVES = 1000;
 
-/** The whole page. It needs nothing else: no script, no font, no picture from elsewhere. */
 export function pageOf(facts: PageFacts): string {
   const { policy, would } = facts;
   const title = `Godwit: ${policy} on recorded load`;
@@ -124,7 +119,7 @@ function resultSection(facts: PageFacts): Markup {
 
 type Hour = Replay['byHour'][number];
 
-/** Points of one line; a longer replay is thinned, and the highest hour of each part stays. */
+/** Points per line; a longer replay is thinned to the highest hour of each part. */
 const MAX_POINTS = 600;
 const TICKS = 5;
 
@@ -159,7 +154,7 @@ function peaksOf(values: readonly number[]): number[] {
   );
 }
 
-/** `36 h`, and on the axis of a longer time `day 3`. A history has no date: its first sample is the beginning of day 1. */
+/** `36 h`, or `day 3` on a longer axis. A history has no date: its first sample starts day 1. */
 function hourText(hours: number, all: number): string {
   if (all <= 48) return `${Number(hours.toFixed(1))} h`;
   return `day ${Math.floor(hours / 24) + 1}`;
@@ -168,7 +163,6 @@ function hourText(hours: number, all: number): string {
 const spanWords = (hours: number): string =>
   hours <= 48 ? `${hours.toFixed(1)} hours` : `${(hours / 24).toFixed(1)} days`;
 
-/** `day 2, 03:25` */
 function momentText(atS: number): string {
   const minutes = Math.floor(atS / 60);
   const two = (value: number): string => String(value).padStart(2, '0');

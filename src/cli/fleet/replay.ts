@@ -25,7 +25,7 @@ import {
 } from './replay-page.ts';
 import type { Run } from '../verb.ts';
 
-/** A file is read whole; beyond this a shorter history is asked for. */
+/** Files are read whole; a longer history is refused. */
 const MAX_BYTES = 512 * 1024 ** 2;
 
 const POLICIES: Readonly<Record<'balance' | 'consolidate', (inventory: Inventory) => Plan>> = {
@@ -33,7 +33,6 @@ const POLICIES: Readonly<Record<'balance' | 'consolidate', (inventory: Inventory
   consolidate: (inventory) => consolidate(inventory),
 };
 
-/** Replays a recorded history under a policy, beside itself without any move. */
 export const run: Run<typeof replaySpec> = (input, context) => {
   const { trace, policy = 'balance', html, trouble } = input.flags;
   const price = priceOf(input.flags.price);
@@ -67,7 +66,7 @@ export const run: Run<typeof replaySpec> = (input, context) => {
   return Promise.resolve();
 };
 
-/** Adds each move that begins to the list. A guest that is on its way already begins no other move. */
+/** Records moves as they begin. A moving guest begins no other move. */
 function moveList(moves: ReplayedMove[]): NonNullable<ReplayOptions['watch']> {
   return ({ guests, now: atS }, begun, plan) => {
     if (!begun || plan.moves.length === 0 || moves.length >= MAX_LISTED_MOVES) return;
@@ -79,7 +78,6 @@ function moveList(moves: ReplayedMove[]): NonNullable<ReplayOptions['watch']> {
   };
 }
 
-/** `0.30EUR`. */
 function priceOf(text: string | undefined): PageFacts['price'] {
   if (text === undefined) return undefined;
   const [, amount, currency] = /^(\d{1,6}(?:\.\d{1,6})?) ?([A-Za-z]{3})$/.exec(text) ?? [];
@@ -119,7 +117,6 @@ function historyIn(folder: string): History {
   }
 }
 
-/** Reads the load of the guests from one of two files. */
 function loadIn(
   folder: string,
   read: (name: string) => string,

@@ -16,17 +16,15 @@ import {
   type ControllerApi,
 } from './at-controller.ts';
 
-/** Between two looks at a request, ms. */
 const LOOK_MS = 1000;
-/** A controller may die and another take over: so long without an answer is waited for, ms. */
+/** Longest silence while another controller takes over, ms. */
 const SILENT_MS = 60_000;
-/** The guests of a site are measured first, which may take a minute. */
+/** Measuring a site's guests may take a minute. */
 const PLANNING = { deadlineMs: 90_000 } as const;
 const SIGNAL_EXIT = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 export interface RequestCommand {
   readonly body: Partial<FleetRequestAsk> & Pick<FleetRequestAsk, 'kind' | 'hosts'>;
-  /** What a person confirms. */
   readonly question: string;
   readonly json: boolean;
   readonly dryRun: boolean;
@@ -34,7 +32,6 @@ export interface RequestCommand {
   readonly detach: boolean;
 }
 
-/** Shows the plan, asks the person, asks for the request, and follows it to its end. Returns the exit code. */
 export async function askForRequest(
   api: ControllerApi,
   { body, question, json, dryRun, yes, detach }: RequestCommand,
@@ -59,7 +56,7 @@ export async function askForRequest(
   return followRequest(api, id, { json, context });
 }
 
-/** Hosts of a list such as b,c; undefined where none was given. GODWIT_USAGE where it names none. */
+/** Splits a list such as b,c; undefined without the flag. GODWIT_USAGE for an empty one. */
 export function hostsIn(text: string | undefined, flag: string): string[] | undefined {
   const names = text
     ?.split(',')
@@ -69,7 +66,6 @@ export function hostsIn(text: string | undefined, flag: string): string[] | unde
   return names;
 }
 
-/** Prints what became of a cancel. */
 export async function cancelRequest(
   api: ControllerApi,
   {
@@ -81,7 +77,6 @@ export async function cancelRequest(
 ): Promise<number> {
   const query = { rollBack: rollBack ? ('true' as const) : ('false' as const) };
   const { accepted } = await api.cancelRequest({ params: { id }, query });
-  // It ended since it was looked for.
   if (!accepted) throw ended((await api.request({ params: { id } })).request);
   const under = rollBack ? 'are rolled back' : 'continue to their end';
   if (json) printJson(context, { id, accepted });
@@ -94,7 +89,7 @@ interface Following {
   readonly context: Context;
 }
 
-/** Prints where the request stands whenever that changes, until it has ended or a signal comes. */
+/** Prints each change of the request's state, until it has ended or a signal comes. */
 export async function followRequest(
   api: ControllerApi,
   id: string,
@@ -128,7 +123,7 @@ export async function followRequest(
   }
 }
 
-/** Undefined while the controller does not answer and may come back. */
+/** Undefined while the controller does not answer but may come back. */
 async function look(
   api: ControllerApi,
   id: string,

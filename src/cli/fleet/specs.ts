@@ -2,7 +2,6 @@ import { spec, type Flag } from '../verb.ts';
 
 /** The verbs that maintain hosts of a fleet. Data only: the help must not cost an import. */
 
-/** Of the verbs that empty hosts. */
 export const emptying = {
   to: {
     kind: 'text',

@@ -14,7 +14,7 @@ import {
   type HostAnswers,
 } from '../connection/agent-set.ts';
 
-/** The guests of all hosts, one that moves once, and the hosts that did not answer. */
+/** A moving guest is listed once. */
 export function allGuests(fleet: AgentSet, fresh = false): Promise<HostAnswers<GuestInfo>> {
   return reported(askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { fresh })));
 }
@@ -24,7 +24,7 @@ async function reported(asked: Promise<HostAnswers<GuestInfo>>): Promise<HostAns
   return { items: eachOnce(items), missing };
 }
 
-/** The guests of an agent's host, or of all peers too, page after page. */
+/** Guests of an agent's host, or of its peers too, page after page. */
 async function guestsOf(
   { api }: Endpoint,
   scope: 'local' | 'all',
@@ -44,17 +44,16 @@ async function guestsOf(
 
 export interface FoundGuest {
   readonly guest: GuestInfo;
-  /** The agent of the guest's own host, which alone can move it; undefined where none at hand is. */
+  /** The agent of the guest's host, the only one that can move it; undefined if it is not available. */
   readonly home: Endpoint | undefined;
-  /** Further hosts that have another guest of that name, which is not the other end of its migration. */
+  /** Other hosts with a different guest of that name, not the other end of its migration. */
   readonly namesakesAt: readonly string[];
-  /** Hosts that did not say whether they have one of that name. */
   readonly missing: readonly SilentHost[];
 }
 
 /**
- * A guest of any host. Each agent is asked about its own host besides, so that it is known which of them can move it.
- * GODWIT_GUEST_UNKNOWN with the nearest name; GODWIT_INCOMPLETE where a host that does not answer may have it.
+ * A guest of any host. Each agent is also asked about its own host, to find the one that can move the guest.
+ * GODWIT_GUEST_UNKNOWN with the nearest name; GODWIT_INCOMPLETE if a host without an answer may have it.
  */
 export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGuest> {
   if (!guestName.safeParse(name).success) throw unknownGuest(name, await allGuests(fleet), fleet);
@@ -65,7 +64,6 @@ export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGue
   return { ...found, home: found.home ?? fleet.reach?.(found.guest.host, '') };
 }
 
-/** The guest as all agents report it together. */
 async function amongAgents(fleet: AgentSet, name: string): Promise<FoundGuest> {
   const homes = new Map<GuestInfo, Endpoint>();
   const asked = await Promise.allSettled([
@@ -81,9 +79,8 @@ async function amongAgents(fleet: AgentSet, name: string): Promise<FoundGuest> {
   const hosts = new Set(own.map(({ host }) => host));
   const reports = [...own, ...others.filter((each) => each.name === name && !hosts.has(each.host))];
   const rows = eachOnce(reports);
-  // An older report may be a second copy: the guest is one row of a list, but is not acted on.
+  // An older report may be a second copy: listed as one guest, but no action is allowed.
   const older = mergeReports(reports).flatMap((each) => each.others);
-  // A copy that waits for its memory runs nowhere.
   const isCopy = (each: GuestInfo): boolean =>
     each.state === 'incoming' || rows.some((other) => wasBuiltFor(other, each));
   const guest = rows.find((each) => !isCopy(each)) ?? rows[0];
@@ -99,8 +96,8 @@ async function amongAgents(fleet: AgentSet, name: string): Promise<FoundGuest> {
 }
 
 /**
- * The guest as its own host reports it; the controller names that host. Undefined if the host no longer has the guest: a
- * controller hears of a move a moment after the hosts.
+ * The guest as its host reports it; the controller names the host. Undefined if the host no longer has the guest,
+ * because controllers learn of a move slightly later.
  */
 async function atController(directory: Directory, name: string): Promise<FoundGuest | undefined> {
   const [home, ...namesakes] = await directory.homes(name);
@@ -117,7 +114,7 @@ async function atController(directory: Directory, name: string): Promise<FoundGu
   }
 }
 
-/** A copy that waits for its memory is none, nor is the other end of one migration, also where a build reports no `moving`. */
+/** Excludes waiting copies and the other end of a migration, even if a build reports no `moving`. */
 function namesakesAt(guest: GuestInfo, rows: readonly GuestInfo[]): string[] {
   return rows
     .filter((each) => each !== guest && each.state !== 'incoming')
@@ -126,7 +123,7 @@ function namesakesAt(guest: GuestInfo, rows: readonly GuestInfo[]): string[] {
     .map(({ host }) => host);
 }
 
-/** What a host has built for a guest that runs on where it was, and does not know yet that the migration is over. */
+/** Tells whether it is a leftover copy of a guest that stayed, at a host that has not learned the migration's end. */
 function wasBuiltFor(guest: GuestInfo, { host, moving }: GuestInfo): boolean {
   if (moving === undefined || guest.state !== 'running') return false;
   return moving.from === guest.host && moving.to === host && moving.runsAt !== 'destination';

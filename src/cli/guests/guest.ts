@@ -17,10 +17,12 @@ import { renderPairs } from '../../words/table.ts';
 import type { guestSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** Of letters, digits, . _ - alone: it stands in files, commands and URLs. Two guests of one name are told apart too. */
+/**
+ * Names consist of letters, digits, . _ -, because they are used in files, commands and URLs. They also distinguish
+ * namesakes.
+ */
 const WHY_ANOTHER = 'hosts use its name in the configuration, or a unique name in plain letters';
 
-/** Who looks at a guest waits so long for the checks; `godwit migrate --dry-run` waits longer, ms. */
 const CHECK_MS = 15_000;
 const LOAD_MS = 5000;
 
@@ -37,7 +39,7 @@ export const run: Run<typeof guestSpec> = async (input, context) => {
       const check = 'hosts' in moves ? { check: moves } : { unchecked: moves.unchecked };
       printJson(context, { ...guest, ...defined({ load }), ...check, missing });
     } else printView(context, guestText(guest, moves, contextPainter(context), load));
-    // One of them may have another of that name, or the other end of its migration.
+    // These hosts may have a namesake or the other end of its migration.
     const lacks = incomplete(`what is known of ${guest.name}`, missing);
     return lacks === undefined ? 0 : sayIncomplete(context, lacks);
   } finally {
@@ -45,10 +47,9 @@ export const run: Run<typeof guestSpec> = async (input, context) => {
   }
 };
 
-/** What a migration to each host would find, or why nobody has looked. */
 type Moves = CheckAnswer | { readonly unchecked: string };
 
-/** The checks that `godwit migrate` makes, to every host: what it would refuse is never left out here. */
+/** The checks of `godwit migrate` to every host, so that no refusal is missing. */
 async function checkedMoves(home: Endpoint | undefined, guest: string): Promise<Moves> {
   if (home === undefined) return { unchecked: "its host's agent is not at hand" };
   try {
@@ -58,7 +59,7 @@ async function checkedMoves(home: Endpoint | undefined, guest: string): Promise<
   }
 }
 
-/** Undefined where its host does not tell: an earlier build, or one that is not at hand. */
+/** Undefined for an earlier build or an unavailable host. */
 async function loadAt(home: Endpoint | undefined, guest: string): Promise<GuestLoad | undefined> {
   try {
     return await home?.api.guestLoad({ params: { guest } }, { deadlineMs: LOAD_MS });
@@ -88,7 +89,6 @@ function moveWords(moves: Moves, guest: GuestInfo, paint: Painter): string {
   return words.join('; ');
 }
 
-/** A guest as lines for people. */
 export function guestText(
   guest: GuestInfo,
   moves: Moves,

@@ -72,7 +72,7 @@ function printGuests(
   );
 }
 
-/** A guest that moves is on both of its hosts. */
+/** A moving guest is on both of its hosts. */
 function isOn({ host, moving }: GuestInfo, on: string): boolean {
   return host === on || moving?.from === on || moving?.to === on;
 }

@@ -10,15 +10,14 @@ import {
 } from '../connection/agent-set.ts';
 
 /**
- * Asks the agent of a guest's own host. A single agent is simply asked: whoever speaks to it means the guest that it
- * has. Only when it does not have the guest is it searched for, and then it must be certain which one is meant.
- * GODWIT_USAGE where several hosts have one of that name, GODWIT_INCOMPLETE where a host that does not answer may.
+ * Calls the agent of a guest's host. A single agent is called directly; only if it does not have the guest is the guest
+ * searched for, and then it must be unambiguous. GODWIT_USAGE if several hosts have that name, GODWIT_INCOMPLETE if a
+ * host without an answer may.
  */
 export async function askAtHome<T>(
   fleet: AgentSet,
   name: string,
   ask: (endpoint: Endpoint) => Promise<T>,
-  /** Where the guest is to go. */
   to?: string,
 ): Promise<T> {
   const [only, ...others] = fleet.endpoints;
@@ -57,7 +56,6 @@ function severalHave(guest: string, hosts: readonly string[]): Error {
   return godwitError('GODWIT_USAGE', { what }, { hint: howToName('HOST') });
 }
 
-/** How a person says which host's guest is meant. */
 function howToName(host: string): string {
   return `To mean the guest of one host, run this there, or name that host's agent: --agent https://${host}:PORT with a certificate, in a lab --host ${host}.`;
 }

@@ -30,7 +30,9 @@ export const run: Run<typeof labelSpec> = async (input, context) => {
   }
 };
 
-/** `NAME=VALUE` sets a label, `NAME-` takes it away. GODWIT_USAGE for anything else; the agent judges names and values. */
+/**
+ * `NAME=VALUE` sets a label, `NAME-` removes it. GODWIT_USAGE for anything else; the agent validates names and values.
+ */
 function changeOf(words: readonly string[]): LabelsChange {
   const set: Record<string, string> = {};
   const remove: string[] = [];

@@ -6,15 +6,14 @@ import type { SilentHost } from '../../protocol/public/resolve.ts';
 import { askAny, howToReach, type AgentSet, type Endpoint } from '../connection/agent-set.ts';
 import { listMigrations } from '../migrate/fleet-migrations.ts';
 
-/** As many as an agent lists at once. */
+/** An agent's largest list. */
 const MAX_LISTED = 1000;
-/** Reports that are read, the newest first: a controller keeps the figures of more. */
+/** Reports to read, newest first; a controller keeps figures of more. */
 const MAX_READ = 500;
 const AT_ONCE = 8;
 /** The host has no part in it, or cannot read it any more. */
 const NOT_KEPT = ['GODWIT_MIGRATION_UNKNOWN', 'GODWIT_JOURNAL_DAMAGED'] as const;
 
-/** `missing`: hosts whose migrations, or whose reports, are not in it. */
 export interface AgentsInsight {
   readonly insight: Insight;
   readonly missing: readonly SilentHost[];
@@ -25,7 +24,7 @@ interface Time {
   readonly untilMs: number;
 }
 
-/** What the migrations came to that ended in that time, from the reports of their hosts, where no controller keeps them. */
+/** Insight over migrations that ended in that time, from their hosts' reports, without a controller. */
 export async function insightOfAgents(fleet: AgentSet, time: Time): Promise<AgentsInsight> {
   const { items, missing } = await listMigrations(fleet, MAX_LISTED);
   const ended = items.filter((each) => isEnd(each.phase) && endedAtMs(each) >= time.sinceMs);
@@ -52,9 +51,8 @@ function endedAtMs({ startedAt, elapsedMs }: MigrationSummary): number {
   return Date.parse(startedAt) + elapsedMs;
 }
 
-/** The reports of a fleet's migrations, each from its source's agent where that answers. */
+/** Reports of migrations, from the source's agent if it answers. */
 class Reports {
-  /** By host: why it gave no report. */
   readonly missing = new Map<string, string>();
   readonly #fleet: AgentSet;
   readonly #silent = new Set<string>();
@@ -65,10 +63,8 @@ class Reports {
     this.#fleet = fleet;
   }
 
-  /** Undefined where neither of its hosts gives it. */
   async of({ id, from, to }: MigrationSummary): Promise<Report | undefined> {
     const [only, ...others] = this.#fleet.endpoints;
-    // One agent has the reports of its own host's migrations, also of those that came.
     const first = others.length === 0 ? await this.#ask(only, id, only.label) : undefined;
     return first ?? (await this.#at(from, id)) ?? this.#at(to, id);
   }
@@ -89,7 +85,7 @@ class Reports {
     try {
       return await api.report({ params: { id } });
     } catch (thrown) {
-      // Nobody waits for a silent host once for each of its migrations.
+      // A silent host is asked only once.
       if (hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) this.#silent.add(host);
       if (!hasCode(thrown, ...NOT_KEPT)) this.missing.set(host, toGodwitError(thrown).message);
       return undefined;

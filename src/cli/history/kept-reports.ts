@@ -15,7 +15,6 @@ import type { Input } from '../verb.ts';
 
 type ControllerApi = Api<typeof controllerContract>;
 
-/** Migrations of the whole fleet, from a controller's history. */
 export async function listFleetMigrations(
   api: ControllerApi,
   { flags, json }: Input<typeof migrationsSpec>,
@@ -79,9 +78,8 @@ function furtherOf({
   ];
 }
 
-/** As the controller keeps it. GODWIT_MIGRATION_UNKNOWN where it has none of that id, or no report of it. */
+/** The controller's copy. GODWIT_MIGRATION_UNKNOWN without a migration of that id or its report. */
 export async function keptReport(api: ControllerApi, id: string): Promise<Report> {
-  // A text that cannot be an id names no migration.
   if (!migrationId.safeParse(id).success) {
     const facts = { id: printable(id.slice(0, 80)), host: 'any host that is followed' };
     throw godwitError('GODWIT_MIGRATION_UNKNOWN', facts);
@@ -92,7 +90,6 @@ export async function keptReport(api: ControllerApi, id: string): Promise<Report
   throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: 'the controller' }, hint);
 }
 
-/** The columns that a distribution is shown in. */
 export const SPREAD = ['COUNT', 'MEDIAN', 'P90', 'P99', 'MAX'];
 
 export function spreadRow(of: Distribution, format: (amount: number) => string): string[] {

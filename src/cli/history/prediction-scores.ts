@@ -3,8 +3,6 @@ import type { DiskScore, PredictionScore } from '../../protocol/controller/histo
 import { SPREAD, spreadRow } from './kept-reports.ts';
 import { renderTable, type Look } from '../../words/table.ts';
 
-/** How far predictions were off, as a table. Pure. */
-
 const NAMES = { ...FIGURE_NAMES, ...DISK_FIGURE_NAMES };
 
 export function scoresText(scores: readonly (PredictionScore | DiskScore)[], look: Look): string {
@@ -18,7 +16,6 @@ export function scoresText(scores: readonly (PredictionScore | DiskScore)[], loo
     percent(error.mean),
     percent(within),
   ]);
-  // All ranges are made for the same share.
   const held = `WITHIN (AIM ${percent(first.level)})`;
   return renderTable(['ERROR OF', ...SPREAD, 'MEAN', held], rows, look);
 }

@@ -1,6 +1,6 @@
 import { spec } from '../verb.ts';
 
-/** The verbs that look back. Data only: the help must not cost an import. */
+/** Verbs about the past. Data only: the help must not cost an import. */
 
 export const historySpec = spec({
   name: 'history',

@@ -3,7 +3,6 @@ import { godwitError } from '../../errors.ts';
 import type { MigrationRequest } from '../../protocol/public/migration.ts';
 import type { Endpoint } from '../connection/agent-set.ts';
 
-/** What counts here of an agent's description of its own API. */
 const description = z.object({
   components: z.object({
     schemas: z.object({
@@ -12,7 +11,7 @@ const description = z.object({
   }),
 });
 
-/** By flag: what an agent that does not know it would leave out, and so do more than was requested. */
+/** Fields that an agent must not ignore, because it would do more than requested, with their flags. */
 const MUST_BE_KNOWN = {
   rehearse: '--rehearse',
   notBefore: '--not-before',
@@ -24,7 +23,7 @@ const MUST_BE_KNOWN = {
   balloon: '--balloon',
 } as const satisfies Partial<Record<keyof MigrationRequest, string>>;
 
-/** An agent of an earlier build drops a field that it does not know. GODWIT_CAPABILITY where that would do harm. */
+/** An agent of an earlier build drops unknown fields. GODWIT_CAPABILITY if that would do harm. */
 export async function mustKnow({ api }: Endpoint, body: MigrationRequest): Promise<void> {
   const asked = Object.entries(MUST_BE_KNOWN).filter(
     ([field]) => body[field as keyof typeof MUST_BE_KNOWN] !== undefined,

@@ -65,7 +65,6 @@ function printAnswer(
   return answer.accepted ? 0 : ERRORS.GODWIT_CANCEL_TOO_LATE.exit;
 }
 
-/** The request that the migration is a move of, once the person has confirmed that the guest leaves it. */
 async function confirmed(
   { id, guest, phase, request }: MigrationSummary,
   yes: boolean,

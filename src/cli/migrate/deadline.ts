@@ -1,9 +1,9 @@
 import { godwitError } from '../../errors.ts';
 import { parseDuration } from '../../protocol/quantity.ts';
 
-/** A moment as it is typed: a duration from now, or a time of the clock of this machine. Pure. */
+/** Parses a typed moment: a duration from now, or a time of this machine's clock. Pure. */
 
-/** `01:00-05:00` -> the window that is open at `nowMs`, or the next one, wall clock, ms. GODWIT_USAGE says what is accepted. */
+/** `01:00-05:00` -> the present or next window, wall clock, ms. GODWIT_USAGE lists the accepted forms. */
 export function windowOf(text: string, nowMs: number): { fromMs: number; untilMs: number } {
   const [from = '', until = '', ...more] = text.split('-');
   const isClock = (part: string): boolean => /^([01]?\d|2[0-3]):[0-5]\d$/.test(part);
@@ -13,18 +13,21 @@ export function windowOf(text: string, nowMs: number): { fromMs: number; untilMs
   }
   const fromMs = momentOf('--window', from, nowMs);
   const nextEndMs = momentOf('--window', until, nowMs);
-  // It ends before it begins anew: it is open now.
+  // The window ends before its next start, so it is open now.
   if (nextEndMs < fromMs) return { fromMs: nowMs, untilMs: nextEndMs };
   return { fromMs, untilMs: momentOf('--window', until, fromMs) };
 }
 
-/** `5m`, `18:00` (the next one), or a moment such as 2026-05-01T18:00Z -> wall clock, ms. GODWIT_USAGE says what is accepted. */
+/**
+ * `5m`, `18:00` (the next one), or a moment such as 2026-05-01T18:00Z -> wall clock, ms. GODWIT_USAGE lists the
+ * accepted forms.
+ */
 export function momentOf(name: string, text: string, nowMs: number): number {
   const clock = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text);
   if (clock !== null) {
     const at = new Date(nowMs);
     at.setHours(Number(clock[1]), Number(clock[2]), 0, 0);
-    // The day may have 23 or 25 hours: the clock says when it is that late again.
+    // The calendar handles days of 23 or 25 hours.
     if (at.getTime() <= nowMs) at.setDate(at.getDate() + 1);
     return at.getTime();
   }

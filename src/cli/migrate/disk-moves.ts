@@ -15,7 +15,7 @@ import { jsonLine } from '../../formats/json.ts';
 
 const LINE_MS = 10_000;
 
-/** The agent that has this move of a disk. GODWIT_DISK_MOVE_UNKNOWN where none has. */
+/** GODWIT_DISK_MOVE_UNKNOWN if no agent has it. */
 export async function findDiskMove(fleet: AgentSet, id: string): Promise<Endpoint> {
   for (const endpoint of fleet.endpoints) {
     const { moves } = await endpoint.api.diskMoves();
@@ -29,11 +29,10 @@ export interface FollowMove {
   readonly endpoint: Endpoint;
   readonly id: string;
   readonly show: 'people' | 'ndjson' | 'nothing';
-  /** A Ctrl-C at a terminal asks whether to cancel. */
+  /** Ctrl-C at a terminal asks whether to cancel. */
   readonly mayCancel: boolean;
 }
 
-/** Shows the move of a disk until it ends, and how; resolves to the exit code. */
 export async function followDiskMove(context: Context, options: FollowMove): Promise<number> {
   const { endpoint, id, show, mayCancel } = options;
   const leaving = new AbortController();
@@ -75,7 +74,6 @@ function printEnd(context: Context, last: DiskMoveProgress, show: FollowMove['sh
   return ERRORS[last.error.code].exit;
 }
 
-/** What came of it, in a line or two. */
 function endWords(last: DiskMoveProgress): string {
   const { guest, disk, from, to, state, kept, note, copiedBytes, elapsedMs, waitedMs } = last;
   if (state !== 'done') return printable(`${disk} of ${guest}: ${state}; it is ${from} as before`);
@@ -89,7 +87,6 @@ function endWords(last: DiskMoveProgress): string {
   return printable(`${disk} of ${guest} is ${to} now (${took}${waited}); ${old}`) + printable(more);
 }
 
-/** One line of the live view. */
 export function moveLine(now: DiskMoveProgress): string {
   const { disk, guest, state, copiedBytes, totalBytes, rate, etaMs, note } = now;
   const percent = totalBytes === 0 ? 0 : Math.floor((copiedBytes / totalBytes) * 100);
@@ -132,7 +129,6 @@ function viewOf(context: Context, show: FollowMove['show']): View {
   };
 }
 
-/** A line per state, and a sign of life now and then. */
 function logView(context: Context): View {
   let shown: DiskMoveProgress | undefined;
   return {

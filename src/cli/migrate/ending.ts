@@ -11,7 +11,6 @@ import { summaryText } from '../../words/summary.ts';
 const REPORT_TRIES = 10;
 const REPORT_RETRY_MS = 200;
 
-/** The report of a migration that has just ended. Its last record may take a moment to be written. */
 export async function finalReport(
   context: Context,
   { api }: Endpoint,
@@ -28,7 +27,6 @@ export async function finalReport(
   }
 }
 
-/** Exit code for what a migration came to: that of its error, or of its outcome. */
 export function exitOf(report: Report): number {
   switch (report.outcome) {
     case 'done': {
@@ -51,7 +49,7 @@ export function exitOf(report: Report): number {
   }
 }
 
-/** Prints how a migration ended and returns the exit code. With `json` the report alone, on standard output. */
+/** Prints how a migration ended and returns the exit code. With `json` only the report, on standard output. */
 export function printEnding(context: Context, report: Report, json: boolean): number {
   if (json) printJson(context, report);
   else {

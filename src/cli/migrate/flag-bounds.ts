@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { schemaAt } from '../../protocol/schema-at.ts';
 
-/** What the contract says against a value of the command line, with the unit in which it is typed. Pure. */
+/** Describes a contract's objection to a typed value in the typed unit. Pure. */
 
-/** `must be 1ms to 60s`; zod's own words where the value is no number between bounds. */
+/** `must be 1ms to 60s`; zod's message if the value is not a bounded number. */
 export function wrongValue(schema: z.ZodType, issue: z.core.$ZodIssue): string {
   const field = String(issue.path.at(-1) ?? '');
   const isBound = issue.code === 'too_small' || issue.code === 'too_big';
@@ -22,7 +22,7 @@ export function wrongValue(schema: z.ZodType, issue: z.core.$ZodIssue): string {
   return isOpen ? `must be at least ${least}` : `must be ${least} to ${typed(field, maxValue)}`;
 }
 
-/** A number as it is typed: fields of durations end in `Ms`, rates are called so. */
+/** A number as typed: fields ending in `Ms` are durations, `maxBandwidth` is a rate. */
 function typed(field: string, value: number): string {
   if (field === 'maxBandwidth') return value % 1024 === 0 ? `${value / 1024}KiB/s` : `${value}B/s`;
   return field.endsWith('Ms') ? typedDuration(value) : String(value);

@@ -12,13 +12,12 @@ import {
   type HostAnswers,
 } from '../connection/agent-set.ts';
 
-/** A migration and the agent to ask about it. */
 export interface FoundMigration {
   readonly summary: MigrationSummary;
   readonly endpoint: Endpoint;
 }
 
-/** Migrations of all hosts, newest first, each once: as its source reports it, where that answers. */
+/** Migrations of all hosts, newest first, each once, from its source if that answers. */
 export async function listMigrations(
   fleet: AgentSet,
   limit: number,
@@ -33,7 +32,7 @@ export async function listMigrations(
 /** More than a person scrolls through. */
 const MAX_LISTED = 1000;
 
-/** The newest migration of all hosts that is `wanted`; undefined where there is none. GODWIT_INCOMPLETE where a silent host may have one. */
+/** The newest matching migration of all hosts. GODWIT_INCOMPLETE if a silent host may have one. */
 export async function newestMigration(
   fleet: AgentSet,
   wanted: (summary: MigrationSummary) => boolean = () => true,
@@ -46,8 +45,8 @@ export async function newestMigration(
 }
 
 /**
- * The migration `id`, and an agent of one of its hosts: the source's where that is at hand. GODWIT_MIGRATION_UNKNOWN with
- * the nearest id; GODWIT_INCOMPLETE where a host that does not answer may have had a part in it.
+ * The migration `id` and an agent of one of its hosts, preferably the source's. GODWIT_MIGRATION_UNKNOWN with the
+ * nearest id; GODWIT_INCOMPLETE if a silent host may have had a part in it.
  */
 export async function findMigration(fleet: AgentSet, id: string): Promise<FoundMigration> {
   const source = await fleet.directory?.source(id);
@@ -61,7 +60,6 @@ export async function findMigration(fleet: AgentSet, id: string): Promise<FoundM
   const known = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
   const best = known.find(({ summary }) => summary.side === 'source') ?? known[0];
   if (best !== undefined) return (await atSource(fleet, best)) ?? best;
-  // Nobody at hand has it, or agents of an earlier build do, which are asked for all of them.
   const { items, missing } = await listMigrations(fleet, MAX_LISTED);
   const found = items.find((each) => each.id === id);
   if (found !== undefined) return elsewhere(fleet, found);
@@ -81,7 +79,7 @@ export async function findMigration(fleet: AgentSet, id: string): Promise<FoundM
   );
 }
 
-/** The destination's agent knows less, and cannot cancel: the source's is asked where it can be, and answers. */
+/** The destination's agent has less data and cannot cancel, so the source's is preferred. */
 async function atSource(
   fleet: AgentSet,
   { summary: { id, side, from } }: FoundMigration,
@@ -96,7 +94,6 @@ async function atSource(
   }
 }
 
-/** At one of its own hosts, with the caller's own certificate. */
 async function elsewhere(fleet: AgentSet, summary: MigrationSummary): Promise<FoundMigration> {
   const { id, from, to, side } = summary;
   const where = side === 'source' ? from : to;

@@ -11,27 +11,26 @@ import { NOTHING_SHOWN, progressBlock, show, type ShownProgress } from '../../wo
 import { Screen } from '../screen.ts';
 import { jsonLine } from '../../formats/json.ts';
 
-/** How the live view is shown: a display or a log for people, one JSON object a line, or not at all. */
 export type Show = 'people' | 'ndjson' | 'nothing';
 
 export interface FollowOptions {
   readonly endpoint: Endpoint;
   readonly id: string;
   readonly show: Show;
-  /** Called once, when the checks have been made; resolves to lines that are said above what follows. */
+  /** Called once after the checks; resolves to lines to print above the view. */
   readonly onChecked?: () => Promise<readonly string[]>;
-  /** Asks to cancel, where that may be done from here; resolves to what to say. */
   readonly cancel?: () => Promise<string>;
 }
 
-/** A signal ended the watching; what was watched goes on, or what was asked of it does. */
+/** A signal ended the view; the migration, or the cancel, continues. */
 export interface WatchInterruption {
   readonly left: InterruptSignal;
   readonly isCancelling: boolean;
 }
 
 /**
- * Shows a migration until it ends; resolves to its last progress, or to how a signal ended the watching. Rejects when its agent stays away for a minute.
+ * Shows a migration until its end; resolves to its last progress, or to the signal that ended the view. Rejects if its
+ * agent is away for a minute.
  */
 export async function follow(
   context: Context,
@@ -64,7 +63,7 @@ export async function follow(
   }
 }
 
-/** Says once what the checks warn of; where it cannot be had, the end says it all the same. */
+/** Prints the checks' warnings once; if unavailable, the report has them. */
 function sayChecked({ onChecked }: FollowOptions, view: View): (now: Progress) => void {
   let asked = onChecked === undefined;
   return ({ phase }) => {
@@ -110,7 +109,6 @@ interface View {
   show(now: Progress): void;
   say(line: string): void;
   redraw(): void;
-  /** While somebody is asked, nothing is drawn. */
   rest(isAsking: boolean): void;
   end(): void;
 }
@@ -151,7 +149,7 @@ function terminalView(context: Context): View {
   let isResting = false;
   const draw = (above: readonly string[]): void => {
     if (isResting) return;
-    // One column is left free: some terminals wrap as soon as the last one is written.
+    // One column stays free, because some terminals wrap at the last one.
     const columns = context.out.columns() - 1;
     const lines = above.map((line) => wrap(line, columns));
     if (last === undefined) lines.forEach((line) => context.out.write(`${line}\n`));

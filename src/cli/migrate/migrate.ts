@@ -24,7 +24,7 @@ export const run: Run<typeof migrateSpec> = async (input, context) => {
   if (input.flags.dryRun === true) return (await import('./preview.ts')).preview(input, context);
   mustPreview(input.flags);
   const to = mustHaveTo(input.flags.to);
-  // What is wrong on the line is refused before anybody is asked.
+  // Parsed before any agent is called, so that a bad line is refused first.
   const request = { ...requestOf(input, to), ...rehearsalOf(input) };
   const fleet = await context.connect(input.connection);
   try {
@@ -41,7 +41,6 @@ function rehearsalOf({ flags }: Input<typeof migrateSpec>): Pick<MigrationReques
   return flags.rehearse === true ? { rehearse: true } : {};
 }
 
-/** GODWIT_USAGE for flags of a preview. */
 function mustPreview({ to, compare }: Input<typeof migrateSpec>['flags']): void {
   const only = to === ANY ? '--to any' : compare === true ? '--compare' : undefined;
   if (only === undefined) return;
@@ -52,9 +51,9 @@ function mustPreview({ to, compare }: Input<typeof migrateSpec>['flags']): void 
   );
 }
 
-/** The agent itself gives up a little earlier, ms. */
+/** Longer than the agent's own deadline, ms. */
 const PLAN_MS = 120_000;
-/** Longer than the agent takes to look at the guest and the link, and then to give its mover 28 s to serve, ms. */
+/** Longer than the agent needs to look at the guest and the link, and to give its mover 28 s to serve, ms. */
 const BEGIN_MS = 60_000;
 
 interface StartedMigration {
@@ -75,7 +74,10 @@ async function startAt(
   return { id, endpoint };
 }
 
-/** What must keep to its limits (a strategy that says so, a window) is planned first: limits that cannot be kept to are refused with the arithmetic. */
+/**
+ * A migration with binding limits (from its strategy, or a window) is planned first, and refused with the calculation
+ * if they cannot be kept.
+ */
 async function withinItsLimits(
   fleet: AgentSet,
   { api }: Endpoint,
@@ -89,7 +91,6 @@ async function withinItsLimits(
   await withNearestHost(fleet, body.to, () => api.plan({ body }, { deadlineMs: PLAN_MS }));
 }
 
-/** Before memory flows, so that whoever watches can still cancel. */
 async function warnings(context: Context, { api }: Endpoint, id: string): Promise<string[]> {
   const { checks } = await api.report({ params: { id } });
   return warningLines(checks, contextPainter(context));

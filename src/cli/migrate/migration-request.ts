@@ -17,7 +17,7 @@ import type { Input } from '../verb.ts';
 
 type MigrateInput = Pick<Input<typeof migrateSpec>, 'args' | 'flags'>;
 
-/** As a destination of a preview: every host that the guest's host can reach. */
+/** Destination of a preview: every host that the guest's host can reach. */
 export const ANY = 'any';
 
 export function mustHaveTo(to: string | undefined): string {
@@ -29,7 +29,6 @@ export function mustHaveTo(to: string | undefined): string {
   );
 }
 
-/** What the command line asks of a migration. GODWIT_USAGE names the flag that is not accepted. */
 export function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest {
   const asked = {
     guest: args.guest,
@@ -82,7 +81,7 @@ export function requestOf({ args, flags }: MigrateInput, to: string): MigrationR
   );
 }
 
-/** `0.7` or `70%`. What is out of bounds, the contract refuses. */
+/** `0.7` or `70%`; the contract checks the bounds. */
 function shareIn(text: string): number {
   const [, number = '', percent = ''] = /^(\d+(?:\.\d+)?|\.\d+)(%?)$/.exec(text.trim()) ?? [];
   if (number !== '') return percent === '' ? Number(number) : Number(number) / 100;
@@ -93,7 +92,6 @@ function shareIn(text: string): number {
 const QUIET_WITHIN_MS = 3_600_000;
 const RETURN_WITHIN_MS = 600_000;
 
-/** The wait for a quiet moment, and the time in which a guest may be moved back. */
 function lookedAfter({
   when,
   quietWithin,
@@ -123,7 +121,7 @@ function mustGoWith(
   throw godwitError('GODWIT_USAGE', { what }, { hint: `Add ${other}, or leave ${flag} out.` });
 }
 
-/** When it may begin and has to be over. A window is both; the sooner end counts. */
+/** Start and end times. A window sets both; the sooner end counts. */
 function timesOf(
   { notBefore, window, deadline }: MigrateInput['flags'],
   nowMs: number,
@@ -146,7 +144,6 @@ function timesOf(
   };
 }
 
-/** What a strategy comes to: it decides the mode, and the longest downtime where none was asked for. */
 function steeringOf({
   steering: name,
   steeringFile: file,
@@ -168,7 +165,7 @@ function steeringOf({
     );
   const steering = file === undefined ? (name as StrategyName) : readStrategyFile(file);
   const strategy = strategyNamed(steering);
-  // A window ends with a deadline.
+  // A window sets a deadline.
   const isBound = maxDowntime !== undefined && (deadline ?? window) !== undefined;
   if (strategy.mustHaveLimits && !isBound)
     return refused(
@@ -204,7 +201,6 @@ function networkMapOf(given: readonly string[]): Record<string, string> {
   );
 }
 
-/** The flag that a field of the request comes from. */
 function flagOf(field: string, part: PropertyKey | undefined): string {
   if (field === 'networks') return 'mapNetwork';
   if (field === 'timeoutMs') return 'giveUpAfter';
@@ -213,7 +209,6 @@ function flagOf(field: string, part: PropertyKey | undefined): string {
   return field === 'pathAddresses' ? 'pathAddress' : field.replace(/Ms$/, '');
 }
 
-/** A host that nobody knows is refused with the hosts that there are. */
 export async function withNearestHost<T>(
   fleet: AgentSet,
   to: string,

@@ -12,7 +12,7 @@ import { renderTable, type Look } from '../../words/table.ts';
 import { listing, printList, widened } from '../lists.ts';
 import type { migrationsSpec } from './specs.ts';
 
-/** As many as an agent answers at once; those that are filtered are of these. */
+/** An agent's largest answer; filters apply to it. */
 const MAX = 1000;
 
 export const run = listing<typeof migrationsSpec>(async (input, context) => {

@@ -14,12 +14,12 @@ import { planText } from '../../words/plan.ts';
 import type { migrateSpec } from './specs.ts';
 import type { Input } from '../verb.ts';
 
-/** The agent itself gives up a little earlier, ms. */
+/** Longer than the agent's own deadline, ms. */
 const ANSWER_MS = 120_000;
 
 /**
- * The checks of a migration and its predicted cost; nothing begins. `--to any`: the checks of each host that the guest's
- * host can reach. Returns 0 if the guest can move (to the best of them), else the exit code of the first refusal.
+ * A migration's checks and predicted cost; nothing begins. `--to any`: checks of every host that the guest's host can
+ * reach. Returns 0 if the guest can move (to the best of them), else the exit code of the first refusal.
  */
 export async function preview(input: Input<typeof migrateSpec>, context: Context): Promise<number> {
   const to = mustHaveTo(input.flags.to);

@@ -15,11 +15,11 @@ import { printable } from '../../words/style.ts';
 import type { resolveSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** The agent asks the other host, then the whole fleet; one that is dark takes all the time that it is given, ms. */
+/** The agent queries the other host, then the fleet; a dead host takes the full deadline, ms. */
 const LOOK_MS = 30_000;
-/** The agent may ask a fencing hook before it answers, ms. */
+/** The agent may call a fencing hook first, ms. */
 const RESOLVE_MS = 150_000;
-/** From a journaled order until the migration stands where it was to go, ms. */
+/** From a journaled order until the migration has reached its end, ms. */
 const FOLLOW_MS = 300_000;
 
 type FinalReport = Parameters<typeof printEnding>[1];
@@ -42,7 +42,6 @@ export const run: Run<typeof resolveSpec> = async (input, context) => {
     const to = runAt === 'elsewhere' ? 'end its copy at the source' : `run it at the ${runAt}`;
     const { confirm = await typedName(context, { id, name: known.guest, to }) } = input.flags;
     const iKnow = input.flags.yesIKnow === true;
-    // What was shown above is answered for, and nothing that changes meanwhile.
     const { inDoubt } = known;
     const body = { runAt, confirm, iKnow, ...(iKnow && inDoubt && { answersFor: inDoubt }) };
     const answer = await endpoint.api.resolve({ params, body }, { deadlineMs: RESOLVE_MS });
@@ -61,7 +60,7 @@ export const run: Run<typeof resolveSpec> = async (input, context) => {
       return isThere(report, runAt) ? 0 : printedExit(context, report);
     }
     const exit = printEnding(context, report, false);
-    // It went where it was to go: that the migration as such did not succeed is no failure of this command.
+    // The guest is where it was ordered; the migration's own failure does not count.
     return isThere(report, runAt) ? 0 : exit;
   } finally {
     fleet.close();
@@ -119,11 +118,10 @@ function heldMoveText(known: DiskMoveResolution): string {
 interface Confirmation {
   readonly id: string;
   readonly name: string;
-  /** The consequence of the answer. */
   readonly to: string;
 }
 
-/** A decision that can cost a guest is typed, not clicked through. */
+/** A decision that can cost a guest requires typing its name. */
 async function typedName(context: Context, { id, name, to }: Confirmation): Promise<string> {
   if (!process.stdin.isTTY || !context.err.isTerminal) {
     throw godwitError(

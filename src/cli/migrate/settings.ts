@@ -1,7 +1,7 @@
 import { STRATEGY_NAMES } from '../../protocol/public/steering.ts';
 import type { Flag } from '../verb.ts';
 
-/** The flags of a migration, which its checks and its plan take as well. Data only: the help must not cost an import. */
+/** Flags of a migration, its checks and its plan. Data only: the help must not cost an import. */
 
 export const SETTINGS = {
   mode: {

@@ -2,7 +2,7 @@ import { spec } from '../verb.ts';
 import { LIST } from '../flags.ts';
 import { SETTINGS } from './settings.ts';
 
-/** The verbs that move a guest, and those that watch or end a migration. Data only: the help must not cost an import. */
+/** Verbs that move a guest, and that watch or end a migration. Data only: the help must not cost an import. */
 
 export const migrateSpec = spec({
   name: 'migrate',

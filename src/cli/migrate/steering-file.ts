@@ -8,15 +8,12 @@ import {
   type SteeringStrategy,
 } from '../../protocol/public/steering.ts';
 
-/** A site's own strategy of steering, from a file of JSON. */
-
-/** A strategy is some lines. */
 const MAX_BYTES = 64 * 1024;
 const FIELDS = Object.keys(steeringStrategy.shape);
 
 const isRising = (list: readonly number[]): boolean =>
   list.every((each, index) => index === 0 || each > (list[index - 1] ?? 0));
-/** What a person most likely did not mean, though steering would make something of it. */
+/** Stricter than the schema, to catch likely mistakes. */
 const { measures, downtimeShares, throttlePercents } = steeringStrategy.shape;
 const meantFields = steeringStrategy.extend({
   measures: measures.refine((list) => new Set(list).size === list.length, 'each measure once'),
@@ -26,7 +23,7 @@ const meantFields = steeringStrategy.extend({
   ),
   throttlePercents: throttlePercents.refine(isRising, 'rising'),
 });
-/** Steps of a measure that is not taken, and a guest that is slowed down by no step, would do nothing. */
+/** Steps without their measure, and a throttle without steps, would have no effect. */
 const meantStrategy = meantFields.superRefine((asked, context) => {
   const { measures: taken, throttlePercents: percents, downtimeShares: shares } = asked;
   const without = (field: keyof SteeringStrategy, measure: SteeringMeasure): void =>
@@ -49,7 +46,7 @@ const meantStrategy = meantFields.superRefine((asked, context) => {
   if (asked.postcopyIfCheaper !== undefined) without('postcopyIfCheaper', 'postcopy');
 });
 
-/** GODWIT_USAGE names the file, the line and what is wrong there. */
+/** GODWIT_USAGE names the file, the line and the fault. */
 export function readStrategyFile(file: string): SteeringStrategy {
   let text: string;
   try {
@@ -81,7 +78,6 @@ function readBounded(file: string): string {
   }
 }
 
-/** `file`: for the words of a refusal. */
 export function parseStrategy(text: string, file: string): SteeringStrategy {
   let value: unknown;
   try {
@@ -112,7 +108,7 @@ export function parseStrategy(text: string, file: string): SteeringStrategy {
 const isWithout = (value: unknown, field: string): boolean =>
   typeof value === 'object' && value !== null && !Object.hasOwn(value, field);
 
-/** Whoever knows QEMU may ask for it; why there is none is in decision 0024. */
+/** Likely from users of QEMU; decision 0024 explains why it is missing. */
 function asksForDirtyLimit(value: unknown): boolean {
   const asked = z.object({ measures: z.array(z.unknown()) }).safeParse(value);
   return asked.success && asked.data.measures.includes('dirty-limit');
@@ -128,7 +124,7 @@ function refused(file: string, what: string, cause: unknown, near?: string): Err
   );
 }
 
-/** `line 3: ` of a field of the object itself, not of a text with the same letters; empty where it is not there. */
+/** `line 3: ` of a field of the object itself, not of equal text elsewhere; empty if the field is missing. */
 function whereIs(text: string, field: string): string {
   const name = JSON.stringify(field);
   let depth = 0;

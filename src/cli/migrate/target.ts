@@ -18,7 +18,6 @@ export function targetKind(word: string): TargetKind {
 
 export const isUnderWay = ({ phase }: MigrationSummary): boolean => !isEnd(phase);
 
-/** The id of a migration: the word itself, or the id of the guest's migration that is under way; undefined if none is. */
 export async function underWayId(fleet: AgentSet, word: string): Promise<string | undefined> {
   if (targetKind(word) === 'migration') return word;
   const known = await fleet.directory?.underWay(word);
@@ -27,7 +26,6 @@ export async function underWayId(fleet: AgentSet, word: string): Promise<string 
   return (await newestMigration(fleet, isWanted))?.id;
 }
 
-/** Explains that no migration is under way. `guest`: only for this guest. */
 export async function noneUnderWay(fleet: AgentSet, guest?: string): Promise<string> {
   const last = await newestMigration(fleet, (each) => guest === undefined || each.guest === guest);
   const subject = guest === undefined ? 'no migration' : `no migration of ${guest}`;
@@ -38,7 +36,7 @@ export async function noneUnderWay(fleet: AgentSet, guest?: string): Promise<str
   return printable(`${subject} is under way${words}`);
 }
 
-/** GODWIT_USAGE: there is nothing to cancel. */
+/** GODWIT_USAGE if there is nothing to cancel. */
 export async function mustBeUnderWay(fleet: AgentSet, word: string): Promise<string> {
   const id = await underWayId(fleet, word);
   if (id !== undefined) return id;

@@ -30,7 +30,6 @@ export const run: Run<typeof watchSpec> = async (input, context) => {
         ? (await newestMigration(fleet, isUnderWay))?.id
         : await underWayId(fleet, target);
     if (wanted !== undefined) return await watch(context, await findMigration(fleet, wanted), json);
-    // Not an error: a person who types slowly is told that it is over, and a script goes on.
     (json ? context.err : context.out).write(`${await noneUnderWay(fleet, target)}\n`);
     return 0;
   } finally {

@@ -1,7 +1,7 @@
 import type { Finding } from '../doctor/facts.ts';
 import { printable, type Painter } from '../../words/style.ts';
 
-/** One line for each finding, its hint below it, and a last line that sums up. */
+/** One line per finding with its hint below, then a summary. */
 export function doctorText(findings: readonly Finding[], paint: Painter): string {
   const marks = { ok: paint.green('ok  '), warn: paint.yellow('warn'), fail: paint.red('fail') };
   const widest = Math.max(0, ...findings.map(({ name }) => name.length));

@@ -3,17 +3,15 @@ import { wrap } from '../../words/terminal-width.ts';
 import { painter, type Painter } from '../../words/style.ts';
 import type { Look } from '../../words/table.ts';
 
-/** The painter for standard output. */
 export function contextPainter(context: Context): Painter {
   return painter(usesColor(context, context.out));
 }
 
-/** Prints for people: on a terminal lines that are too long are broken between words, elsewhere nothing is. */
+/** Prints for people: wraps long lines between words, on terminals only. */
 export function printView({ out }: Context, text: string): void {
   out.write(out.isTerminal ? wrap(text, out.columns()) : text);
 }
 
-/** How tables are drawn on standard output. */
 export function tableLook(context: Context): Look {
   const { out } = context;
   return { columns: out.columns(), isTerminal: out.isTerminal, paint: contextPainter(context) };

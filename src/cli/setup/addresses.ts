@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-/** `10.0.0.2,b.example.net`; `wrong` makes the error for what is neither an IP address nor a DNS name. */
+/** `10.0.0.2,b.example.net`; `wrong` makes the error for anything but IP addresses and DNS names. */
 export function listedAddresses(
   given: string | undefined,
   wrong: (what: string) => Error,

@@ -10,7 +10,7 @@ import { listMigrations } from '../migrate/fleet-migrations.ts';
 import type { completionSpec } from './specs.ts';
 import type { Run, Verb, VerbGroup } from '../verb.ts';
 
-/** A shell waits for this while the user's cursor stands still. */
+/** A shell blocks for this time. */
 const NAMES_DEADLINE_MS = 1000;
 const MAX_NAMES = 500;
 const SAFE = {
@@ -21,7 +21,6 @@ const SAFE = {
 };
 type NameKind = keyof typeof SAFE;
 
-/** Completes from `table`, the table of verbs that this verb itself is in. */
 export function completionOf(table: readonly (Verb | VerbGroup)[]): Run<typeof completionSpec> {
   return async (input, context) => {
     const { names } = input.flags;
@@ -43,7 +42,7 @@ export function completionOf(table: readonly (Verb | VerbGroup)[]): Run<typeof c
   };
 }
 
-/** Names, one a line. Says nothing when nobody answers in time: this runs while somebody types. */
+/** Prints names, one per line. Silent on failure, because it runs while the user types. */
 async function printNames(context: Context, kind: NameKind): Promise<void> {
   let fleet: AgentSet | undefined;
   try {
@@ -55,12 +54,12 @@ async function printNames(context: Context, kind: NameKind): Promise<void> {
         found = await lookUp(fleet, kind);
       }
       const safe = SAFE[kind];
-      // The shell splits and expands what it is given: only well-formed names may reach it.
+      // The shell splits and expands its input, so only well-formed names may reach it.
       const names = found.filter((name) => safe.safeParse(name).success).slice(0, MAX_NAMES);
       context.out.write(names.map((name) => `${name}\n`).join(''));
     });
   } catch {
-    // Nothing to complete to is a fine answer.
+    // No completion is a valid result.
   } finally {
     fleet?.close();
   }

@@ -6,18 +6,15 @@ import { splitAddress } from '../../protocol/names.ts';
 
 /** A host's first configuration, with the purpose of each line. Pure. */
 
-/** What a configuration is made from. */
 export interface Place {
   readonly name: string;
-  /** host:port */
   readonly address: string;
   readonly stateDir: string;
-  /** Of the host that holds the CA. */
+  /** On the host of the CA. */
   readonly caDir?: string;
   readonly storage: readonly string[];
 }
 
-/** Where movers and memory streams listen: the default, written down for whoever sets up a firewall. */
 const PORTS = { from: 49_152, to: 49_407 } as const;
 
 export function configurationOf({ name, address, stateDir, caDir, storage }: Place): string {
@@ -29,14 +26,13 @@ export function configurationOf({ name, address, stateDir, caDir, storage }: Pla
     ...defined({ caDir }),
     storage: storage.map((each) => ({ path: each })),
   };
-  // One line for each setting, as the explanation has them.
   const lines = Object.entries(config).map(
     ([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`,
   );
   return `{\n${lines.join(',\n')}\n}\n`;
 }
 
-/** The text beside the configuration: each of its settings, and why it is as it is. */
+/** The text next to the configuration, with the reason of each setting. */
 export function explanationOf(place: Place): string {
   const { port } = splitAddress(place.address);
   const reasons: [string, string][] = [
@@ -76,12 +72,11 @@ Most take effect when the agent is restarted, which no guest notices.
 ${parts.join('\n')}`;
 }
 
-/** Beside the configuration. */
 export function explanationFile(config: string): string {
   return path.join(path.dirname(config), 'agent.json.txt');
 }
 
-/** A host name for Godwit, made from the hostname of the machine; undefined if no part of it is valid. */
+/** A valid host name from the machine's hostname; undefined if no part of it is valid. */
 export function nameFrom(hostname: string): string | undefined {
   const [label = ''] = hostname.toLowerCase().split('.', 1);
   const name = label

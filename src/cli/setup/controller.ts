@@ -4,11 +4,11 @@ import { loadControllerConfig, withDatabase } from '../../controller/config.ts';
 import type { controllerSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** A controller, in the foreground, until it is asked to end: this process becomes it, without what the CLI needs. */
+/** Runs a controller in the foreground: replaces this process, without the CLI's modules. */
 export const run: Run<typeof controllerSpec> = async (input) => {
   const file = path.resolve(input.flags.config ?? '');
   const { database } = input.flags;
-  // What is wrong with either is reported as every verb reports it.
+  // Loaded for its errors only, which are reported as in every verb.
   withDatabase(loadControllerConfig(file), database);
   const program = fileURLToPath(new URL('../../bin/controller.ts', import.meta.url));
   const given = database === undefined ? [] : ['--database', database];

@@ -13,17 +13,16 @@ import { configurationOf, explanationFile, explanationOf, type Place } from './c
 const UNIT = 'godwit-agent';
 const UNIT_FILES = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system'];
 
-/** Lets others through: QEMUs of guests run as users of their own. */
+/** Others may pass through, because guests' QEMUs run as separate users. */
 export function makeStateDir(stateDir: string): void {
   mkdirSync(stateDir, { recursive: true, mode: 0o711 });
 }
 
-/** Writes the configuration, and beside it what each line is for. */
 export function writeConfiguration(file: string, place: Place): string[] {
   mkdirSync(path.dirname(file), { recursive: true });
   const explained = explanationFile(file);
   writeFileSync(explained, explanationOf(place));
-  // Last: it is what makes the host one that is set up.
+  // Written last: its existence marks the host as set up.
   writeFileSync(file, configurationOf(place), { flag: 'wx', flush: true });
   syncDirectory(path.dirname(file));
   return [file, explained];
@@ -34,15 +33,12 @@ export interface SetupResult {
   readonly address: string;
   readonly config: string;
   readonly stateDir: string;
-  /** What was written. */
   readonly created: readonly string[];
-  /** Besides what doctor says. */
   readonly findings: readonly Finding[];
-  /** The first host lets others in. */
+  /** The first host admits others. */
   readonly isFirst: boolean;
 }
 
-/** Prints the completed steps, the missing programs and devices, and the next commands. */
 export async function printDone(done: SetupResult, context: Context, json: boolean): Promise<void> {
   const { name, address, config, created } = done;
   const checks = [...done.findings, ...(await checksOf(done, context))];
@@ -68,21 +64,19 @@ export async function printDone(done: SetupResult, context: Context, json: boole
   context.out.write(`\nNext:\n${lines.join('\n')}\n`);
 }
 
-/** What doctor finds of this host and its configuration; the agent is not there yet, and the lab is no matter. */
+/** Doctor's findings for this host, except about the agent, which is not running yet, and the lab. */
 async function checksOf({ config, stateDir }: SetupResult, context: Context): Promise<Finding[]> {
   const agent = `unix:${path.join(stateDir, 'agent.sock')}`;
   const findings = judge(await collectFacts(context, { agent }, config));
   return findings.filter(({ name }) => name !== 'agent' && name !== 'lab');
 }
 
-/** Whether systemd runs here and has that unit. */
 export function hasUnit(name: string): boolean {
   const file = `${name}.service`;
   const isThere = UNIT_FILES.some((folder) => existsSync(path.join(folder, file)));
   return isThere && existsSync('/run/systemd/system');
 }
 
-/** Commands, each with its purpose. */
 function nextSteps({ config, stateDir, isFirst, address }: SetupResult): [string, string][] {
   const isUsual = config === OWN_PLACES.config;
   const underSystemd = isUsual && hasUnit(UNIT);

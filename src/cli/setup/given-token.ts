@@ -1,14 +1,14 @@
 import { godwitError } from '../../errors.ts';
 import type { Context } from '../context.ts';
 
-/** Longer than any token: its parts are a name, an address and two fixed lengths. Characters. */
+/** Upper bound: a token has a name, an address and two fixed-length parts. */
 const MAX = 1024;
-/** Whoever was asked may have to look for it first. */
+/** The user may have to look for it. */
 const TYPE_MS = 600_000;
 
 /**
- * The token of `command`: the word that was given, standard input if that is `-`, and at a terminal the line that is typed.
- * Command lines can be read by every user of a host, so the word is the last choice. GODWIT_USAGE where there is none.
+ * The token of `command`: the given word, standard input for `-`, or a line typed at the terminal. Every user can read
+ * command lines, so the word is the last choice. GODWIT_USAGE without a token.
  */
 export async function givenToken(
   word: string | undefined,

@@ -29,23 +29,21 @@ const STATE_DIR = '/var/lib/godwit-controller';
 const NAME = 'control';
 const PORT = 7444;
 const UNIT = 'godwit-controller';
-/** The first administrator. Root of this host makes another token at any time, through the controller's socket. */
+/** The first administrator. Root of this host can create another token through the controller's socket. */
 const ADMIN = 'admin';
 const ADMIN_VALID_MS = 90 * 86_400_000;
 
 interface Place {
   readonly name: string;
-  /** host:port of its API. */
   readonly address: string;
-  /** host:port of the dashboard. */
   readonly web: string;
   readonly config: string;
   readonly stateDir: string;
 }
 
 /**
- * Sets up a controller: certificate, database with the first administrator, configuration. On the host of the CA the
- * certificate is issued at once; elsewhere against a token of `godwit invite NAME --controller`.
+ * Sets up a controller: certificate, database with the first administrator, configuration. The CA's host issues the
+ * certificate directly; other hosts use a token from `godwit invite NAME --controller`.
  */
 export async function initController(
   { args, flags, json }: Input<typeof initSpec>,
@@ -85,7 +83,6 @@ export async function initController(
 const HELP = 'See `godwit init --help`.';
 const COMMAND = 'godwit init --controller';
 
-/** The CA's directory if this host's agent holds the CA. */
 function ownCaDir(): string | undefined {
   if (!existsSync(OWN_PLACES.config)) return undefined;
   return loadAgentConfig(OWN_PLACES.config).caDir;
@@ -99,7 +96,7 @@ function nameInToken(token: string, given: string | undefined): string {
 
 const databaseIn = (stateDir: string): string => path.join(stateDir, 'controller.db');
 
-/** GODWIT_CONFIG if another controller kept its database there. */
+/** GODWIT_CONFIG if another controller's database is there. */
 function checkStateIsNew(stateDir: string): void {
   const file = databaseIn(stateDir);
   if (!existsSync(file)) return;
@@ -126,7 +123,7 @@ async function firstAdministrator(stateDir: string): Promise<Administrator> {
   }
 }
 
-/** Last: a host with this file counts as set up. */
+/** Written last: its existence marks the host as set up. */
 function writeConfiguration({ name, address, web, config, stateDir }: Place): void {
   const settings = { name, address, stateDir, web: { address: web } };
   mkdirSync(path.dirname(config), { recursive: true });
@@ -135,7 +132,7 @@ function writeConfiguration({ name, address, web, config, stateDir }: Place): vo
   syncDirectory(path.dirname(config));
 }
 
-/** Browsers and hosts check the address in the certificate, which the invitation chose. */
+/** Clients check the address in the certificate, which the invitation chose. */
 function nameFinding(pkiDir: string, { address, name }: Place): Finding {
   const certificate = new X509Certificate(readFileSync(path.join(pkiDir, 'controller.crt')));
   const { host } = splitAddress(address);

@@ -17,7 +17,6 @@ import {
 import type { initSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** The first host of a fleet: everything is looked at before anything is written. */
 export const run: Run<typeof initSpec> = async (input, context) => {
   const { flags } = input;
   if (flags.controller === true)
@@ -35,14 +34,14 @@ export const run: Run<typeof initSpec> = async (input, context) => {
   const caDir = path.join(path.dirname(config), 'ca');
   const pkiDir = path.join(stateDir, 'pki');
   const nowMs = context.clock.wallMs();
-  // A CA that an earlier try left is gone on with.
+  // Continues with the CA of an earlier attempt.
   if (!existsSync(path.join(caDir, 'ca.key'))) {
     checkHasNone(stateDir);
     await initCa(caDir, nowMs);
   }
   makeStateDir(stateDir);
   const { host } = splitAddress(address);
-  // The agent of this very host will hold the CA, and renew it.
+  // This host's agent will hold the CA and renew it.
   const asked = { caDir, name, role: 'agent', addresses: [host], days: RENEWED_DAYS } as const;
   storeCredentials(pkiDir, await issue(asked, nowMs));
   const created = writeConfiguration(config, { name, address, stateDir, caDir, storage });

@@ -8,7 +8,6 @@ import { listedAddresses } from './addresses.ts';
 import type { inviteSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** A token for one host or controller, made where the CA is. */
 export const run: Run<typeof inviteSpec> = async (input, context) => {
   const { flags, args } = input;
   const name = hostName.safeParse(args.name);
@@ -31,7 +30,7 @@ export const run: Run<typeof inviteSpec> = async (input, context) => {
   const token = makeToken({ ...asked, agent, validMs: valid }, nowMs);
   const expiresAt = new Date(nowMs + valid).toISOString();
   if (input.json) printJson(context, { name: name.data, token, expiresAt });
-  // Not as a word of that command: every user of a host can read command lines.
+  // The token is not part of the command, because every user can read command lines.
   else {
     const command = role === 'controller' ? 'godwit init --controller' : 'godwit join';
     context.out.write(

@@ -19,10 +19,10 @@ import {
 import type { joinSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** Clocks that differ by more are reported: certificates, and the order of events in two journals, go by them. */
+/** A larger difference of clocks is reported. Certificates and the order of events in two journals depend on clocks. */
 const CLOCK_MS = 5000;
 
-/** One more host of a fleet. Refuses what it can before the token is used up. */
+/** Joins a host to a fleet. Checks everything possible before the token is used up. */
 export const run: Run<typeof joinSpec> = async (input, context) => {
   const { flags, args } = input;
   const config = path.resolve(flags.config ?? '');
@@ -50,7 +50,7 @@ export const run: Run<typeof joinSpec> = async (input, context) => {
   await printDone({ ...done, created: [pkiDir, ...written] }, context, input.json);
 };
 
-/** The host had a configuration before: of the same name, or the token is another host's. */
+/** An existing configuration must have the same name; otherwise the token is for another host. */
 function keptConfiguration(file: string, name: string): ReturnType<typeof loadAgentConfig> {
   const config = loadAgentConfig(file);
   if (config.name === name) return config;
@@ -78,7 +78,6 @@ function nameFinding(name: string): Finding {
   return { name: 'name', verdict: 'warn', found, hint };
 }
 
-/** Where others look for this host, by the list that the CA has signed. */
 async function addressFinding(file: string, address: string): Promise<Finding[]> {
   const name = 'address';
   try {

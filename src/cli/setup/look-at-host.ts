@@ -10,10 +10,10 @@ import { holderOfPort } from '../../rpc/port-holder.ts';
 import { usage } from '../connection/credentials.ts';
 import { nameFrom } from './configuration.ts';
 
-/** What init and join look for on this host, and refuse before they have written anything. */
+/** Checks of init and join, before they write anything. */
 
 const PORT = 7443;
-/** Where disks usually lie: of libvirt, of Proxmox, and as pages of ours have it. */
+/** Usual places of disks: libvirt's, Proxmox's, and the documentation's. */
 const USUAL_STORAGE = [
   '/var/lib/libvirt/images',
   '/var/lib/vz/images',
@@ -31,12 +31,10 @@ export function chosenName(given: string | undefined): string {
   throw usage(what, 'Name the host: `godwit init NAME`, of a-z, 0-9 and -.');
 }
 
-/** A name from what this machine is called. */
 export function hereCalled(): string | undefined {
   return nameFrom(hostname());
 }
 
-/** The IP addresses of this host that others could reach. */
 export function ownAddresses(): string[] {
   return Object.values(networkInterfaces())
     .flatMap((each) => each ?? [])
@@ -44,7 +42,7 @@ export function ownAddresses(): string[] {
     .map(({ address: ip }) => ip);
 }
 
-/** host:port at which this host is to be reached. GODWIT_USAGE where there is a choice to make, or none. */
+/** host:port of this host for others. GODWIT_USAGE if there are several or none. */
 export function chosenAddress(given: string | undefined, port: number = PORT): string {
   const own = ownAddresses();
   const wanted = given ?? defaultRouteAddress() ?? (own.length === 1 ? own[0] : undefined);
@@ -62,7 +60,6 @@ export function chosenAddress(given: string | undefined, port: number = PORT): s
   return full;
 }
 
-/** The address of the device of the default route. */
 function defaultRouteAddress(): string | undefined {
   try {
     const routes = readFileSync('/proc/net/route', 'utf8').split('\n').slice(1);
@@ -74,7 +71,7 @@ function defaultRouteAddress(): string | undefined {
   }
 }
 
-/** GODWIT_CONFIG where this host does not have that address, or somebody else has its port. */
+/** GODWIT_CONFIG if this host does not have that address, or its port is taken. */
 export async function checkAddress(file: string, wanted: string): Promise<void> {
   const { host, port } = splitAddress(wanted);
   const server = createServer();
@@ -106,7 +103,7 @@ function byWhom(at: { readonly host: string; readonly port: number }): string {
   return holder === undefined ? '' : ` by ${holder.program}, process ${holder.pid}`;
 }
 
-/** The directories that were named, or the usual ones. GODWIT_USAGE for one that is no directory. */
+/** The named directories, or the usual ones. GODWIT_USAGE for anything that is not a directory. */
 export function chosenStorage(given: readonly string[] | undefined): string[] {
   const isDirectory = (each: string): boolean =>
     statSync(each, { throwIfNoEntry: false })?.isDirectory() === true;
@@ -117,7 +114,6 @@ export function chosenStorage(given: readonly string[] | undefined): string[] {
   throw usage(`--storage: ${wrong} is no directory`, 'Make it, or mount it, first.');
 }
 
-/** GODWIT_CONFIG where there is a configuration already. */
 export function checkIsNew(file: string): void {
   if (!existsSync(file)) return;
   const what = 'is there already: this host is set up';
@@ -125,7 +121,7 @@ export function checkIsNew(file: string): void {
   throw godwitError('GODWIT_CONFIG', { file, what }, { hint });
 }
 
-/** GODWIT_PKI where a host of another fleet keeps its certificate or its fleet's list. */
+/** GODWIT_PKI if there is a certificate or list of another fleet. */
 export function checkHasNone(stateDir: string): void {
   const files = [path.join('pki', 'host.crt'), FLEET_FILE];
   const found = files.map((file) => path.join(stateDir, file)).find((file) => existsSync(file));

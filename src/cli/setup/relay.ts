@@ -5,10 +5,10 @@ import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../system/processes/small-pro
 import type { relaySpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** A relay, in the foreground, until it is asked to end: this process becomes it, without what the CLI needs. */
+/** Runs a relay in the foreground: replaces this process, without the CLI's modules. */
 export const run: Run<typeof relaySpec> = async (input) => {
   const file = path.resolve(input.flags.config ?? '');
-  // What is wrong in it is reported as every verb reports it.
+  // Loaded for its errors only, which are reported as in every verb.
   loadRelayConfig(file);
   const program = fileURLToPath(new URL('../../bin/relay.ts', import.meta.url));
   const argv = [process.execPath, ...SMALL_FLAGS, ...process.execArgv, program, '--config', file];

@@ -5,7 +5,7 @@ import { printable } from '../../words/style.ts';
 import type { reloadSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** The agent looks at everything that the configuration names. */
+/** The agent checks everything that the configuration names. */
 const RELOAD_MS = 60_000;
 
 export const run: Run<typeof reloadSpec> = async (input, context) => {

@@ -1,6 +1,6 @@
 import { spec, type Flag } from '../verb.ts';
 
-/** The verbs that set up hosts and shells, and the programs that run on hosts. Data only: the help must not cost an import. */
+/** Verbs for the setup of hosts and shells, and for programs on hosts. Data only: the help must not cost an import. */
 
 const config = {
   kind: 'file',

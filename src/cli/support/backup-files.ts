@@ -9,34 +9,29 @@ import { FLEET_FILE, pkiDirOf } from '../../host/fleet.ts';
 import { loadRelayConfig } from '../../relay/config.ts';
 
 /**
- * The files of a host in a backup. No journal, standby or expected guest is among them: each of them may carry a right
- * to run a guest that another host has got since. A host without them answers "unknown", and then nothing starts.
+ * Files of a host's backup. Journals, standbys and expected guests are excluded: each may carry a right to run a guest
+ * that another host has got since. Without them the host answers "unknown", and nothing starts.
  */
 
-/** The files of one directory. */
 export interface BackupSource {
-  /** The directory's name in the archive. */
   readonly name: string;
   readonly directory: string;
-  /** The files below it; absent: all of them. */
   readonly files?: readonly string[];
 }
 
 export interface BackupPlan {
-  /** The host's or the controller's name. */
   readonly host: string;
   readonly sources: readonly BackupSource[];
   readonly stateDirs: readonly string[];
-  /** An SQLite file, which is copied as of one moment. */
+  /** An SQLite file, copied consistently. */
   readonly database?: { readonly file: string };
-  /** Data that the operator must back up in another way. */
+  /** Data that must be backed up in other ways. */
   readonly notes: readonly string[];
 }
 
-/** Files of an agent that stay valid for long: the members of the fleet, and the labels of guests. */
+/** Long-lived files of an agent: the fleet's members and the guests' labels. */
 const AGENT_FILES = [FLEET_FILE, 'guest-labels.json', 'guest-labels.log'];
 const CONTROLLER_FILES = [FLEET_FILE, 'manager-keys.json'];
-/** The name of the database in the archive. */
 export const DATABASE = 'database/controller.db';
 
 /** GODWIT_CONFIG if there is nothing to back up, or a configuration cannot be read. */
@@ -97,11 +92,11 @@ function isBelow(directory: string, other: string): boolean {
   return relative === '' || (!relative.startsWith('..') && !path.isAbsolute(relative));
 }
 
-/** A directory with more holds other files than configuration, such as an image. */
+/** A larger directory contains more than configuration, such as an image. */
 const MAX_FILES = 20_000;
 const MAX_BYTES = 256 * 1024 * 1024;
 
-/** The regular files of a source, by their paths below it. GODWIT_CONFIG beyond the bounds. */
+/** Regular files of a source, by relative path. GODWIT_CONFIG beyond the bounds. */
 export function filesOf({ directory, files }: BackupSource): string[] {
   const found: string[] = [];
   let bytes = 0;
@@ -112,7 +107,7 @@ export function filesOf({ directory, files }: BackupSource): string[] {
       for (const each of readdirSync(path.join(directory, name)).toSorted())
         look(path.join(name, each));
     }
-    // A link to a file counts as that file; links to directories, sockets and the like are left out.
+    // Links to files are followed; links to directories, sockets and other kinds are skipped.
     const stat = statSync(place, { throwIfNoEntry: false });
     if (stat?.isFile() !== true) return;
     bytes += stat.size;
@@ -133,7 +128,7 @@ const relative = z
   .refine((name) => !path.isAbsolute(name) && !name.split('/').includes('..'), 'leads elsewhere');
 const absolute = z.string().min(1).max(4096).refine(path.isAbsolute, 'not an absolute path');
 
-/** `place` is the path on the host, and `name` the path in the archive. */
+/** `place` is the path on the host, `name` the path in the archive. */
 const entry = {
   place: absolute,
   mode: z.int().min(0).max(0o777),
@@ -141,16 +136,15 @@ const entry = {
   gid: z.int().min(0),
 };
 
-/** The first file of an archive: its contents and their places. */
+/** First file of an archive: its contents and their places. */
 export const backupManifest = z.object({
   format: z.literal(1),
-  /** Version of the build that made the backup. */
   version: z.string().max(64),
   madeAt: z.string().max(64),
   host: z.string().max(256),
-  /** State directories of the agent and the controller; a restore requires that they hold no state. */
+  /** State directories of agent and controller, which must be without state for a restore. */
   stateDirs: z.array(absolute).max(8),
-  /** From the top down. */
+  /** Parents first. */
   directories: z.array(z.object(entry)).max(4 * MAX_FILES),
   files: z
     .array(z.object({ ...entry, name: relative, sha256: z.string().length(64) }))
@@ -159,7 +153,6 @@ export const backupManifest = z.object({
 export type BackupManifest = z.infer<typeof backupManifest>;
 
 export const MANIFEST = 'manifest.json';
-/** Size of a manifest with the maximum number of files. */
 export const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 
 export async function sumOf(file: string): Promise<string> {

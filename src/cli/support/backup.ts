@@ -25,10 +25,10 @@ import { CONFIG_DIR } from './collect.ts';
 import type { backupSpec } from './specs.ts';
 
 const TAR_MS = 600_000;
-/** Files that belong together may change while they are copied; an agent writes them every 10 s at most. */
+/** Related files may change during the copy; an agent writes them at most every 10 s. */
 const TRIES = 5;
 
-/** Writes one archive of this host's configuration, certificates and database. Agents and controllers keep running. */
+/** Archives this host's configuration, certificates and database. Agents and controllers keep running. */
 export const run: Run<typeof backupSpec> = async ({ args, flags, json }, context) => {
   const plan = planBackup(path.resolve(flags.configDir ?? CONFIG_DIR));
   const madeAt = new Date(context.clock.wallMs()).toISOString();
@@ -36,7 +36,6 @@ export const run: Run<typeof backupSpec> = async ({ args, flags, json }, context
     args.file ?? `godwit-backup-${hostname()}-${madeAt.slice(0, 10)}.tar.gz`,
   );
   checkTarget(file);
-  // Beside the archive, where there is room for it.
   const scratch = fs.mkdtempSync(path.join(path.dirname(file), '.godwit-backup-'));
   try {
     const manifest = await copyAll(plan, scratch, madeAt).catch((thrown: unknown) => {
@@ -67,7 +66,6 @@ function checkTarget(file: string): void {
   }
 }
 
-/** For another user than root. */
 function unreadable(thrown: unknown): Error | undefined {
   const { code, path: file = 'a file' } = thrown as NodeJS.ErrnoException;
   if (code !== 'EACCES' && code !== 'EPERM') return undefined;
@@ -126,7 +124,6 @@ async function copyAll(
   return manifest;
 }
 
-/** Copies the files of a source as they are at one moment. Answers their names. */
 function copySource(source: BackupSource, scratch: string): string[] {
   for (let tried = 1; ; tried += 1) {
     const names = filesOf(source);
@@ -160,7 +157,7 @@ function ownership(place: string): { mode: number; uid: number; gid: number } {
   return { mode: mode & 0o777, uid, gid };
 }
 
-/** Whole or not at all, and for its owner alone. */
+/** Atomic, readable only by its owner. */
 async function pack(scratch: string, file: string): Promise<void> {
   const temporary = path.join(path.dirname(scratch), `${path.basename(scratch)}.tar.gz`);
   try {

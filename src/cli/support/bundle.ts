@@ -1,21 +1,17 @@
 import { formatBytes } from '../../protocol/quantity.ts';
 import { redactText } from '../../words/redact.ts';
 
-/** The text of a support bundle, within its bound. */
-
-/** One part of a bundle, before secrets are taken out. */
+/** A part before secrets are removed. */
 export interface BundlePart {
   readonly name: string;
   readonly text: string;
-  /** End to keep of a part that is too long. `end`: the newest lines are the last ones. */
+  /** The end of a long part that is kept. `end`: the newest lines are last. */
   readonly keep?: 'start' | 'end';
 }
 
-/** A part as it stands in the bundle. */
 export interface BundleEntry {
   readonly name: string;
   readonly bytes: number;
-  /** Bytes that were left out. */
   readonly cutBytes: number;
 }
 
@@ -24,19 +20,18 @@ export interface Bundle {
   readonly entries: readonly BundleEntry[];
 }
 
-/** A mail with it still arrives. */
+/** Small enough for mail. */
 export const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;
 const MAX_PART_BYTES = 512 * 1024;
-/** Size of the heading and of the mark of a cut. */
 const MAX_HEADING_BYTES = 512;
 
-/** Joins the parts. Secrets go before anything is cut, so that no half of one is left. */
+/** Joins the parts. Secrets are removed before the cut, so that no fragment is left. */
 export function makeBundle(parts: readonly BundlePart[], secrets: readonly string[]): Bundle {
   const texts: string[] = [];
   const entries: BundleEntry[] = [];
   let roomBytes = MAX_BUNDLE_BYTES;
   for (const { name, text, keep = 'start' } of parts) {
-    // Without control characters: people show it in a terminal.
+    // Without control characters, since it is shown in terminals.
     const plain = redactText(text, secrets).replaceAll(/(?![\n\t])\p{Cc}/gu, ' ');
     const clean = Buffer.from(plain.trimEnd());
     const bytes = Math.max(
@@ -56,7 +51,6 @@ export function makeBundle(parts: readonly BundlePart[], secrets: readonly strin
   return { text: texts.join(''), entries };
 }
 
-/** A cut may lie within a character; the halves of one are left out. */
 function wholeCharacters(bytes: Buffer, keep: 'start' | 'end'): string {
   const text = bytes.toString('utf8');
   return keep === 'start' ? text.replace(/\uFFFD{1,3}$/, '') : text.replace(/^\uFFFD{1,3}/, '');

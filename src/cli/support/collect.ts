@@ -15,7 +15,7 @@ import { judge } from '../doctor/judge.ts';
 import { doctorText } from '../render/findings.ts';
 import type { BundlePart } from './bundle.ts';
 
-/** Reads the parts of a support bundle on this host. Changes nothing, and lists the unreadable parts. */
+/** Reads a support bundle's parts on this host. Changes nothing, and lists unreadable parts. */
 
 const UNITS = ['godwit-agent', 'godwit-controller', 'godwit-relay'];
 const MAX_LOG_LINES = 4000;
@@ -26,11 +26,10 @@ const MAX_SECRET_BYTES = 64 * 1024;
 const COMMAND_MS = 10_000;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-/** Directory of the configurations of a host. */
 export const CONFIG_DIR = '/etc/godwit';
 const CONFIGS = ['agent.json', 'controller.json', 'relay.json'];
 
-/** The files whose contents must not be in a bundle. */
+/** Files whose contents must not be in a bundle. */
 const SECRET_FILES = /\.key$|^site\.secret|^manager-keys\.json$/;
 
 const places = z.object({
@@ -41,7 +40,6 @@ const places = z.object({
 
 export interface BundleContents {
   readonly parts: readonly BundlePart[];
-  /** Contents of this host's secret files. */
   readonly secrets: readonly string[];
 }
 
@@ -66,7 +64,6 @@ export async function collectParts(
     ...directories.map((each) => part(`files of ${each}`, () => listing(each))),
   ];
   const made: BundlePart[] = [];
-  // One after the other: a host in trouble is not asked for everything at once.
   for (const each of parts) made.push(await each());
   return { parts: made, secrets: directories.flatMap(secretsIn) };
 }
@@ -101,7 +98,6 @@ function configText(file: string): string {
   return JSON.stringify(redactValue(value), null, 2);
 }
 
-/** Parts from the reports of this host's agent. */
 function agentParts(context: Context, connection: ConnectionFlags): MakePart[] {
   const ask = async (read: (api: AgentSet['endpoints'][0]['api']) => Promise<unknown>) => {
     const fleet = await context.connect(connection);
@@ -141,7 +137,7 @@ function directoriesIn(file: string): string[] {
   }
 }
 
-/** Names, modes, sizes and times of the files below a directory, without their contents. */
+/** Names, modes, sizes and times below a directory, without contents. */
 function listing(directory: string): string {
   const names = namesBelow(directory);
   const lines = names.map((name) => {
@@ -153,7 +149,6 @@ function listing(directory: string): string {
   return lines.join('\n');
 }
 
-/** The first names below a directory, in breadth. */
 function namesBelow(directory: string): string[] {
   const found: string[] = [];
   const waiting = [''];
@@ -171,7 +166,6 @@ function namesBelow(directory: string): string[] {
   return found.slice(0, MAX_LISTED);
 }
 
-/** None of a directory that this user may not read, or that is gone meanwhile. */
 function entriesOf(directory: string): Dirent[] {
   try {
     return readdirSync(directory, { withFileTypes: true });

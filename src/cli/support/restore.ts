@@ -17,12 +17,12 @@ import {
 import type { restoreSpec } from './specs.ts';
 
 const TAR_MS = 600_000;
-/** State of an agent or a controller that is older or newer than the backup: the two must not be mixed. */
+/** Existing state of an agent or controller, which must not be mixed with a backup. */
 const STATE = ['store.json', 'migrations', 'standbys', 'expected.json', 'orders', 'controller.db'];
-/** The units start once these files exist, so the files come last. */
+/** Units start once these files exist, so they are restored last. */
 const STARTS = /^config\/(agent|controller|relay)\.json$/;
 
-/** Restores the files of a backup, on a host or in directories that hold no state. Restores all of them or none. */
+/** Restores a backup on a host, or in directories, without state. Restores all files or none. */
 export const run: Run<typeof restoreSpec> = async ({ args, json }, context) => {
   const archive = path.resolve(args.file);
   const scratch = fs.mkdtempSync(path.join(tmpdir(), 'godwit-restore-'));
@@ -57,7 +57,7 @@ async function unpack(archive: string, scratch: string): Promise<void> {
   }
 }
 
-/** GODWIT_CONFIG if a file is missing or is not as it was written. */
+/** GODWIT_CONFIG if a file is missing or damaged. */
 async function checkedManifest(archive: string, scratch: string): Promise<BackupManifest> {
   const file = path.join(scratch, MANIFEST);
   const size = fs.lstatSync(file, { throwIfNoEntry: false })?.size ?? Infinity;
@@ -77,7 +77,7 @@ async function checkedManifest(archive: string, scratch: string): Promise<Backup
   return manifest;
 }
 
-/** GODWIT_CONFIG if this host has a configuration, certificates or state. Directories of running guests may be there. */
+/** GODWIT_CONFIG if this host has a configuration, certificates or state. Directories of running guests are allowed. */
 function checkIsClean({ files, stateDirs }: BackupManifest): void {
   const state = stateDirs.flatMap((each) => STATE.map((name) => path.join(each, name)));
   const found = [...files.map(({ place }) => place), ...state].filter((each) =>
@@ -131,12 +131,10 @@ interface Ownership {
 }
 
 function give(place: string, { mode, uid, gid }: Ownership): void {
-  // Another user than root restores its own files.
   if (process.getuid?.() === 0) fs.chownSync(place, uid, gid);
   fs.chmodSync(place, mode);
 }
 
-/** Next steps for the operator. */
 function notesOf({ files }: BackupManifest): string[] {
   const has = (name: string): boolean => files.some((each) => each.name === `config/${name}.json`);
   const hasCa = files.some(({ name }) => name.endsWith('/ca.key'));

@@ -1,41 +1,35 @@
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 
-/** Asked for more often, the same answer is given. */
 const MIN_MS = 1000;
-/** And making them takes this part of the process at most: after one that took long, the next comes later. */
+/** Making answers takes at most this part of the process: the slower an answer, the longer the pause. */
 const MAX_PART = 10;
-/** The next one comes after so long at the latest, before those who ask give up. */
+/** Shorter than callers wait. */
 const MAX_PAUSE_MS = 2000;
-/** Answers that are made or waited for at once, by their keys, and answers that are kept. */
 const MAX_WAITING = 8;
-/** Of those, the answers for which one caller waits. */
 const MAX_OF_A_CALLER = 2;
 const MAX_KEPT = 8;
 
 /**
- * Answers for all who ask, where making one for each of them would stop the process. One is made at a time; whoever asks
- * for the same meanwhile gets the same.
+ * Answers that are shared by all callers, because making one for each would block the process. One is made at a time.
  */
 export class CostlyAnswers<Value> {
   readonly #what: string;
   readonly #clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
   readonly #kept = new Map<string, { readonly value: Value; readonly dueMs: number }>();
   readonly #making = new Map<string, Promise<Value>>();
-  /** Answers that are made or waited for, by the caller who asked first. */
   readonly #callers = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
   #nextMs = Number.NEGATIVE_INFINITY;
 
-  /** `what` they are, for the error text of one too many. */
   constructor(what: string, clock: Pick<Clock, 'monotonicMs' | 'sleep'>) {
     this.#what = what;
     this.#clock = clock;
   }
 
   /**
-   * GODWIT_OVERLOADED if too many others wait already, or `caller` for too many; what `make` throws goes to all who wait for
-   * it. Absent: the callers do not choose the key.
+   * GODWIT_OVERLOADED if too many others wait, or `caller` waits for too many; an error of `make` goes to all waiting
+   * callers. `caller` is absent if callers do not choose the key.
    */
   async of(key: string, make: () => Promise<Value>, caller?: string): Promise<Value> {
     const kept = this.#kept.get(key);

@@ -11,16 +11,14 @@ import { CostlyAnswers } from './costly.ts';
 
 type Route = (typeof controllerContract)['guestSamples'];
 type Span = Call<Route>['query']['span'];
-/** Our own text, from our own database: a look by host, or the cores of each guest over an hour. */
 type Body = Readonly<Record<string, HostLook | number>>;
 
 const WRITTEN_AS = { look: 'look', hour: 'guests' } as const satisfies Record<Span, string>;
-/** The load of a guest is in the rows of the hosts that it was on. More of them are not read for one answer. */
+/** The load of a guest is in the rows of its hosts. */
 const MAX_HOSTS = 8;
-/** Bound of the answer. */
 const MAX_POINTS = 2000;
 
-/** Reads how many cores guests used. One answer is made at a time: its rows have all guests of a shard. */
+/** Reads how many cores guests used. One answer is made at a time, because its rows have all guests of a shard. */
 export class GuestSamplesReader {
   readonly #store: Pick<Store, 'db'>;
   readonly #answers: CostlyAnswers<RouteAnswer<Route>>;
@@ -51,14 +49,12 @@ export class GuestSamplesReader {
     const used = new Map<number, number>();
     for (const { at, body } of rows) {
       const cores = coresIn(JSON.parse(body) as Body, guest);
-      // Two hosts report a guest that moves.
       if (cores !== undefined) used.set(at, Math.max(cores, used.get(at) ?? 0));
     }
     const points = [...used].map(([atMs, cores]) => ({ at: momentOf(atMs), cores }));
     return { points: points.slice(-MAX_POINTS) };
   }
 
-  /** Hosts that have the guest now, and then the hosts of its newest migrations. */
   async #hostsOf(guest: string): Promise<readonly string[]> {
     const { db } = this.#store;
     const now = db.selectFrom('guests').select('host').where('name', '=', guest);
@@ -77,7 +73,6 @@ export class GuestSamplesReader {
   }
 }
 
-/** The guest's use of processors in one row. */
 function coresIn(body: Body, guest: string): number | undefined {
   const found: number[] = [];
   for (const [name, value] of Object.entries(body)) {

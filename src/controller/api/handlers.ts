@@ -42,7 +42,6 @@ export interface ControllerHandlerDependencies
   readonly own: Pick<OwnWatch, 'problems'>;
 }
 
-/** The controller's API: each route, given over to the part that answers it. */
 export function controllerHandlers(
   deps: ControllerHandlerDependencies,
 ): Handlers<typeof controllerContract> {

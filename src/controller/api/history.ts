@@ -32,13 +32,12 @@ export interface HistoryApi {
 }
 
 const ANSWER_MS = 5000;
-/** Migrations that one insight reads, and one story of a guest. */
 const MAX_REPORTED = 20_000;
 const MAX_PER_GUEST = 1000;
 const MONTH_MS = 30 * 86_400_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** Beginnings of an insight, by its length: few of them, so that callers share an answer. */
+/** The start of an insight is rounded to this step, by its length, so that callers share an answer. */
 const SINCE_STEPS: readonly { readonly upToMs: number; readonly stepMs: number }[] = [
   { upToMs: 2 * HOUR_MS, stepMs: 5 * MINUTE_MS },
   { upToMs: 48 * HOUR_MS, stepMs: HOUR_MS },
@@ -59,14 +58,13 @@ export function historyHandlers(parts: HistoryApi): Handlers<C> {
     insight: ({ query: { since }, caller }) => {
       const from =
         since === undefined ? undefined : beginning(Date.parse(since), parts.clock.wallMs());
-      // Callers of one name and another role are others.
+      // The same name in another role is another caller.
       const key = `${caller.role} ${caller.name}`;
       return insights.of(String(from), () => readInsight(migrations, from), key);
     },
   };
 }
 
-/** The beginning of the insight that has all since then: not after what was asked for. */
 export function beginning(askedMs: number, nowMs: number): number {
   const lengthMs = nowMs - askedMs;
   const { stepMs } = SINCE_STEPS.find(({ upToMs }) => lengthMs <= upToMs) ?? {
@@ -79,7 +77,6 @@ interface Reading extends HistoryApi {
   readonly migrations: Migrations;
 }
 
-/** A stored migration, with the live facts if it is open. */
 function reported({ history }: Reading, row: ListedMigration): FleetMigration {
   return {
     ...reportedRow(row, row),
@@ -157,7 +154,7 @@ async function cancelMigration(
     const query = { ...(await orderOf(parts, row)), ...request };
     return api.cancel({ params: { id }, query }, { deadlineMs: ANSWER_MS });
   };
-  // A controller may take the request up meanwhile, under a newer epoch.
+  // Another controller may take the request over meanwhile, with a newer epoch.
   const answer = await ask().catch((thrown: unknown) => {
     if (hasCode(thrown, 'GODWIT_ORDER_STALE')) return ask();
     throw thrown;
@@ -173,7 +170,6 @@ async function isOpen({ store }: Reading, request: string): Promise<boolean> {
   return (await query.where('ended_at', 'is', null).executeTakeFirst()) !== undefined;
 }
 
-/** A controller names a request and an epoch. What no request asked for has an order of its own, made of its id. */
 async function orderOf(
   { store }: Reading,
   { id, request }: ListedMigration,

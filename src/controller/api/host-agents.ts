@@ -17,8 +17,8 @@ import { nextEpoch } from '../store/request-rows.ts';
 import type { Store } from '../store/store.ts';
 
 /**
- * Routes to the agent of a host, under `/v1/hosts/NAME/agent`. The controller checks the caller's role and keeps the request in
- * its audit log; at the agent it shows its own certificate, and gives each order under a new number.
+ * Routes to a host's agent, under `/v1/hosts/NAME/agent`. The controller checks the caller's role and records the call
+ * in its audit log.
  */
 
 /** Orders that an agent takes from a controller: see test/agent/controller-rights.test.ts. */
@@ -46,7 +46,7 @@ export interface HostAgentDependencies {
 
 const passedOn: readonly (readonly [string, Route])[] = [
   ...asked.filter(([key, { access }]) => access === 'viewer' || ORDERS.has(key)),
-  // It lists the fields that an agent of another build takes.
+  // Lists the fields that an agent of another build accepts.
   ['openapi', { ...agentContract.openapi, access: 'viewer' }],
 ];
 
@@ -80,7 +80,6 @@ export function hostAgentHandlers(deps: HostAgentDependencies): Handlers<Contrac
 
 type AgentApi = NonNullable<ReturnType<AgentClients['at']>>;
 
-/** A controller starts a migration under an id that it chooses. */
 async function migrate(
   { store }: HostAgentDependencies,
   api: AgentApi,
@@ -95,7 +94,6 @@ async function migrate(
   return { id };
 }
 
-/** The order of a migration that no request asked for, made of its id. */
 export async function orderFor(
   store: Store,
   id: string,

@@ -18,7 +18,7 @@ import type { GuestRow } from '../store/tables.ts';
 import { CostlyAnswers } from './costly.ts';
 import type { ReadHandlerDependencies } from './reads.ts';
 
-/** The overview is one answer for all who ask: reading a whole fleet for each of them would stop the controller. */
+/** One overview for all callers, because reading the whole fleet for each would block the controller. */
 export class OverviewReader {
   readonly #deps: ReadHandlerDependencies;
   readonly #clock: Clock;
@@ -36,11 +36,11 @@ export class OverviewReader {
   }
 
   async #look(): Promise<Ready> {
-    // Before the look: what is published during it may be missing.
+    // Read first: events published during the look may be missing in it.
     const after = this.#deps.inventory.writtenTo;
     const fleet = await readFleet(this.#deps);
     const mark = createHash('sha256').update(JSON.stringify(fleet)).digest('base64');
-    // What is as it was keeps its moment, and with it its ETag.
+    // An unchanged overview keeps its time and its ETag.
     if (this.#newest?.mark !== mark) {
       const ready = new Ready(
         overview.parse({ at: momentOf(this.#clock.wallMs()), after, ...fleet }),
@@ -94,7 +94,7 @@ async function readFleet(deps: ReadHandlerDependencies): Promise<{
   const guests = await mergedGuests(deps.store, now.now);
   return {
     hosts,
-    // A host that is gone takes its guests along; the two lists are of two moments.
+    // The two lists were read at different moments, so guests of a removed host are dropped.
     guests: guests.flatMap(
       ({ name, host, memory_bytes: memory, state, report }): OverviewGuest[] => {
         const at = places.get(host);
@@ -106,14 +106,12 @@ async function readFleet(deps: ReadHandlerDependencies): Promise<{
   };
 }
 
-/** A guest in these states moves, or just did. */
 const IN_MOTION: ReadonlySet<string> = new Set(['migrating', 'incoming', 'unknown']);
-/** Names of one statement: databases bound its values. */
 const AT_ONCE = 500;
 
 type OverviewRow = Pick<GuestRow, 'name' | 'host' | 'memory_bytes' | 'state'>;
 
-/** All guests, each once. What hosts report in full is long, and is read only of those that move or have several reports. */
+/** The long full reports are read only for guests that move or have several reports. */
 async function mergedGuests(
   { db }: ReadHandlerDependencies['store'],
   nowMs: number,
@@ -150,7 +148,6 @@ function* inParts(names: readonly string[]): Generator<string[]> {
   for (let at = 0; at < names.length; at += AT_ONCE) yield names.slice(at, at + AT_ONCE);
 }
 
-/** In hundredths: what changes less is not worth an answer of its own. */
 function shareOf(value: number | undefined): number | null {
   return value === undefined ? null : Math.round(Math.min(1, Math.max(0, value)) * 100) / 100;
 }

@@ -13,12 +13,11 @@ export interface PlanHandlerDependencies {
   readonly agents: AgentClients;
 }
 
-/** A plan measures its guest and its link: more at once would measure each other. */
+/** A plan measures its guest and its link, so concurrent plans disturb each other. */
 const MAX_AT_ONCE = 4;
-/** The agent itself gives up a little earlier, ms. */
+/** Longer than the agent's own deadline, ms. */
 const ANSWER_MS = 120_000;
 
-/** Plans of moves, each made by the agent of the guest's host. */
 export function planHandlers(deps: PlanHandlerDependencies): Handlers<C> {
   let underWay = 0;
   return {
@@ -40,7 +39,6 @@ async function planAtHome(
   { body, signal }: Call<C['plan']>,
 ): Promise<RouteAnswer<C['plan']>> {
   const { guest } = body;
-  // Where it only arrives there is nothing to measure yet.
   const homes = await homesOf(store, guest);
   const [home] = homes;
   if (home === undefined) throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });

@@ -29,7 +29,7 @@ export interface ReadHandlerDependencies {
   readonly config: Pick<ControllerConfig, 'power'>;
 }
 
-/** Who follows each shard now, and which hosts sleep. Read beside what is asked for: each answer waits for its turn in a busy process. */
+/** Read together with the rows: each query waits for its turn in a busy process. */
 interface Following {
   readonly nowMs: number;
   readonly power: PowerNow;
@@ -67,7 +67,7 @@ function current<T extends HostColumns>(row: T, leases: Following): T & { state:
   return withPower(row.name, followedState(row, leases), leases.power);
 }
 
-/** A host that nobody follows is in no state that anybody knows. */
+/** The last state of a host that is not followed is unknown. */
 function followedState<T extends HostColumns>(
   row: T,
   { by, nowMs }: Following,
@@ -78,7 +78,6 @@ function followedState<T extends HostColumns>(
   return { ...row, state: 'unfollowed', since: Math.min(since, nowMs) };
 }
 
-/** Marks of a host: from requests that drain it, notes of people, and reports of its hardware. */
 interface Marks {
   readonly draining_for: string | null;
   readonly draining_since: number | null;
@@ -129,7 +128,6 @@ export async function readHosts(
   let rows = markedHosts(deps).select(HOST_COLUMNS).orderBy('name');
   const [after] = cursor === undefined ? [] : keyIn(cursor);
   if (after !== undefined) rows = rows.where('name', '>', after);
-  // What nobody follows is known by its lease, not by its row.
   if (state === 'asleep')
     rows = rows.where('name', 'in', (eb) => eb.selectFrom('host_power').select('host'));
   else if (state !== undefined && state !== 'unfollowed') rows = rows.where('state', '=', state);
@@ -170,7 +168,7 @@ export async function readSamples(
   }
   if (span === 'sample')
     return { points: (own?.points(span) ?? []).map((each) => pointOf(each, true)) };
-  // Memory first: what is written while the database is asked is in both, and not in neither.
+  // Memory first: a row written during the query is then in both, not in neither.
   const unwritten = own?.points(span) ?? [];
   const written = await rolledUp(store, { host, shard: shardOf(host) }, span);
   const all = new Map([...written, ...unwritten].map((each) => [each.atMs, each]));
@@ -178,7 +176,7 @@ export async function readSamples(
   return { points: points.map((each) => pointOf(each, false)) };
 }
 
-/** Guests with their hosts' states, and other hosts that claim them. `rows`: all reports of the guests of some names. */
+/** `rows` has all reports of the guests with those names. */
 async function reportedGuests(deps: ReadHandlerDependencies, rows: readonly GuestRow[]) {
   const { store } = deps;
   if (rows.length === 0) return [];
@@ -199,7 +197,6 @@ async function reportedGuests(deps: ReadHandlerDependencies, rows: readonly Gues
   });
 }
 
-/** What each guest of a host uses, by its name. */
 function usesOf(load: HostLoad | undefined): ReadonlyMap<string, FleetGuest['load']> {
   return new Map(load?.guests.map(({ name, ...use }) => [name, use]));
 }
@@ -212,7 +209,7 @@ export async function readGuests(
 ): Promise<RouteAnswer<C['guests']>> {
   const { limit, cursor, host, name, label, find, state, movable } = query;
   const [afterName, afterUuid] = cursor === undefined ? [] : keyIn(cursor);
-  // All reports of a guest are read at one moment: one that moves meanwhile is in neither two of them nor none.
+  // Read at one moment; otherwise a guest that moves meanwhile could be missing.
   const rows = await deps.store.db
     .selectFrom('guests')
     .selectAll()
@@ -220,7 +217,6 @@ export async function readGuests(
       let names = eb.selectFrom('guests').select('name').distinct().orderBy('name');
       if (host !== undefined) names = names.where('host', '=', host);
       if (name !== undefined) names = names.where('name', '=', name);
-      // Those without any label are not read; which ones they are is seen below.
       if (label !== undefined) names = names.where('info', 'like', '%"labels":{"%');
       if (find !== undefined)
         names = names.where(sql<boolean>`lower(name) like ${partPattern(find)} escape '\\'`);
@@ -254,17 +250,14 @@ export async function readGuests(
   return { guests, next: cursorAt([lastName]) };
 }
 
-/** Finds a part of a name, whatever its letters mean in a pattern. */
 const partPattern = (part: string): string =>
   `%${part.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%`;
 
-/** What a host writes of a guest that nothing is known to stop from moving. */
 const MOVABLE = '%"unmovable":[]%';
 
-/** Rows of one guest. */
 const MAX_CLAIMS = 64;
 
-/** As many as a page has. Rows of one guest, which several hosts claim, stay together: the next page goes on after it. */
+/** At most a page. Rows of one guest that several hosts claim stay together. */
 function firstGuests(all: readonly ReportedGuest[], limit: number): readonly ReportedGuest[] {
   const isSame = (one: ReportedGuest | undefined, { row }: ReportedGuest): boolean =>
     one?.row.name === row.name && one.row.uuid === row.uuid;
@@ -274,7 +267,6 @@ function firstGuests(all: readonly ReportedGuest[], limit: number): readonly Rep
   return before.length > 0 ? before : all.filter((each) => isSame(next, each)).slice(0, MAX_CLAIMS);
 }
 
-/** More of one name are not reported: that many are a mistake of a program. */
 const MAX_PER_NAME = 1000;
 
 export async function readGuest(

@@ -33,7 +33,6 @@ export interface RequestHandlerDependencies {
   readonly config: Pick<ControllerConfig, 'programs'>;
 }
 
-/** Bound of the wait for the host's confirmation, ms: a person expects an answer within a second. */
 const CONFIRM_MS = 500;
 
 export function requestHandlers({
@@ -47,7 +46,7 @@ export function requestHandlers({
   config,
 }: RequestHandlerDependencies): Handlers<typeof requestRoutes> {
   const programs = Object.keys(config.programs);
-  /** Moves to a host may begin once it is open. A host that does not answer opens by itself within minutes. */
+  /** A host that does not answer opens by itself within minutes. */
   const confirmed = async (host: string, request: string): Promise<void> => {
     const over = new AbortController();
     const asked = calls.open(host, request).then((isOpen) => {
@@ -73,7 +72,6 @@ export function requestHandlers({
         const found = await sizes.of(asked, body, line);
         const measured = found.line === undefined ? {} : { measuredLine: found.line };
         request = { ...request, sizes: found.sizes, ...measured };
-        // That took seconds, and the deadline has come closer.
         world = { ...(await requests.world()), ...(await fleet.look()) };
       }
       const plan = previewOf(request, storedWorld(request, world));
@@ -93,7 +91,6 @@ export function requestHandlers({
     },
     undrain: async ({ params: { host }, caller }) => {
       const { marks } = await requests.world();
-      // One that left the fleet may have left its mark.
       if (!marks.has(host)) checkHost(host, (await fleet.look()).hosts);
       const request = marks.get(host)?.drainingFor;
       await leaveMode(request, { requests, modes });
@@ -105,7 +102,10 @@ export function requestHandlers({
   };
 }
 
-/** A host that a drain has put into maintenance mode leaves it; one that still is drained leaves it as its drain is cancelled. */
+/**
+ * Takes a host out of its manager's maintenance mode after a drain. A host that is still being drained leaves it when
+ * the drain is cancelled.
+ */
 async function leaveMode(
   id: string | undefined,
   { requests, modes }: Pick<RequestHandlerDependencies, 'requests' | 'modes'>,
@@ -153,7 +153,7 @@ function checkAsk(ask: FleetRequestAsk, world: World, programs: readonly string[
   checkPlaces(ask, world);
 }
 
-/** Of a host that answers nothing is started elsewhere: it would be refused there, too, once it is asked. */
+/** A host that answers is refused, as it would be later. */
 function checkDead({ kind, hosts }: FleetRequestAsk, world: World): void {
   if (kind !== 'recover') return;
   const alive = hosts.find((host) => {
@@ -165,7 +165,6 @@ function checkDead({ kind, hosts }: FleetRequestAsk, world: World): void {
   throw godwitError('GODWIT_USAGE', { what }, { hint: `\`godwit drain ${alive}\` empties it.` });
 }
 
-/** Only programs of this controller's configuration are run, by their names there. */
 function checkRoll(
   { kind, run, comeBack, healthyWithinMs }: FleetRequestAsk,
   programs: readonly string[],
@@ -183,7 +182,7 @@ function checkRoll(
   throw godwitError('GODWIT_USAGE', { what: `the controller has no program ${run}` }, { hint });
 }
 
-/** A host is not emptied for a program that cannot be started. */
+/** Checked before any host is emptied for the program. */
 async function checkProgram(file: string | undefined): Promise<void> {
   if (file === undefined) return;
   try {
@@ -196,7 +195,7 @@ async function checkProgram(file: string | undefined): Promise<void> {
 function checkNames(ask: FleetRequestAsk, world: World): void {
   const isSeen = ask.guest === undefined || world.guests.has(ask.guest);
   const isHeard = [...world.hosts.values()].every((each) => each.silentSinceMs === undefined);
-  // It may be on a host that is silent.
+  // The guest may be on a silent host.
   if (ask.guest !== undefined && !isSeen && isHeard) {
     throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: ask.guest, host: 'any host' });
   }
@@ -211,10 +210,8 @@ function checkHost(host: string, hosts: World['hosts']): void {
   throw godwitError('GODWIT_HOST_UNKNOWN', { host }, near === undefined ? {} : { hint: near });
 }
 
-/** That guests have somewhere to go at all. */
 function checkPlaces(ask: FleetRequestAsk, world: World): void {
   const isOpen = (host: string): boolean => whyClosed(world, host) === undefined;
-  // A roll closes one host at a time.
   const closed = ask.kind === 'roll' ? ask.hosts.slice(0, 1) : ask.hosts;
   const target = ask.kind === 'roll' ? undefined : ask.to?.find((host) => ask.hosts.includes(host));
   if (target !== undefined) {
@@ -230,8 +227,8 @@ function checkPlaces(ask: FleetRequestAsk, world: World): void {
 
 function checkDeadline({ ask }: FleetRequest, plan: FleetRequestPlan, { nowMs }: World): void {
   const { late, seconds, through = 'no link is the limit' } = plan;
-  // A roll begins no host after its deadline, and ends what it has begun.
-  // An evacuation of a site leaves those that would be late, and names them.
+  // A roll starts no host after its deadline, and finishes the running one. An evacuation of a site leaves and reports
+  // guests that would be late.
   if (ask.sites !== undefined) return;
   if (ask.kind === 'roll' || ask.deadlineAtMs === undefined || late.length === 0) return;
   throw godwitError('GODWIT_REQUEST_LATE', {

@@ -13,14 +13,12 @@ import type { Recognition } from '../who/recognition.ts';
 import type { Sessions } from '../who/sessions.ts';
 import type { Tokens } from '../who/tokens.ts';
 
-/** Failed attempts of each network to sign in. */
 export const SIGN_IN_ATTEMPTS: BucketLimit = { burst: 10, everyMs: 30_000, maxKeys: 4096 };
 
 export interface SessionHandlerDependencies {
   readonly tokens: Tokens;
   readonly sessions: Sessions;
   readonly recognition: Recognition;
-  /** By network, see SIGN_IN_ATTEMPTS. */
   readonly attempts: TokenBuckets;
   readonly audit: Pick<Audit, 'sessionChanges'>;
   readonly methods: SignInMethods;
@@ -52,7 +50,7 @@ export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<type
     session: ({ caller }) => sessionOf(caller, methods),
     signIn: async ({ body, calledFrom: from, header }) => {
       const network = networkOf(from ?? 'this host');
-      // Many people share one address: the failures of one person keep no other from signing in.
+      // Many people share an address, so one person's failures must not block the others.
       const find = (secret: string) => tokens.find(secret);
       const known = await recognition.owner(body.token, network, find);
       if (known === undefined) {
@@ -69,7 +67,6 @@ export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<type
     },
     signOut: async ({ request, caller, calledFrom: from, header }) => {
       const secret = secretIn(request.headers.cookie);
-      // Only the session by which the caller is known: any other request ends nothing and has no entry in the audit log.
       if (secret !== undefined && caller.role !== 'none' && caller.by === 'session') {
         const who = { who: caller.name, role: caller.role, by: 'session', from } as const;
         await audit.sessionChanges({ ...who, what: 'signOut', route: 'DELETE /v1/session' });
@@ -81,7 +78,7 @@ export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<type
   };
 }
 
-/** Who asks, in the words of the web listener: whoever uses the unix socket may all, and hosts read. */
+/** Users of the Unix socket may do everything, and hosts read. */
 function sessionOf(caller: Caller, methods: SignInMethods): Session {
   if (caller.role === 'none') throw caller.refusal;
   const { name, role, expiresAtMs } = caller;

@@ -1,7 +1,6 @@
 import { MAX_AUDIT_ARGUMENTS } from '../../protocol/controller/audit.ts';
 import { redactValue } from '../../words/redact.ts';
 
-/** What was asked, as it is kept: JSON without secrets, of a bounded length. Pure. */
 export function keptArguments({
   params = {},
   query = {},
@@ -12,7 +11,6 @@ export function keptArguments({
   readonly body?: unknown;
 }): string {
   const given = Object.entries({ params, query, body }).filter(([, part]) => !isEmpty(part));
-  // Bodies come from JSON of a bounded length, and are as deep as their schemas.
   const text = JSON.stringify(redactValue(Object.fromEntries(given)));
   if (text.length <= MAX_AUDIT_ARGUMENTS) return text;
   return `${text.slice(0, MAX_AUDIT_ARGUMENTS - 1)}…`;

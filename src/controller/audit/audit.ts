@@ -15,13 +15,10 @@ export interface AuditDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly policy: AuditPolicy;
-  /** The name of this controller. */
   readonly name: string;
-  /** A refused attempt is dropped, because too many are being written. */
   readonly dropped?: () => void;
 }
 
-/** A person or program that signs in or out. A person who signs in has no session yet. */
 export interface SessionChange {
   readonly who: string;
   readonly role: string;
@@ -35,22 +32,18 @@ export interface SessionChange {
 const OK = 'ok';
 const PRUNE_EVERY_MS = 3_600_000;
 const PRUNE_EVERY_ROWS = 1000;
-/** Refusals that are written at once; further ones are dropped, counted and logged. */
 const MAX_WRITING = 64;
-/** Refusals of reads that are kept: the caller had no right to read. Other refusals are kept for changes only. */
+/** Refused reads that are kept: the caller had no right to read. */
 const WITHOUT_RIGHT: ReadonlySet<string> = new Set([
   'GODWIT_ROLE_FORBIDDEN',
   'GODWIT_TOKEN_REFUSED',
 ]);
 
-/**
- * Records each change and its caller before the change is carried out. A change that cannot be recorded is refused. A
- * bounded number of refused attempts is kept each minute.
- */
+/** Records each change and its caller before it is carried out, and refuses a change that cannot be recorded. */
 export class Audit implements RequestRecord {
   readonly #deps: AuditDependencies;
   readonly #rows: AuditRows;
-  /** Strangers and known callers have budgets of their own: no stranger hides what a known caller attempts. */
+  /** Separate budgets, so that strangers cannot hide what a known caller attempts. */
   readonly #budgets = { strangers: new RefusedBudget(), known: new RefusedBudget() };
   readonly #writing = new Set<Promise<void>>();
   #isBehind = false;
@@ -85,7 +78,7 @@ export class Audit implements RequestRecord {
     this.#refused({ ...this.#rowOf(request), arguments: null, result: code });
   }
 
-  /** Before a session begins or ends. GODWIT_STORE: the entry could not be written, and the session must not change. */
+  /** GODWIT_STORE: the entry could not be written, and the session must not change. */
   async sessionChanges({ facts, ...change }: SessionChange): Promise<void> {
     const { name: controller } = this.#deps;
     const text = facts === undefined ? null : keptArguments({ body: facts });
@@ -93,7 +86,6 @@ export class Audit implements RequestRecord {
     await this.#write({ ...change, controller, from, arguments: text, result: OK, unkept: 0 });
   }
 
-  /** A provider of OpenID Connect named nobody, or somebody who may do nothing here. */
   signInRefused(at: Pick<SessionChange, 'what' | 'route' | 'from'>, code: string): void {
     const { name: controller } = this.#deps;
     const from = at.from ?? null;
@@ -101,7 +93,6 @@ export class Audit implements RequestRecord {
     this.#refused({ ...at, ...who, controller, from, arguments: null, result: code });
   }
 
-  /** Resolves once all earlier refusals are written. */
   async settled(): Promise<void> {
     await Promise.all(this.#writing);
   }
@@ -130,7 +121,7 @@ export class Audit implements RequestRecord {
     this.#writing.add(writing);
   }
 
-  /** Once for each time that the writes are behind: the log is not filled by a flood. */
+  /** Logs once per backlog, so that a flood does not fill the log. */
   #drop({ who, what, result }: Omit<NewAuditRow, 'unkept'>): void {
     this.#deps.dropped?.();
     if (!this.#isBehind) {
@@ -176,7 +167,7 @@ const NOT_NOTED = 'what came of a change is not in the audit log';
 const isChange = ({ method, audited }: RecordedRequest['route']): boolean =>
   method !== 'GET' && audited !== 'never';
 
-/** A stranger changes nothing. */
+/** A stranger's calls change nothing. */
 const isKept = ({ route, caller }: RecordedRequest): boolean =>
   isChange(route) &&
   route.audited !== 'by-handler' &&
@@ -189,19 +180,17 @@ function meansOf(caller: Caller | undefined): AuditMeans {
 }
 
 const MINUTE_MS = 60_000;
-/** Refused attempts that are kept each minute: of one caller (a stranger is its network), and of all callers. */
+/** Refused attempts kept per minute: of one caller (a stranger counts by network), and of all. */
 export const MAX_PER_CALLER = 10;
 export const MAX_PER_MINUTE = 60;
 
-/** The number of refused attempts that are kept, so that a caller that only knocks does not fill the database. */
 export class RefusedBudget {
   #beganMs = -Infinity;
   #kept = 0;
   #unkept = 0;
-  /** At most as many callers as attempts that are kept. */
   readonly #ofCaller = new Map<string, number>();
 
-  /** The number of earlier attempts that were not kept; undefined: this one is not kept either. */
+  /** Number of earlier attempts that were not kept; undefined: this one is not kept either. */
   take(caller: string, nowMs: number): number | undefined {
     if (nowMs - this.#beganMs >= MINUTE_MS) {
       this.#beganMs = nowMs;
@@ -220,7 +209,6 @@ export class RefusedBudget {
     return unkept;
   }
 
-  /** One that could not be written: the next that is kept counts it. */
   dropped(): void {
     this.#unkept += 1;
   }

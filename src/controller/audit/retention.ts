@@ -1,35 +1,29 @@
-/** How the places of the audit log are divided among the callers that fill it. Pure. */
-
 /**
- * `administrator`: entries of admins and of users of the unix socket. `change`: entries of all other callers. `attempt`:
- * requests that were refused before they began, by any caller.
+ * `administrator`: entries of admins and of users of the Unix socket. `change`: entries of all other callers.
+ * `attempt`: refused requests of any caller.
  */
 export type AuditRank = 'administrator' | 'change' | 'attempt';
 
-/** The entries of one caller and one rank. */
 export interface AuditShare {
   readonly rank: AuditRank;
   readonly caller: string;
   readonly count: number;
-  /** The newest entry, ms since 1970. */
   readonly newestMs: number;
 }
 
 export interface CutShare extends AuditShare {
-  /** The number of entries to keep, the newest ones. */
   readonly keep: number;
 }
 
-/** The part of the log that administrators' entries may fill. The other callers always have the rest. */
+/** Share of the log that administrators' entries may fill. The rest is always for other callers. */
 const ADMINISTRATORS = 3 / 4;
 
-/** All strangers are one caller: an attacker has as many addresses as it likes. */
+/** All strangers count as one caller, because an attacker has many addresses. */
 const STRANGERS = 'strangers';
 
 interface Who {
   readonly who: string;
   readonly role: string;
-  /** How the controller knows the caller, see AuditMeans. */
   readonly by: string;
 }
 
@@ -45,10 +39,6 @@ export function rankOf({ role }: Pick<Who, 'role'>, isRefused: boolean): AuditRa
   return role === 'admin' || role === 'local' ? 'administrator' : 'change';
 }
 
-/**
- * The shares that must shrink so that `most` entries remain. A caller loses entries only while it has more than any other
- * caller keeps, and administrators' entries go last.
- */
 export function cutShares(shares: readonly AuditShare[], most: number): CutShare[] {
   const [administrators, others] = [
     shares.filter(({ rank }) => rank === 'administrator'),
@@ -62,7 +52,7 @@ export function cutShares(shares: readonly AuditShare[], most: number): CutShare
   return [...kept, ...divided(others, rest)].filter(({ keep, count }) => keep < count);
 }
 
-/** Max-min fair: the smallest shares first, each with up to an equal part of the places that are left. */
+/** Max-min fair: the smallest shares first, each with up to an equal part of the remaining capacity. */
 function divided(shares: readonly AuditShare[], places: number): CutShare[] {
   let left = places;
   const sorted = shares.toSorted(

@@ -2,21 +2,18 @@ import { agentContract } from '../../protocol/contract.ts';
 import { client, type Api, type Client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 
-/** Hosts to which connections are kept; the one that was used longest ago is closed for another one. */
 const MAX_HOSTS = 1024;
-/** Longer than the pause between two looks at a move. Each connection takes 100 KiB, and most hosts have nothing to say. */
+/** Longer than the pause between two looks at a move. A connection takes 100 KiB, and most hosts are idle. */
 const IDLE_MS = 10_000;
 
 export interface AgentClientsDependencies {
   readonly credentials: Credentials;
-  /** The agent that speaks for a host; undefined where it is none of the fleet's. */
   readonly agentOf: (host: string) => AgentAddress | undefined;
 }
 
-/** host:port of a host's own agent, or the socket of its manager's. */
+/** host:port of a host's agent, or the socket of its manager's agent. */
 export type AgentAddress = { readonly address: string } | { readonly unix: string };
 
-/** Who is asked about a host. */
 export function reached(
   place: { readonly address: string; readonly manager?: string },
   socketOf: (manager: string) => string,
@@ -31,17 +28,14 @@ interface CachedClient {
   readonly speaking: Client<typeof agentContract>;
 }
 
-/** Connections to the agents of the fleet, over mTLS, kept for the next call. */
 export class AgentClients {
   readonly #deps: AgentClientsDependencies;
-  /** By host, the one used longest ago first. */
   readonly #kept = new Map<string, CachedClient>();
 
   constructor(deps: AgentClientsDependencies) {
     this.#deps = deps;
   }
 
-  /** Undefined where the host is no member of the fleet. */
   at(host: string): Api<typeof agentContract> | undefined {
     const agent = this.#deps.agentOf(host);
     return agent === undefined ? undefined : this.#speaking(host, agent).api;

@@ -25,7 +25,6 @@ export interface AgentsDependencies extends AgentClientsDependencies {
   readonly clock: Clock;
 }
 
-/** Orders to the agents of the fleet, over mTLS. An agent that cannot be asked is silent: the state of its moves is unknown. */
 export class Agents implements AgentCalls {
   readonly #clients: AgentClients;
   readonly modes: ModeCalls;
@@ -68,7 +67,6 @@ export class Agents implements AgentCalls {
       try {
         await api.cancel(asked, { deadlineMs: ANSWER_MS });
       } catch (thrown) {
-        // Too late to cancel: what it comes to is seen by looking.
         if (!hasCode(thrown, 'GODWIT_CANCEL_TOO_LATE')) throw thrown;
       }
       return look(api, move.id);
@@ -130,7 +128,7 @@ const SEEN_AS: Readonly<Record<Phase, MoveAnswer>> = {
   cleanup: 'going',
   undoing: 'going',
   done: 'done',
-  // No request asks for one; the guest is where it was.
+  // Unreachable, since requests never rehearse; the guest would be at its source.
   rehearsed: 'cancelled',
   failed: 'failed',
   cancelled: 'cancelled',
@@ -138,7 +136,7 @@ const SEEN_AS: Readonly<Record<Phase, MoveAnswer>> = {
   lost: 'lost',
 };
 
-/** Only an agent’s own word refuses; whatever keeps a request or its answer from arriving is silence. */
+/** Only an agent's own answer refuses; failed transport counts as silence. */
 function sightOf(thrown: unknown): Sight {
   const error: SerialError = toGodwitError(thrown).toJSON();
   if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return { seen: 'unknown' };

@@ -31,16 +31,14 @@ export interface CarrierDependencies {
   readonly roll: RollCalls;
   readonly modes: ModeCalls;
   readonly hosts: HostCalls;
-  /** Ids of migrations that were never used before. */
   readonly newId: () => string;
   readonly leaseMs: number;
-  /** Of all requests of a controller: who promises room takes one. */
+  /** Held while room is promised; shared by all requests. */
   readonly turns: Mutex;
-  /** Waited for before a decision, so that those of many requests do not follow one another at once; absent: nothing is. */
+  /** Awaited before each decision, so that decisions of many requests do not block the event loop. */
   readonly yieldTurn?: () => Promise<void>;
 }
 
-/** What was heard by the beginning of a round. */
 interface Answers {
   readonly sights: ReadonlyMap<string, Sight>;
   readonly heard: StageAnswer | 'pending' | undefined;
@@ -52,33 +50,30 @@ interface InRound extends Answers {
   readonly occupancies?: ReadonlyMap<string, HostHeard>;
 }
 
-/** A decision that hosts have to confirm before it is written, or that is told to one of them. */
 interface PendingDecision {
   readonly round: InRound;
   readonly output: StepOutput;
 }
 
-/** How a round ended: `lost`: the claim is another's. `again`: there is more to do at once. `wait`: agents work. `idle`: only the fleet can change. */
+/**
+ * Result of a round. `lost`: another controller has the claim. `again`: more can be done at once. `wait`: agents work.
+ * `idle`: only the fleet can change.
+ */
 export type Round = 'ended' | 'lost' | 'again' | 'wait' | 'idle';
 
 const ENDS: ReadonlySet<MoveAnswer> = new Set(['done', 'failed', 'cancelled', 'lost']);
 
-/** Hosts that are asked at a time whether they are empty. */
 const HOSTS_AT_ONCE = 32;
-/** New moves that one round may begin. */
 const MAX_NEW = 64;
 
 /**
- * Works on one request under one claim, in rounds: reads, asks agents, decides, writes. Each call of an agent may take as
- * long as it likes: a round takes what was answered by then, and leaves the others under way. Nothing is remembered but
- * calls under way, so that anybody can go on from the store alone.
+ * Carries one request forward under one claim, in rounds: read, ask agents, decide, write. It keeps no other state, so
+ * any controller can continue from the store.
  */
 export class Carrier {
   readonly #deps: CarrierDependencies;
   #claim: Claim;
-  /** By the id of the move: at most one call each. */
   readonly #calls = new Map<string, Promise<void>>();
-  /** Those whose answer lets something new begin or end; looks are paced by the rounds. */
   readonly #pressing = new Set<Promise<void>>();
   readonly #sights = new Map<string, Sight>();
   #ended = Promise.withResolvers<void>();
@@ -93,7 +88,6 @@ export class Carrier {
     this.#mode = new ModeCallUnderway(deps.modes);
   }
 
-  /** Ends the program of a roll, where one runs, and waits for the answer of a manager. */
   async end(): Promise<void> {
     await Promise.all([this.#roll.end(), this.#mode.end()]);
   }
@@ -102,17 +96,14 @@ export class Carrier {
     return this.#claim;
   }
 
-  /** Orders that agents have not answered; each resolves, whatever they say. */
   get pending(): readonly Promise<void>[] {
     return [...this.#pressing];
   }
 
-  /** Resolves once an answer says that a move has ended, after the last round began. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
 
-  /** Moves that were under way after the last round. */
   get underway(): number {
     return this.#underway;
   }
@@ -136,7 +127,7 @@ export class Carrier {
     const round = { view, ...answers };
     const first = await this.#decide(round, fleet.look());
     if (!isBeginning(view, first)) return this.#finish(round, first);
-    // All other requests wait for this turn: no host is asked in it.
+    // All other requests wait for this turn, so no host is asked in it.
     const promised = await turns.run(() => this.#promise(answers));
     return typeof promised === 'string' ? promised : this.#finish(promised.round, promised.output);
   }
@@ -144,9 +135,9 @@ export class Carrier {
   async #finish(round: InRound, first: StepOutput): Promise<Round> {
     const { asks = [] } = first;
     if (!needsHosts(round, first)) return this.#write(round, first);
-    // The hosts report first: a guest that they do not have any more is then looked for elsewhere, on a newer look.
+    // Hosts report first; a guest that they no longer have is then looked for elsewhere, in a newer look.
     const occupancies = await this.#occupancies(asks);
-    // A guest whose reservation ended before the view may have come since that look.
+    // A guest whose reservation ended before the view may have arrived after the earlier look.
     const output = await this.#decide({ ...round, occupancies }, this.#deps.fleet.look('now'));
     return this.#write(round, output);
   }
@@ -163,7 +154,9 @@ export class Carrier {
     return new Map(all);
   }
 
-  /** Decides again with the earlier promises of this controller's requests: of two decisions at once, only one could be stored. */
+  /**
+   * Decides again with the earlier promises of this controller: of two concurrent decisions only one could be stored.
+   */
   async #promise(answers: Answers): Promise<Round | PendingDecision> {
     const view = await this.#view();
     if (view === undefined) return 'lost';
@@ -194,7 +187,6 @@ export class Carrier {
     return step({ ...input, mode });
   }
 
-  /** Takes a new epoch where what was asked under the present one has to be proved not to begin any more. */
   async #mayAsk({ moves, cancel }: RequestView): Promise<boolean> {
     const needed = moves.some((each) => callOf(each, this.#claim.epoch, cancel) === 'advance');
     if (!needed) return true;
@@ -257,9 +249,7 @@ export class Carrier {
       const change = { ...decided, version, moves, ...admission };
       const written = await this.#deps.store.commit(this.#claim, change);
       if (written === 'stale') return 'lost';
-      // The answers are kept, and judged again by the present state.
       if (written === 'changed') return 'again';
-      // Moves to it begin in the next round.
       if (output.opens !== undefined)
         await this.#deps.hosts.open(output.opens, this.#claim.request);
     }
@@ -287,19 +277,17 @@ const isBeginning = ({ moves }: RequestView, output: StepOutput): boolean =>
 const needsHosts = ({ view }: InRound, { asks = [], request }: StepOutput): boolean =>
   asks.length > 0 || restsOnEmpty(view.request, request);
 
-/** Whether a decision rests on no guest being on a host. */
 const restsOnEmpty = (before: FleetRequest, after: FleetRequest): boolean =>
   after.phase === 'done' ||
   (before.roll?.stage !== after.roll?.stage &&
     (after.roll?.stage === 'noting' || after.roll?.stage === 'running'));
 
-/** Whether the next call about a move can be made now that this round is written. */
 function isPressing(move: Move, { cancel, moves }: RequestView, epoch: number): boolean {
   const old = moves.find(({ id }) => id === move.id);
   return old === undefined || callOf(old, epoch, cancel) !== callOf(move, epoch, cancel);
 }
 
-/** The one call about its host's mode that a drain has under way, and its answer until a step has taken it. */
+/** A drain's single running call about its host's mode. */
 class ModeCallUnderway {
   readonly #calls: ModeCalls;
   #of = '';
@@ -310,7 +298,7 @@ class ModeCallUnderway {
     this.#calls = calls;
   }
 
-  /** Nothing is asked while an earlier call is not answered: the manager is asked for one thing at a time. */
+  /** Asks nothing while a call is unanswered: the manager gets one call at a time. */
   ask({ request, cancel, world }: Pick<RequestView, 'request' | 'cancel' | 'world'>): void {
     if (this.#heard !== undefined) return;
     const call = modeCallOf(request.maintenanceMode, cancel, world.nowMs);
@@ -322,7 +310,6 @@ class ModeCallUnderway {
     });
   }
 
-  /** What was heard of the phase in which the request still is. */
   heard(request: FleetRequest): ModeHeard | undefined {
     if (this.#heard === 'pending' || this.#of !== phaseOf(request)) return undefined;
     return this.#heard;
@@ -332,12 +319,11 @@ class ModeCallUnderway {
     return this.#heard === 'pending';
   }
 
-  /** What has been heard by now is written down, or is of no use any more: the next call may be made. */
   took(): void {
     if (this.#heard !== 'pending') this.#heard = undefined;
   }
 
-  /** The manager's answer to an order is waited for: the next order comes after it. */
+  /** Waits, because the next order must come after the manager's answer. */
   async end(): Promise<void> {
     await this.#call;
   }

@@ -19,30 +19,26 @@ import type { FleetView } from './ports.ts';
 type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past' | 'standbys'>;
 
 /**
- * For so long all requests of a controller share one look at the database, ms: for four times what the look took, so that
- * reading a great fleet leaves time for others, within these bounds. The next move has to begin within a second.
+ * Requests share one look at the database for this time, so that a large fleet leaves time for other work. The next
+ * move must begin within a second.
  */
 const FRESH_MS = { least: 300, most: 1000 };
 const FRESH_SHARE = 4;
-/** Migrations that rates are learned from, and how long what they show is good for, ms. */
 const MAX_PAST = 2000;
 const PAST_MS = 60_000;
 
 interface LastLook {
   readonly look: Promise<Look>;
   readonly atMs: number;
-  /** Absent while it is under way. */
   tookMs?: number;
 }
 
-/** `manager`: speaks for it, in the place of an agent of its own. */
+/** `manager`: it answers instead of an agent on the host. */
 export interface HostAgent {
-  /** host:port */
   readonly address: string;
   readonly manager?: string;
 }
 
-/** The fleet as all controllers know it. */
 export class StoredFleet implements FleetView {
   readonly #store: Store;
   readonly #siteLinks: readonly SiteLink[];
@@ -50,7 +46,6 @@ export class StoredFleet implements FleetView {
   readonly #memory = new SnapshotMemory();
   readonly #guests = new GuestsMemory();
   #last: LastLook | undefined;
-  /** Begins once the last one has ended. */
   #next: Promise<Look> | undefined;
   #past: { readonly rates: PastRates; readonly atMs: number } | undefined;
   readonly #agents = new Map<string, HostAgent>();
@@ -61,12 +56,11 @@ export class StoredFleet implements FleetView {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** Who speaks for it, as of the last look. */
   agentOf(host: string): HostAgent | undefined {
     return this.#agents.get(host);
   }
 
-  /** `now`: one that begins after this was asked. Never are two under way at a time: whoever asks meanwhile shares the next. */
+  /** `now`: a look that begins after the call. Only one runs at a time; callers meanwhile share the next. */
   look(when?: 'now'): Promise<Look> {
     const last = this.#last;
     if (when === undefined && last !== undefined && this.#isFresh(last)) return last.look;
@@ -127,8 +121,8 @@ interface NamedGuests {
 }
 
 /**
- * The guests of the last look, so that the next one makes anew only those of which anything else was reported. Where
- * nothing was, it is the same list, and so is what was found out about it. Nobody changes what is in it.
+ * Rebuilds only guests with new reports. Without changes `of` returns the same immutable list, so that derived data
+ * stays valid.
  */
 export class GuestsMemory {
   #byName: ReadonlyMap<string, NamedGuests> = new Map();
@@ -175,7 +169,7 @@ function listOf(all: Iterable<NamedGuests>): Guests {
   return { guests, labels };
 }
 
-/** What the pure core rests on. A host of which nobody hears is silent, whatever the cause; its guests are as it last reported. */
+/** Input of the pure core. Guests of a silent host are as last reported. */
 export function factsOf(
   { nowMs, hosts, guests }: FleetSnapshot,
   memory = new GuestsMemory(),
@@ -187,8 +181,8 @@ export function factsOf(
 }
 
 /**
- * The reports of each guest, its newest first: that is where it runs. All of them count until their hosts report otherwise,
- * because an older report may be a second copy.
+ * The reports of each guest, newest first; the newest shows where it runs. All count until their hosts report
+ * otherwise, because an older one may be a second copy.
  */
 function byIdentity(reported: readonly SnapshotGuest[]): SnapshotGuest[][] {
   if (reported.length === 1) return [[...reported]];
@@ -218,7 +212,7 @@ function hostFacts(host: SnapshotHost, nowMs: number): HostFacts {
   };
 }
 
-/** What is said of a guest counts where it runs; of two hosts that both run it, what either says. */
+/** Facts come from the host that runs the guest; if two run it, from either. */
 function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
   const most = (numbers: readonly (number | undefined)[]): number =>
     Math.max(0, ...numbers.map((each) => each ?? 0));
@@ -233,7 +227,6 @@ function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
   const diskBytes = most(infos.map((each) => sizeOf(each.disks)));
   const used = infos.flatMap((each) => each.usedCores ?? []);
   const labels = infos.flatMap((each) => Object.entries(each.labels ?? {}));
-  // Where it runs comes first: that is its home.
   const at = [...all.filter((each) => !isStopped(each)), ...all.filter(isStopped)];
   const facts: GuestFacts = {
     name,

@@ -17,21 +17,18 @@ import type { SiteLink } from '../site-map.ts';
 import type { AgentClients } from './agent-clients.ts';
 import type { GuestSizes, SizesFound } from './ports.ts';
 
-/** Guests of one host that are measured at a time: it reads their memory. */
+/** Guests of one host that are measured at a time. */
 const AT_ONCE = 2;
-/** Before a host is asked again that has as many checks as it takes. */
 const BUSY_MS = 500;
-/** Of one guest; it is looked at for 3 s, and the line once for 1.2 s. */
+/** Deadline for one guest: 3 s for its memory, once 1.2 s for the line. */
 const GUEST_MS = 30_000;
-/** How long one host has for the line of all. */
 const LINE_MS = 12_000;
-/** Hosts that are asked for the line of all, one after the other: some cannot measure it. */
+/** Hosts asked for the shared line, one after the other; some cannot measure it. */
 const MAX_LINE_HOSTS = 5;
-/** Of all guests of a request: those that are not measured by then count with all of their memory. */
+/** Deadline for all guests of a request; others count with all of their memory. */
 const ALL_MS = 60_000;
-/** A plan that is looked at and then asked for is the same one. */
 const KEPT_MS = 600_000;
-/** The longest that a migration may be asked to take: over a thin line a large guest takes hours. */
+/** Longest accepted duration of a migration: over a thin line a large guest takes hours. */
 const MAX_TIMEOUT_MS = 86_400_000;
 const MAX_KEPT = 20_000;
 
@@ -42,7 +39,6 @@ export interface GuestSizesDependencies {
 
 interface SizingRequest {
   readonly ask: FleetRequestAsk;
-  /** What other hosts measured of the line. */
   readonly link: LinkMeasure | undefined;
   readonly measures: Measure[];
   readonly signal: AbortSignal;
@@ -52,17 +48,14 @@ interface CacheTime {
   readonly atMs: number;
 }
 
-/** The measurements of one line, one of a host at most, and the hosts that were asked for one. */
 interface LineMeasures {
   readonly measures: readonly Measure[];
   readonly hosts: ReadonlySet<string>;
 }
 
-/** Asks each guest's own host what its move would send, and keeps the answers for as long as a plan is good for. */
 export class AskedSizes implements GuestSizes {
   readonly #deps: GuestSizesDependencies;
   readonly #kept = new Map<string, CacheTime & { readonly size: GuestSize }>();
-  /** By the sites. */
   readonly #lines = new Map<string, CacheTime & LineMeasures>();
 
   constructor(deps: GuestSizesDependencies) {
@@ -94,7 +87,7 @@ export class AskedSizes implements GuestSizes {
       );
       await this.#measureLine(waiting, tried, asked);
     }
-    // A host that is alone measures the line with each of its guests.
+    // A single host measures the line with each of its guests.
     const told = isMeasured || !isAlone ? measuredLine(measures, map) : undefined;
     const withLine = { ...asked, link: told && linkMeasureOf(told) };
     const works = [...hosts.values()].flatMap((waiting) =>
@@ -121,8 +114,8 @@ export class AskedSizes implements GuestSizes {
   }
 
   /**
-   * The line between the sites, measured for all by a few hosts, one after the other: hosts that measure at once see a part
-   * of the line each, and one host's report alone may be false.
+   * A few hosts measure the line between the sites for all, one after the other: concurrent measurements each see part
+   * of the line.
    */
   async #measureLine(
     hosts: readonly SizedGuest[][],
@@ -137,23 +130,20 @@ export class AskedSizes implements GuestSizes {
       tried.add(next.from);
       const inTime = AbortSignal.any([signal, AbortSignal.timeout(LINE_MS)]);
       const answer = await this.#plan(next, { ...asked, signal: inTime });
-      // A host that did not answer in this time may do so in its own.
+      // The host may answer within its own deadline.
       if (answer === 'busy' || (answer === undefined && inTime.aborted)) waiting.push(next);
     }
   }
 
-  /** Takes from `waiting` until nothing is left there. A guest that cannot be measured has no size. */
   async #measure(waiting: SizedGuest[], asked: SizingRequest): Promise<void> {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       if (asked.signal.aborted) return;
       if ((await this.#plan(next, asked)) !== 'busy') continue;
-      // Others check guests there, or an answer came before its process was gone.
       waiting.push(next);
       await this.#deps.clock.sleep(BUSY_MS, asked.signal).catch(() => {});
     }
   }
 
-  /** Stores the size in its host's answer, and the host's measurements of the line. */
   async #plan(next: SizedGuest, asked: SizingRequest): Promise<PlanAnswer | 'busy' | undefined> {
     const api = this.#deps.clients.at(next.from);
     if (api === undefined) return undefined;

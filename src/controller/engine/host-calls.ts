@@ -6,15 +6,13 @@ import type { HostHeard } from '../requests/occupancy.ts';
 import type { AgentClients } from './agent-clients.ts';
 import type { HostCalls } from './ports.ts';
 
-/** The host looks at each of its guests for the answer. */
 const LOOK_MS = 15_000;
 const ANSWER_MS = 5000;
-/** Without a controller that repeats the call, the host opens again after this time, ms. */
+/** The host opens after this time unless a controller repeats the call, ms. */
 export const CLOSED_MS = 120_000;
 
 type AgentApi = Api<typeof agentContract>;
 
-/** Asks the agents of hosts that a request empties. */
 export function hostCalls(clients: Pick<AgentClients, 'at'>): HostCalls {
   const close = async (api: AgentApi, host: string, request: string): Promise<void> => {
     const asked = { params: { host }, body: { request, forMs: CLOSED_MS } };

@@ -3,25 +3,23 @@ import type { Sight } from '../requests/settle.ts';
 
 export interface HostLooksDependencies {
   readonly monotonicMs: () => number;
-  /** Never rejects. */
   readonly one: (move: Move) => Promise<Sight>;
-  /** The newest migrations of a host, so many at most, by id. */
   readonly newest: (host: string, most: number) => Promise<ReadonlyMap<string, Sight>>;
 }
 
-/** From so many looks in a second on, those at one host are one question. */
+/** Above this number of looks a second, looks at one host share one call. */
 const MANY = 100;
 const WINDOW_MS = 1000;
-/** Migrations that a host is asked for, for each that is looked at: it lists those that come to it as well. */
+/** Listed migrations per looked-up one: the list includes arriving ones. */
 const LISTED = 2;
 
-/** Who answers for a move: a dead host answers nothing, and where its guest is started, they know. */
+/** The host that answers for a move. A dead host does not, so the host that starts its guest does. */
 export const askedAbout = ({ recovers, from, to }: Move): string =>
   recovers === undefined ? from : to;
 
 /**
- * Looks at moves. If there are many, one question asks a host for all of its moves, and separate questions follow for moves
- * that its answer leaves out. If there are few, each has a separate question: a mover that hangs then delays no other move.
+ * One call asks a host for all its moves if there are many looks. Otherwise each move has a separate call, so that a
+ * hanging mover delays no other move.
  */
 export class HostLooks {
   readonly #deps: HostLooksDependencies;
@@ -64,7 +62,7 @@ export class HostLooks {
     const nowMs = this.#deps.monotonicMs();
     const { untilMs, count } = this.#window;
     if (nowMs >= untilMs) {
-      // One that ended long ago says nothing of now.
+      // A count of an old window is not valid now.
       const before = nowMs - untilMs < WINDOW_MS ? count : 0;
       this.#window = { untilMs: nowMs + WINDOW_MS, count: 0, before };
     }

@@ -1,6 +1,5 @@
 import { hasCode } from '../../errors.ts';
 
-/** A request or its answer did not arrive, or not whole. */
 export function isSilence(thrown: unknown): boolean {
   return hasCode(
     thrown,

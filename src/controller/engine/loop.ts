@@ -12,26 +12,23 @@ export interface LoopDependencies extends Omit<
 > {
   readonly clock: Clock;
   readonly log: Log;
-  /** Of this process, and of no other that ever ran. It is shown to people; only epochs decide. */
+  /** Unique to this process; only for people, since epochs decide. */
   readonly owner: string;
   readonly leaseMs?: number;
-  /** Requests that it works on at a time. */
   readonly most?: number;
 }
 
-/** A dead controller's requests are resumed after that, ms. */
+/** Another controller takes over a dead controller's requests after this time, ms. */
 const LEASE_MS = 6000;
 const MAX = 1000;
 const LOOK_FOR_WORK_MS = 500;
-/** The next round while agents work; later where many moves are under way, and still soon enough for the next of them. */
+/** Pause between rounds while agents work; longer with many running moves, but short enough to start the next. */
 const WAIT_MS = { least: 300, most: 900 };
-/** Moves whose agents are asked in one second, by all rounds together, where that is no longer a wait than the longest. */
 const LOOKS_A_SECOND = 400;
-/** Where only the fleet can change, the request is given up, and is due again after that. */
+/** If only the fleet can change, the request is released and due again after this time. */
 const IDLE_MS = 1000;
 const AFTER_ERROR_MS = 1000;
 
-/** Takes up requests until it is closed, and carries each one on under its own claim. */
 export class RequestLoop {
   readonly #deps: LoopDependencies & CarrierDependencies & { readonly most: number };
   readonly #stop = new AbortController();
@@ -52,7 +49,6 @@ export class RequestLoop {
     this.#beating = this.#beat();
   }
 
-  /** Resolves once nothing of it runs; what it had claimed is given up. */
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#taking;
@@ -93,13 +89,12 @@ export class RequestLoop {
       try {
         await store.release(carrier.claim, dueInMs);
       } catch (thrown) {
-        // Its lease ends by itself.
         log.warn({ request: claim.request, error: toGodwitError(thrown) }, 'claim not released');
       }
     }
   }
 
-  /** Until it has ended, is another's or has nothing to do; returns when it is due again, in ms. */
+  /** Works until the request has ended, is lost or is idle; returns when it is due again, in ms. */
   async #carry(carrier: Carrier): Promise<number> {
     const { log } = this.#deps;
     const { request } = carrier.claim;
@@ -126,7 +121,7 @@ export class RequestLoop {
     return Math.min(WAIT_MS.most, Math.max(WAIT_MS.least, (1000 * moves) / LOOKS_A_SECOND));
   }
 
-  /** A round may wait for the store or for a plan longer than the lease. All claims in one write. */
+  /** A round may wait longer than the lease for the store or a plan. All claims are renewed in one write. */
   async #beat(): Promise<void> {
     const { store, leaseMs, clock, log } = this.#deps;
     const { signal } = this.#ended;

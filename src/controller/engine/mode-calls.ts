@@ -4,10 +4,9 @@ import type { AgentClients } from './agent-clients.ts';
 import { isSilence } from './is-silence.ts';
 import type { ModeCalls } from './ports.ts';
 
-/** The manager's agent waits for its manager for as long as half of this. */
+/** Twice the agent's own deadline for its manager. */
 const ANSWER_MS = 60_000;
 
-/** Asks the agent of the manager that speaks for the host. */
 export function modeCalls(clients: Pick<AgentClients, 'at'>): ModeCalls {
   return {
     ask: async (call, { ask }): Promise<ModeHeard> => {

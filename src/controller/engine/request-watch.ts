@@ -8,11 +8,10 @@ import type { Store } from '../store/store.ts';
 import { readRequest } from '../store/request-rows.ts';
 
 const LOOK_MS = 1000;
-/** The end of a request is reported even where the database was away for that long. */
+/** Ends of requests are reported even after the database was away for this time. */
 const ENDED_MS = 10 * 60_000;
-/** Requests whose rows are read in one query. */
 const AT_ONCE = 200;
-/** Of each list of a request that an event has: events go to everybody, and a request may name thousands. */
+/** Entries of each list in an event: every client gets it, and a request may name thousands. */
 const MAX_PER_LIST = 100;
 
 export interface RequestWatchDependencies {
@@ -22,7 +21,7 @@ export interface RequestWatchDependencies {
   readonly publish: (news: FleetNews) => void;
 }
 
-/** Reports requests that changed, whichever of the controllers changed them: it looks at the database they share. */
+/** Polls the shared database, which has other controllers' changes. */
 export class RequestWatch {
   readonly #deps: RequestWatchDependencies;
   readonly #stop = new AbortController();
@@ -42,7 +41,6 @@ export class RequestWatch {
     await this.#running;
   }
 
-  /** Looks once. What is there at the first look is no news. */
   async look(): Promise<void> {
     const { db, nowMs } = this.#deps.store;
     const rows = await db

@@ -10,7 +10,6 @@ interface Dependencies {
   readonly leaseMs: number;
 }
 
-/** What a roll asks next besides its moves. */
 export function callOfRoll(
   { roll, ask }: Pick<FleetRequest, 'roll' | 'ask'>,
   cancel: Cancel,
@@ -29,11 +28,9 @@ export function callOfRoll(
   }
 }
 
-/** The one call that a roll has under way, and its answer until a step has taken it. */
 export class RollCall {
   readonly #deps: Dependencies;
   readonly #end = new AbortController();
-  /** Of which host and stage. */
   #of = '';
   #heard: StageAnswer | 'pending' | undefined;
   #call: Promise<void> = Promise.resolve();
@@ -46,7 +43,7 @@ export class RollCall {
     const of = callOfRoll(request, cancel);
     if (of === 'nothing' || this.#end.signal.aborted) return;
     if (this.#heard !== undefined && this.#of === keyOf(request)) return;
-    // A host of an earlier stage may still be asked: nobody waits for its answer.
+    // An earlier stage's call may still run; its answer is ignored.
     this.#of = keyOf(request);
     this.#heard = 'pending';
     const key = this.#of;
@@ -64,7 +61,7 @@ export class RollCall {
     return this.#heard === 'pending';
   }
 
-  /** What was heard is written down: the next call may be made. What has come since is not lost. */
+  /** The answer was written, so the next call may be made. A newer answer is kept. */
   took(heard: StageAnswer | 'pending' | undefined): void {
     if (this.#heard === heard && heard !== 'pending') this.#heard = undefined;
   }
@@ -78,11 +75,9 @@ export class RollCall {
     return this.#deps.roll.host(hostOf(request), this.#end.signal);
   }
 
-  /** Undefined where it was not run: the next round asks again, if the request is still its own. */
+  /** Undefined if the program did not run; the next round asks again if it still has the request. */
   async #program(request: FleetRequest, claim: Claim): Promise<StageAnswer | undefined> {
     const { store, roll, leaseMs } = this.#deps;
-    // Looked at again right before: whoever stalled since the view may have been replaced. A database that fails says
-    // nothing about the program, and a claim that is not ours may be our own under a newer epoch.
     const isOwn = await store.renew(claim, leaseMs).catch(() => false);
     if (!isOwn) return undefined;
     const host = hostOf(request);

@@ -11,13 +11,12 @@ import type { HostAgent } from './fleet-view.ts';
 import type { ProgramCall, RollCalls } from './ports.ts';
 
 const ANSWER_MS = 5000;
-/** A host takes a sample each 10 s. */
+/** Hosts sample every 10 s. */
 const SAMPLE_MS = 25_000;
 
 export interface RollCallsDependencies {
   readonly programs: ControllerConfig['programs'];
   readonly credentials: Credentials;
-  /** The agent of a host; undefined where it is no member of the fleet. */
   readonly agentOf: (host: string) => HostAgent | undefined;
 }
 
@@ -28,7 +27,7 @@ export function rollCalls(deps: RollCallsDependencies): RollCalls {
   };
 }
 
-/** Over a connection of its own: one that stood before may be of a boot that is over. */
+/** A new connection, since an old one may belong to the previous boot. */
 async function askHost(
   { credentials, agentOf }: RollCallsDependencies,
   name: string,
@@ -59,7 +58,7 @@ async function hasSample(events: AsyncIterable<{ readonly type: string }>): Prom
   try {
     for await (const { type } of events) if (type === 'load') return true;
   } catch {
-    // None came in time.
+    // No sample came in time.
   }
   return false;
 }
@@ -90,7 +89,7 @@ async function runProgram(
   return promiseOf(answer.words);
 }
 
-/** Reads the last line of the program: a JSON object lists the facts that will differ once the host is back. */
+/** Parses the program's last line: a JSON object with the facts that will differ when the host is back. */
 function promiseOf(line: string): StageAnswer {
   if (!line.startsWith('{')) return { of: 'program', ok: true, promised: {} };
   try {

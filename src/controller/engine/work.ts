@@ -23,9 +23,7 @@ export interface WorkDependencies {
   readonly credentials: Credentials;
   readonly clock: Clock;
   readonly log: Log;
-  /** Of the agent of a manager. */
   readonly socketOf: (manager: string) => string;
-  /** Of this process, and of no other that ever ran. */
   readonly owner: string;
 }
 
@@ -38,13 +36,11 @@ export interface Work {
   readonly policies: Policies;
   readonly proposals: Proposals;
   readonly policyLoop: PolicyLoop;
-  /** To be started. */
   readonly loops: readonly (RequestLoop | PolicyLoop | KeptClosed)[];
-  /** Resolves once nothing of it runs; migrations under way go on at their agents. */
+  /** Migrations continue at their agents. */
   close(): Promise<void>;
 }
 
-/** What a controller needs to make requests true: their store, the fleet as it is known, and the agents. */
 export function workOn(deps: WorkDependencies): Work {
   const { config, store, credentials, clock, log, owner, socketOf } = deps;
   const requests = new Requests(store);
@@ -72,7 +68,7 @@ export function workOn(deps: WorkDependencies): Work {
   });
   const [policies, proposals] = [new Policies(store), new Proposals(store)];
   const newPolicyId = (): string => randomBytes(8).toString('hex');
-  // Policies have a separate look: a request that arrives right afterwards must not be answered from an older look.
+  // Separate from the requests' look, so that a request that comes right afterwards gets a new one.
   const seen = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);
   const setsPower = config.power !== undefined;
   const { lookMs } = config.policies;
@@ -90,7 +86,7 @@ export function workOn(deps: WorkDependencies): Work {
   return { requests, ...asked, fleet, loops, policies, proposals, policyLoop, close };
 }
 
-/** Sorts by time, and two controllers do not make the same. */
+/** Sorts by time; the random part prevents collisions between controllers. */
 function migrationIdAt(nowMs: number): string {
   const random = randomInt(36 ** 8)
     .toString(36)
@@ -100,7 +96,6 @@ function migrationIdAt(nowMs: number): string {
 
 const LOOK_MS = 1000;
 const AGAIN_MS = CLOSED_MS / 4;
-/** Hosts that are called at a time. */
 const AT_ONCE = 16;
 
 interface KeptClosedDependencies {
@@ -116,8 +111,8 @@ interface CloseRecord {
 }
 
 /**
- * Hosts that a request empties, or has emptied, refuse guests themselves: migrations that no controller ordered would come
- * otherwise. Each controller calls all of them; the calls change nothing when they are repeated.
+ * Keeps the hosts of draining requests closed, because migrations that no controller ordered could come otherwise.
+ * Every controller calls all of them; the calls are idempotent.
  */
 class KeptClosed {
   readonly #deps: KeptClosedDependencies;
@@ -137,7 +132,6 @@ class KeptClosed {
     await this.#looks.close();
   }
 
-  /** Looks at the marks once, and calls the hosts whose turn it is. */
   async look(): Promise<void> {
     const { store, hosts, clock } = this.#deps;
     const rows = await store.db
@@ -153,7 +147,6 @@ class KeptClosed {
       ([host]) => nowMs - (this.#kept.get(host)?.calledAtMs ?? -Infinity) >= AGAIN_MS,
     );
     for (const [host, request] of due) this.#kept.set(host, { request, calledAtMs: nowMs });
-    // A host that does not answer is closed again at the next call: nothing is reported empty without its own answer.
     await inParts([
       ...opened.map(
         ([host, { request }]) =>

@@ -1,18 +1,15 @@
-/** Problems of the controller itself. Pure. */
 import type { OwnProblem } from '../../protocol/controller/own-problems.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 
-/** Room of a file system that the controller writes to. */
 export interface DiskRoom {
   readonly directory: string;
   readonly freeBytes: number;
   readonly totalBytes: number;
 }
 
-/** Facts of the last look. Unreadable facts are absent, or their `problem` has the reason. */
+/** Facts of the last look. Unreadable facts are absent, or have a `problem`. */
 export interface OwnFacts {
   readonly disks: readonly DiskRoom[];
-  /** How long the database took for one answer. */
   readonly database?: { readonly tookMs: number } | { readonly problem: string };
   /** ms since 1970 */
   readonly certificateUntilMs?: number;
@@ -22,14 +19,14 @@ export interface OwnFacts {
 export const NO_FACTS: OwnFacts = { disks: [] };
 
 const MIB = 1024 ** 2;
-/** The database refuses to write when its disk is full; below these it is close to that. */
+/** The database refuses writes when its disk is full; this is the warning level. */
 const LOW_BYTES = 1024 * MIB;
 const LOW_SHARE = 0.05;
 const FULL_BYTES = 64 * MIB;
-/** Pages and plans wait for the database; an answer takes a few ms. */
+/** Certificates and lists are renewed long before this. */
 const SLOW_MS = 1000;
 const DAY_MS = 86_400_000;
-/** Certificates and lists are renewed long before these limits: below them, the renewal has failed. */
+/** Certificates and lists are renewed long before this; less time means that the renewal failed. */
 const CERTIFICATE_LOW_MS = 3 * DAY_MS;
 const LIST_LOW_MS = 3 * DAY_MS;
 
@@ -106,6 +103,5 @@ function daysText(ms: number): string {
   return `${Math.floor(ms / DAY_MS)} days`;
 }
 
-/** Bound of a text in the answer. */
 const MAX_WORDS = 500;
 const clipped = (words: string): string => words.slice(0, MAX_WORDS);

@@ -14,7 +14,6 @@ import type { StorePlace } from '../store/open.ts';
 import { NO_FACTS, problemsIn, type DiskRoom, type OwnFacts } from './own-problems.ts';
 
 const LOOK_MS = 15_000;
-/** A database that takes longer for one row does not answer. */
 const ANSWER_MS = 10_000;
 
 export interface OwnWatchDependencies {
@@ -27,12 +26,11 @@ export interface OwnWatchDependencies {
   readonly log: Log;
 }
 
-/** Watches what the controller itself needs: room on its disks, its database, its certificate and its fleet list. */
 export class OwnWatch {
   readonly #deps: OwnWatchDependencies;
   readonly #looks: Poller;
   #facts: OwnFacts = NO_FACTS;
-  /** Each problem is logged once, as long as it lasts. */
+  /** Each problem is logged once while it lasts. */
   #logged: ReadonlySet<string> = new Set();
 
   constructor(deps: OwnWatchDependencies) {

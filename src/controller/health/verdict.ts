@@ -1,15 +1,14 @@
 import type { HostHealth } from '../../protocol/public/hosts/health.ts';
 
-/** What one look at a host says. `unclear`: warnings alone, or nobody knows; it is no ground for a change either way. */
+/** Result of one look. `unclear`: only warnings, or no data; it changes no verdict. */
 export type HealthSnapshot = 'well' | 'failing' | 'unclear';
 
-/** How long one thing must be seen without a break before it counts, ms. */
 export interface VerdictDelays {
   readonly failingMs: number;
   readonly wellMs: number;
 }
 
-/** Whether a host is ill, and since when every look says the other thing, ms; absent where the last one did not. */
+/** The judgement of a host, and the time since which every look contradicts it, ms; absent after a look that agrees. */
 export interface Verdict {
   readonly isIll: boolean;
   readonly otherwiseSinceMs?: number;
@@ -18,10 +17,10 @@ export interface Verdict {
 export const WELL: Verdict = { isIll: false };
 export const ILL: Verdict = { isIll: true };
 
-/** What a host reported before this says nothing of now, ms: an agent looks at its hardware once a minute. */
+/** Maximum age of a host's report, ms; an agent reads its hardware once a minute. */
 const STALE_MS = 5 * 60_000;
 
-/** A host of which nothing is known is not seen to be well. `ageMs`: for how long it has reported no newer look. */
+/** A host without data is not seen as well. */
 export function snapshotOf(health: HostHealth | undefined, ageMs: number): HealthSnapshot {
   if (health === undefined || ageMs > STALE_MS) return 'unclear';
   if (health.signals.some(({ level }) => level === 'failing')) return 'failing';
@@ -29,8 +28,8 @@ export function snapshotOf(health: HostHealth | undefined, ageMs: number): Healt
 }
 
 /**
- * The verdict after one more look. It changes only after the other thing was seen for so long without a break, so it changes
- * at most once in that time, whatever is seen. `nowMs`: of a clock that never goes back.
+ * The verdict after one more look. It changes only after an uninterrupted time of contrary looks, so at most once in
+ * that time. `nowMs`: monotonic.
  */
 export function judged(
   before: Verdict,

@@ -22,7 +22,6 @@ export interface HealthWatchDependencies {
   readonly log: Log;
   readonly policy: ControllerConfig['health'];
   readonly held: () => HeldShards;
-  /** Hosts that this controller follows and that answer, each with the last report of its hardware. */
   readonly hosts: () => readonly {
     readonly name: string;
     readonly health: HostHealth | undefined;
@@ -32,13 +31,12 @@ export interface HealthWatchDependencies {
 const LOOK_MS = 10_000;
 
 /**
- * Watches the hosts that this controller follows. A host is ill if its hardware reports it or a person noted it; the health
- * policy decides on the consequences. A silent host is not judged.
+ * A host is ill if its hardware or an operator's note reports it; the health policy decides what follows. A silent host
+ * is not judged.
  */
 export class HealthWatch {
   readonly #deps: HealthWatchDependencies;
   readonly #verdicts = new Map<string, Verdict>();
-  /** By host: the look that it last reported, and since when, ms. */
   readonly #reported = new Map<string, { readonly at: string; readonly sinceMs: number }>();
   readonly #looks: Poller;
 
@@ -56,7 +54,6 @@ export class HealthWatch {
     await this.#looks.close();
   }
 
-  /** Looks at each host once. */
   async look(): Promise<void> {
     const { store } = this.#deps;
     const [known, notes] = [await illHosts(store), await maintenanceNotes(store)];
@@ -71,7 +68,7 @@ export class HealthWatch {
     }
   }
 
-  /** One whose hardware was failing when this controller began to follow it has to be seen to be well. */
+  /** A host whose hardware failed before it was followed must first be seen to be well. */
   #judge(name: string, health: HostHealth | undefined, known: IllHost | undefined): Verdict {
     const { policy, clock } = this.#deps;
     const before = this.#verdicts.get(name) ?? ((known?.words ?? '') === '' ? WELL : ILL);
@@ -86,7 +83,6 @@ export class HealthWatch {
     return verdict;
   }
 
-  /** Counted here, since a host's clock may be wrong. */
   #ageMs(name: string, health: HostHealth | undefined, nowMs: number): number {
     const reported = this.#reported.get(name);
     if (health === undefined || reported?.at !== health.at)
@@ -114,7 +110,7 @@ export class HealthWatch {
 
 const MAX_WORDS = 1000;
 
-/** What fails of a host whose hardware is ill. Empty: only a person noted it. Undefined: it is not ill. */
+/** Failing hardware of an ill host. Empty: only an operator noted it. Undefined: not ill. */
 function wordsOf(
   health: HostHealth | undefined,
   { isIll }: Verdict,
@@ -124,6 +120,5 @@ function wordsOf(
   if (!isIll) return note === undefined ? undefined : '';
   const signals = (health?.signals ?? []).filter(({ level }) => level === 'failing');
   const failing = signals.map(({ kind, part, words }) => `${kind} ${part}: ${words}`).join('; ');
-  // What was failing until a moment ago is why it is ill still.
   return (failing || known?.words || 'it was failing').slice(0, MAX_WORDS);
 }

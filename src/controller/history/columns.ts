@@ -2,16 +2,15 @@ import { amountsOf, figuresOf } from '../../migration/insight/figures.ts';
 import { wasCapped } from '../../migration/prediction/link-share.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 
-/** What the columns of a migration's row have of its report. */
 export interface Columns {
-  /** Without the time for which it waited for its moment. */
+  /** Without the wait for its start. */
   readonly total_ms: number;
   readonly downtime_ms: number | null;
   readonly client_gap_ms: number | null;
   readonly bytes: number | null;
-  /** bytes/s of the link, where nobody asked for less. */
+  /** bytes/s of the link, if the rate was not limited. */
   readonly link_rate: number | null;
-  /** bytes/s of memory that the guest made dirty: the median of its rounds that know it. */
+  /** bytes/s of dirtied memory: the median of the rounds that have it. */
   readonly dirty_rate: number | null;
   readonly figures: string;
 }

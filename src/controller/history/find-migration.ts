@@ -2,8 +2,8 @@ import { godwitError } from '../../errors.ts';
 import type { FoundMigration, Migrations } from '../store/migrations.ts';
 
 /**
- * The migration of that id. GODWIT_MIGRATION_UNKNOWN if no host reported it; GODWIT_MIGRATION_AMBIGUOUS if several hosts
- * report one as theirs and no request of the fleet tells which it is.
+ * GODWIT_MIGRATION_UNKNOWN if no host reported it; GODWIT_MIGRATION_AMBIGUOUS if several hosts report one as theirs and
+ * no request identifies it.
  */
 export async function findMigration(
   migrations: Pick<Migrations, 'find'>,
@@ -25,7 +25,6 @@ export async function findMigration(
   throw godwitError('GODWIT_MIGRATION_AMBIGUOUS', { id, hosts });
 }
 
-/** Whether that source itself reports it. */
 function isOwn(all: readonly FoundMigration[], source: string): boolean {
   return all.some(({ row }) => row.source === source && row.told_by === source);
 }

@@ -21,29 +21,24 @@ export interface HistoryDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly policy: HistoryPolicy;
-  /** Undefined where the host is no member of the fleet. */
   readonly agentAt: (host: string) => AgentApi | undefined;
-  /** The shards whose hosts are followed here. */
   readonly held: () => HeldShards;
   readonly publish: (news: FleetNews) => void;
-  /** Called when a host begins or ceases to report more than is read of one host. */
   readonly exceeds?: (host: string, isExceeded: boolean) => void;
 }
 
 const TURN_MS = 500;
-/** Hosts that are looked at together; those that did not answer the last time wait for one of the few places. */
+/** Hosts that are read at once. */
 const HOSTS_AT_ONCE = 16;
 const SILENT_AT_ONCE = 4;
-/** What a destination says counts once its source had the time to say it. */
+/** A destination's report counts after the source had this time for its own. */
 const SOURCE_FIRST_MS = 60_000;
 const AGAIN_MS = 5000;
 const PRUNE_MS = 3_600_000;
-/** Pruning runs earlier once the new rows are this part of the bound. */
+/** Pruning runs earlier once new rows reach this part of the bound. */
 const SOON = 1 / 10;
 
-/** A host that is followed: nobody waits for it but itself. */
 interface FollowedHost {
-  /** When it is to be looked at next, by side of its migrations, ms by the monotonic clock. */
   readonly due: Map<Side, number>;
   readonly end: AbortController;
   readonly budget: ReadBudget;
@@ -52,8 +47,8 @@ interface FollowedHost {
 }
 
 /**
- * Writes down every migration that a host of the fleet took part in, whoever began it. A host that is followed is asked for
- * its list, and again whenever it says that a migration began or ended: so nothing is missed while no controller ran.
+ * Stores every migration of the fleet's hosts. A host is asked for its list when it is first followed, and whenever it
+ * reports a begun or ended migration, so nothing is missed while no controller runs.
  */
 export class History {
   readonly #deps: HistoryDependencies;
@@ -62,11 +57,9 @@ export class History {
   readonly #late: LateReports;
   readonly #hosts = new Map<string, FollowedHost>();
   readonly #end = new AbortController();
-  /** Those under way, of hosts that are followed no more too. */
   readonly #looks = new Set<Promise<void>>();
   #loop: Promise<void> = Promise.resolve();
   #horizon: Horizon = { allMs: 0, hosts: new Map() };
-  /** Since the last pruning. */
   #unpruned = { rows: 0, bytes: 0 };
   #prunedMs = -Infinity;
 
@@ -85,7 +78,6 @@ export class History {
     this.#recorder = new Recorder({ ...deps, live: this.#live, reported, wrote });
   }
 
-  /** Those that are open and whose hosts are followed here. */
   get live(): Live {
     return this.#live;
   }
@@ -101,7 +93,6 @@ export class History {
     await this.#live.close();
   }
 
-  /** The host is followed from now on. */
   followed(host: string): void {
     if (!this.#hosts.has(host)) {
       const end = new AbortController();
@@ -116,7 +107,6 @@ export class History {
     });
   }
 
-  /** It is followed here no more: what is asked of it is asked no further. */
   left(host: string): void {
     this.#hosts.get(host)?.end.abort();
     this.#hosts.delete(host);
@@ -160,7 +150,6 @@ export class History {
     }
   }
 
-  /** Begins the looks that are due, as far as there is room: none is waited for. */
   #turn(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     const isWaited = ({ look, isSilent }: FollowedHost) => look !== undefined && isSilent;
@@ -179,7 +168,7 @@ export class History {
     }
   }
 
-  /** One that does not answer is looked at again: soon, and when it is followed anew. */
+  /** A failed look is repeated soon, and when the host is followed again. */
   async #lookAt(name: string, host: FollowedHost, side: Side): Promise<void> {
     host.due.delete(side);
     this.#lastInLine(name, host);
@@ -188,7 +177,6 @@ export class History {
     const { clock, exceeds } = this.#deps;
     const isExceeded = host.budget.isExceeded(clock.monotonicMs());
     exceeds?.(name, isExceeded);
-    // Those that are left are read once it is within its budget again.
     if (isExceeded) return this.#look(name, side, AGAIN_MS);
     const took = (bytes: number): boolean => {
       host.budget.take(bytes, clock.monotonicMs());
@@ -210,7 +198,6 @@ export class History {
     }
   }
 
-  /** The others that are due come first the next time. */
   #lastInLine(name: string, host: FollowedHost): void {
     this.#hosts.delete(name);
     this.#hosts.set(name, host);
@@ -231,7 +218,6 @@ export class History {
   }
 }
 
-/** What is to be asked of it now, one side at a time. */
 function dueOf({ due, look }: FollowedHost, nowMs: number): Side | undefined {
   if (look !== undefined) return undefined;
   return [...due].find(([, atMs]) => atMs <= nowMs)?.[0];

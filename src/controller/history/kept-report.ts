@@ -2,21 +2,20 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { godwitError } from '../../errors.ts';
 import { report as reportShape, type Report } from '../../protocol/public/migration.ts';
 
-/** As JSON, before it is packed: a report of 10,000 rounds would be ten times that. */
+/** Length as JSON before packing. */
 const MAX_CHARS = 256 * 1024;
-/** What a packed one may become again, bytes; a character of JSON is at most three of them, or four for two. */
+/** Unpacked size, bytes; a character of JSON takes at most three bytes, or four for two. */
 const MAX_BYTES = 4 * MAX_CHARS;
-/** As the database keeps it, characters: a report of 400 rounds and 200 decisions fits. */
+/** Length in the database, characters; 400 rounds and 200 decisions fit. */
 const MAX_KEPT_CHARS = 64 * 1024;
-/** Rounds and decisions of a report that is too long, the first attempt first: the first, the last, and some between. */
 const THINNED = [
   { rounds: 400, decisions: 200 },
   { rounds: 50, decisions: 50 },
 ] as const;
 
 /**
- * A report as the database keeps it: deflated JSON as base64. One that is too long loses rounds and decisions between;
- * undefined if it is too long without them, which no host of ours makes.
+ * Deflated JSON as base64. A long report loses rounds and decisions between; undefined if it is still too long, which
+ * no Godwit host sends.
  */
 export function packed(report: Report): string | undefined {
   const texts = [() => report, ...THINNED.map((most) => () => thinned(report, most))];
@@ -29,7 +28,6 @@ export function packed(report: Report): string | undefined {
   return undefined;
 }
 
-/** GODWIT_INTERNAL for what is no report: it is our own text, from our own database. */
 export function unpacked(kept: string): Report {
   try {
     const raw = inflateRawSync(Buffer.from(kept, 'base64'), { maxOutputLength: MAX_BYTES });
@@ -48,7 +46,6 @@ function thinned(report: Report, most: (typeof THINNED)[number]): Report {
   };
 }
 
-/** At most so many, evenly from the first to the last. */
 function some<T>(all: readonly T[], most: number): T[] {
   if (all.length <= most) return [...all];
   const places = Array.from({ length: most }, (_none, at) =>

@@ -7,15 +7,13 @@ import type { HeldShards } from '../inventory/leases.ts';
 import { packed, unpacked } from './kept-report.ts';
 import { reportOf, type RecorderDependencies } from './recorder.ts';
 
-/** Between two questions for one report, ms. */
+/** Pause between two questions for one report, ms. */
 const EVERY_MS = 60_000;
-/** Of one question, ms. */
 const ANSWER_MS = 10_000;
-/** A site's check may go on for a day; after that and a little nothing more is waited for, ms. */
+/** A site's check may take a day; nothing is awaited longer than this, ms. */
 const LONGEST_MS = 25 * 3_600_000;
-/** Waited for at once; those that were asked for longest ago are given up first. */
+/** The oldest are given up first. */
 const MAX = 10_000;
-/** Of one host: it shares the places with the others. */
 const MAX_PER_HOST = 200;
 const AT_ONCE = 4;
 
@@ -34,27 +32,21 @@ export interface LateReportsDependencies {
   readonly monotonicMs: () => number;
 }
 
-/**
- * Reports of which an agent knows more after their migration has ended: how its guest answers afterwards, and whether the
- * site's check takes it back. They are asked for again until they say all.
- */
+/** Reports that grow after their migration has ended: the guest's later answers, and the result of the site's check. */
 export class LateReports {
   readonly #deps: LateReportsDependencies;
-  /** By host and id. */
   readonly #awaited = new Map<string, AwaitedReport>();
-  /** One of a host at a time: one that is powered off keeps nobody else waiting. By host. */
+  /** One question at a time for each host, so that a dead host delays no other. */
   readonly #asked = new Map<string, Promise<void>>();
 
   constructor(deps: LateReportsDependencies) {
     this.#deps = deps;
   }
 
-  /** How many are waited for. */
   get count(): number {
     return this.#awaited.size;
   }
 
-  /** A host's report was written down. */
   written(host: string, report: Report): void {
     if (!maySayMore(report)) return;
     const nowMs = this.#deps.monotonicMs();
@@ -68,7 +60,6 @@ export class LateReports {
     this.#awaited.set(keyOf(host, id), { host, id, ...times });
   }
 
-  /** The host is followed from now on, maybe by a controller that was started just now. */
   async followed(host: string): Promise<void> {
     const { migrations } = this.#deps;
     const since = (await migrations.nowMs()) - LONGEST_MS;
@@ -80,7 +71,6 @@ export class LateReports {
     for (const [key, each] of this.#awaited) if (each.host === host) this.#awaited.delete(key);
   }
 
-  /** Begins to ask for those that are due, as far as there is room. */
   turn(signal: AbortSignal): void {
     const nowMs = this.#deps.monotonicMs();
     for (const [key, each] of this.#awaited) {
@@ -89,7 +79,6 @@ export class LateReports {
       if (each.dueMs > nowMs || this.#asked.has(host)) continue;
       this.#awaited.delete(key);
       if (nowMs > each.untilMs) continue;
-      // Behind all others, so that each has its turn.
       this.#awaited.set(key, { ...each, dueMs: nowMs + EVERY_MS });
       const asked = this.#ask(id, host, signal);
       this.#asked.set(
@@ -99,7 +88,6 @@ export class LateReports {
     }
   }
 
-  /** Once all that are asked for have come, or have not. */
   async settled(): Promise<void> {
     await Promise.all(this.#asked.values());
   }
@@ -119,7 +107,6 @@ export class LateReports {
       if (text !== undefined && text !== before) await migrations.complete(held(), host, id, text);
       if (report === undefined || !maySayMore(report)) this.#awaited.delete(key);
     } catch (thrown) {
-      // It is asked again in a minute.
       log.debug({ id, host, error: toGodwitError(thrown) }, 'report not completed');
     }
   }

@@ -14,14 +14,13 @@ export interface LiveDependencies {
   readonly signal: AbortSignal;
 }
 
-/** Of one migration, and of all in one poll: a fleet that moves a thousand guests asks each of them seldom. */
+/** Pause between questions about one migration; with a thousand moving guests each is asked rarely. */
 const EACH_MS = 1000;
 const POLLS = 25;
-/** Of one host: one that does not answer leaves the most of them to the others. */
+/** Limit per host, so that one that does not answer leaves most places to others. */
 const POLLS_OF_A_HOST = 5;
 const ANSWER_MS = 2000;
 const MAX = 10_000;
-/** Of one host: it shares the places with the others. */
 const MAX_OF_A_HOST = 256;
 
 interface Open {
@@ -31,12 +30,9 @@ interface Open {
   readonly askedMs: number;
 }
 
-/** How far migrations are that go on, as far as their sources are followed here. */
 export class Live {
   readonly #deps: LiveDependencies;
-  /** By the host that reports it and by id, the one asked longest ago first. */
   readonly #open = new Map<string, Open>();
-  /** Those whose host has not answered yet, by the same. */
   readonly #asked = new Map<string, string>();
   readonly #answers = new Set<Promise<void>>();
 
@@ -48,7 +44,6 @@ export class Live {
     return this.#open.has(keyOf(host, id));
   }
 
-  /** What is known of it besides its row. `host`: the one that reports it. */
   of(host: string, id: string): Pick<FleetMigration, 'percent' | 'step'> {
     const { percent, step } = this.#open.get(keyOf(host, id))?.migration ?? {};
     return {
@@ -72,7 +67,7 @@ export class Live {
     for (const [key, open] of this.#open) if (open.host === host) this.#open.delete(key);
   }
 
-  /** A step of it, or where it stands; it counts only from the host that reports the migration. */
+  /** Progress counts only from the host that reports the migration. */
   heard(host: string, progress: Progress): void {
     const key = keyOf(host, progress.id);
     const open = this.#open.get(key);
@@ -85,7 +80,6 @@ export class Live {
     this.#deps.publish({ type: 'migration', what: 'progress', migration: next });
   }
 
-  /** Begins to ask some of their hosts, those asked longest ago first; none is waited for. */
   poll(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     for (const [key, open] of this.#open) {
@@ -104,7 +98,6 @@ export class Live {
     }
   }
 
-  /** Once the signal has aborted: nothing is asked any more. */
   async close(): Promise<void> {
     await Promise.all(this.#answers);
   }
@@ -116,7 +109,7 @@ export class Live {
       const progress = await agentAt(host)?.migration({ params: { id } }, options);
       if (progress?.id === id) this.heard(host, progress);
     } catch {
-      // Its host is followed: that it is silent is said elsewhere, and its end is found by its list.
+      // The host's silence is reported elsewhere, and its list will show the end.
     }
   }
 }

@@ -3,12 +3,10 @@ import type { MigrationKey } from '../store/migration-rows.ts';
 import type { Store } from '../store/store.ts';
 import type { Db } from '../store/request-rows.ts';
 
-/** What is kept of migrations and requests that have ended. */
 export interface HistoryPolicy {
   readonly days: number;
-  /** Migrations. */
   readonly most: number;
-  /** Of their reports and figures, bytes. Default: 5 KiB of each. */
+  /** Size of their reports and figures, bytes. Default: 5 KiB each. */
   readonly maxBytes?: number | undefined;
 }
 
@@ -16,23 +14,20 @@ export function bytesOf({ most, maxBytes = most * MEAN_BYTES }: HistoryPolicy): 
   return maxBytes;
 }
 
-/** Rows of one transaction, and transactions of one turn: the rest waits for the next turn. */
+/** Rows per transaction, and transactions per turn; the rest waits for the next turn. */
 const ROWS = 500;
 const TURNS = 40;
 const DAY_MS = 86_400_000;
-/** Of a report and its figures, on average. */
 const MEAN_BYTES = 5 * 1024;
-/** Of a row without its texts. */
 const ROW_BYTES = 256;
 
-/** How many rows went. `until`: by host, until when those went that did not fit. */
+/** Numbers of removed rows. `until`: by host, the end of the newest migration removed for want of room. */
 export type PruneResult = Readonly<Record<'migrations' | 'requests', number>> & {
   readonly until: ReadonlyMap<string, number>;
 };
 
 /**
- * Removes what the policy keeps no longer. Rows that do not fit are taken from the hosts that report the most, the oldest of
- * each first: no host pushes out the history of another one.
+ * Rows that do not fit are taken from the hosts with most rows, oldest first, so that no host evicts another's history.
  */
 export async function pruneHistory(store: Store, policy: HistoryPolicy): Promise<PruneResult> {
   const old = sql<number>`${store.nowMs} - ${sql.lit(policy.days * DAY_MS)}`;
@@ -61,14 +56,15 @@ export async function pruneHistory(store: Store, policy: HistoryPolicy): Promise
   return { migrations, requests, until };
 }
 
-/** What ended before is not kept: a host that still reports it is not listened to. ms since 1970, by the database's clock. */
+/**
+ * Migrations that ended before this are not stored again, even if a host still reports them. ms since 1970, by the
+ * database's clock.
+ */
 export interface Horizon {
   readonly allMs: number;
-  /** Of hosts of which more does not fit. */
   readonly hosts: ReadonlyMap<string, number>;
 }
 
-/** `until`: what was pruned just now. */
 export async function horizonOf(
   store: Store,
   policy: HistoryPolicy,
@@ -86,7 +82,6 @@ export async function horizonOf(
   return { allMs: now - policy.days * DAY_MS, hosts };
 }
 
-/** What one host has of the history. */
 interface KeptOfHost {
   readonly host: string;
   readonly rows: number;
@@ -94,7 +89,6 @@ interface KeptOfHost {
   readonly oldestMs: number;
 }
 
-/** Without reading the texts. */
 const ROW_OCTETS = sql<number>`coalesce(octet_length(report), 0) + coalesce(octet_length(figures), 0) + coalesce(octet_length(words), 0) + ${sql.lit(ROW_BYTES)}`;
 
 async function keptOf({ db }: Pick<Store, 'db'>): Promise<KeptOfHost[]> {
@@ -118,8 +112,8 @@ async function keptOf({ db }: Pick<Store, 'db'>): Promise<KeptOfHost[]> {
 }
 
 /**
- * What each may have at most so that all together have no more than `total`: those with less keep all they have, and the
- * others have the same. Infinity if there is room for more.
+ * The largest limit per host that keeps the sum within `total`; hosts with less keep everything. Infinity if there is
+ * room.
  */
 export function shareOf(amounts: readonly number[], total: number): number {
   if (amounts.reduce((sum, each) => sum + each, 0) < total) return Number.POSITIVE_INFINITY;
@@ -133,7 +127,6 @@ export function shareOf(amounts: readonly number[], total: number): number {
   return sorted.at(-1) ?? Number.POSITIVE_INFINITY;
 }
 
-/** Of a host: these are too many of both. */
 type Surplus = Pick<KeptOfHost, 'host' | 'rows' | 'bytes'>;
 
 async function overShare(store: Store, policy: HistoryPolicy): Promise<Surplus[]> {
@@ -151,7 +144,6 @@ async function overShare(store: Store, policy: HistoryPolicy): Promise<Surplus[]
     .filter(({ rows, bytes }) => rows > 0 || bytes > 0);
 }
 
-/** Removes the oldest rows of a host until it has no surplus. */
 async function dropSurplus(
   db: Db,
   surplus: Surplus,
@@ -191,7 +183,7 @@ async function dropOld(db: Db, old: RawBuilder<number>): Promise<number> {
     .orderBy('ended_at')
     .limit(ROWS)
     .execute();
-  // Whatever became of a migration whose host reported no more of it.
+  // Rows of migrations about which their host reports no more.
   const stuck = await db
     .selectFrom('migrations')
     .select(key)
@@ -213,7 +205,6 @@ async function dropRow(db: Db, { id, source, told_by: host }: MigrationKey): Pro
     .execute();
 }
 
-/** With their claims and moves; never one for whose move memory is reserved still. */
 async function dropRequests(db: Db, old: RawBuilder<number>): Promise<number> {
   const rows = await db
     .selectFrom('requests')

@@ -1,6 +1,4 @@
-/** What links carried and what guests wrote, learned from the newest migrations that came to their end. Pure. */
-
-/** A migration that came to its end; moments in ms since 1970, rates in bytes/s, null where nobody knows. */
+/** A completed migration; times in ms since 1970, rates in bytes/s, null if unknown. */
 export interface PastMigration {
   readonly guest: string;
   readonly source: string;
@@ -12,28 +10,25 @@ export interface PastMigration {
 }
 
 export interface PastRates {
-  /** By guest: what it wrote, bytes/s. */
+  /** Dirty rate by guest, bytes/s. */
   readonly dirty: ReadonlyMap<string, number>;
-  /** By host: what its link carried to or from the best of its peers, bytes/s. */
+  /** Rate of each host's link to its best peer, bytes/s. */
   readonly links: ReadonlyMap<string, number>;
-  /** By `a>b`: what all moves from one host to the other got together, bytes/s. */
+  /** Key: `a>b`. Total rate of all moves from one host to the other, bytes/s. */
   readonly pairs: ReadonlyMap<string, number>;
 }
 
 export const NO_RATES: PastRates = { dirty: new Map(), links: new Map(), pairs: new Map() };
 
-/** Of one guest, and of one pair of hosts: older ones say less of what is now. */
 const NEWEST = 9;
-/** Those that sent less were over before their link was full. */
+/** A smaller migration was over before its link was full. */
 const MIN_BYTES = 256 * 1024 * 1024;
-/** What a link carries is what its better migrations got: a slow one was held back by its guest or its disk. */
+/** Quantile of migrations that shows the link's rate; slower ones were limited by guest or disk. */
 const GOOD = 0.75;
-/** Those that share a link get about the same of it. */
+/** Moves that share a link have similar rates. */
 const MUCH_FASTER = 1.6;
-/** One that went beside another for less than this part of its time says nothing about what they shared. */
 const SEEN_BESIDE = 0.2;
 
-/** `migrations`: the newest first. */
 export function pastRates(migrations: readonly PastMigration[]): PastRates {
   const dirty = new Map<string, number>();
   for (const [guest, all] of Map.groupBy(migrations, (each) => each.guest)) {
@@ -67,8 +62,8 @@ const sourceOf = ({ source }: PastMigration): string => source;
 const destinationOf = ({ destination }: PastMigration): string => destination;
 
 /**
- * What a link carried in the time of one migration: its own rate, and that of those beside it for as long as they were.
- * Undefined where one beside it was much faster: then it was not this link that held it back.
+ * Rate of the link during one migration: its own rate plus the overlapping parts of others. Undefined if another was
+ * much faster: the limit was then not this link.
  */
 function filled(one: MeasuredMigration, all: readonly MeasuredMigration[]): number | undefined {
   const beside = all
@@ -83,7 +78,6 @@ function filled(one: MeasuredMigration, all: readonly MeasuredMigration[]): numb
 
 type Times = Pick<PastMigration, 'endedAtMs' | 'totalMs'>;
 
-/** The part of the time of `one` in which the other went on as well. */
 function overlap(one: Times, other: Times): number {
   const from = Math.max(one.endedAtMs - one.totalMs, other.endedAtMs - other.totalMs);
   const both = Math.min(one.endedAtMs, other.endedAtMs) - from;

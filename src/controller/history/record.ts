@@ -10,7 +10,6 @@ import type { MigrationRow } from '../store/tables.ts';
 import { columnsOf } from './columns.ts';
 import { packed } from './kept-report.ts';
 
-/** A migration as it is written; what the lease adds is left out. */
 export type NewMigration = Omit<MigrationRow, 'epoch'>;
 
 const EMPTY = {
@@ -28,17 +27,14 @@ const EMPTY = {
   report: null,
 } as const;
 
-/** One that goes on. `host`: whose agent reported it. `nowMs`: the database's clock: no host's reaches beyond it. */
+/** `nowMs`: the database's clock, which limits the host's times. */
 export function openRow(summary: MigrationSummary, host: string, nowMs: number): NewMigration {
   const { id, guest, from: source, to: destination, mode, side, startedAt } = summary;
   const started_at = momentMs(startedAt, nowMs);
   return { ...EMPTY, id, guest, source, destination, mode, side, told_by: host, started_at };
 }
 
-/**
- * One that has ended, with its report where its agent gave one. `sinceMs`: not before that, by the database's clock, has
- * it ended: it was seen open then.
- */
+/** `sinceMs`: it was open then, so its end is later; by the database's clock. */
 export function endedRow(
   open: NewMigration,
   { phase, elapsedMs, error }: Progress,
@@ -61,7 +57,6 @@ export function endedRow(
   };
 }
 
-/** One that its host does not know any more, and of which nobody reported that it ended. */
 export function forgottenRow(open: NewMigration, nowMs: number): NewMigration {
   const words = `${open.told_by} does not know it any more: how it ended is not known`;
   const code = 'GODWIT_MIGRATION_UNKNOWN';
@@ -75,19 +70,17 @@ function errorColumns(error: SerialError | undefined): {
   return { code: error?.code ?? null, words: error?.message.slice(0, 1000) ?? null };
 }
 
-/** ms since 1970 of a moment that a host named; what is none, or lies ahead, is now. */
+/** ms since 1970 of a host's timestamp; an invalid or future one is now. */
 function momentMs(moment: string, nowMs: number): number {
   const ms = Date.parse(moment);
   return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, nowMs) : nowMs;
 }
 
-/** What the requests know of it. */
 export interface AskedBy {
   readonly request: string | null;
   readonly by: string | null;
 }
 
-/** A row as the API reports it. */
 export function reportedRow(
   row: Omit<MigrationRow, 'report' | 'figures'>,
   asked: AskedBy,

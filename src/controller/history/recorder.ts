@@ -14,43 +14,37 @@ import { endedRow, forgottenRow, openRow, reportedRow, type NewMigration } from 
 export interface RecorderDependencies {
   readonly store: Store;
   readonly live: Live;
-  /** The shards whose hosts are followed here. */
   readonly held: () => HeldShards;
-  /** Undefined where the host is no member of the fleet. */
   readonly agentAt: (host: string) => Api<typeof agentContract> | undefined;
   readonly publish: (news: FleetNews) => void;
-  /** Called with each report that is written down. */
   readonly reported?: (host: string, report: Report) => void;
-  /** Called with the number of rows that were written, and the bytes of their reports. */
   readonly wrote?: (rows: number, bytes: number) => void;
 }
 
 export type Side = MigrationSummary['side'];
 
-/** A look at one host's reports about one side of its migrations. */
 export interface Look {
   readonly host: string;
   readonly side: Side;
   readonly api: Api<typeof agentContract>;
-  /** Migrations that ended before this moment are not kept, ms since 1970. */
+  /** Older ended migrations are not kept, ms since 1970. */
   readonly horizonMs: number;
   readonly signal: AbortSignal;
-  /** These bytes were read of the host. True if it has to wait: the look ends, and another one goes on from there. */
+  /** Called with the bytes read. True if the host must wait: the look ends, and the next one continues. */
   readonly took?: (bytes: number) => boolean;
 }
 
 const ANSWER_MS = 10_000;
-/** Of a list: few at first, since mostly only the newest is news. */
+/** First page size; usually only the newest entry is new. */
 const FIRST_PAGE = 20;
 const PAGE = 200;
 const MAX_PAGES = 20;
-/** Of all pages of one look, which are held until the oldest is read. */
+/** All pages of one look, which are held until the oldest is read. */
 const MAX_LIST_BYTES = 32 * 1024 * 1024;
-/** Of one report. One of 10,000 rounds takes the half. */
+/** One of 10,000 rounds takes half. */
 export const MAX_REPORT_BYTES = 4 * 1024 * 1024;
-/** Rows of one transaction: each may have a report. */
 const ROWS = 50;
-/** Why a host that answers has no report to give, now or later. */
+/** Errors of a host that has no report now or later. */
 const NO_REPORT = [
   'GODWIT_JOURNAL',
   'GODWIT_JOURNAL_DAMAGED',
@@ -60,7 +54,6 @@ const NO_REPORT = [
   'GODWIT_TOO_LARGE',
 ] as const;
 
-/** Writes down the migrations that a host reports. The database decides what is news. */
 export class Recorder {
   readonly #deps: RecorderDependencies;
   readonly #migrations: Migrations;
@@ -70,10 +63,6 @@ export class Recorder {
     this.#migrations = new Migrations(deps.store);
   }
 
-  /**
-   * Reads the list back to the newest stored entry. The oldest new entry is written first: an interruption then leaves no
-   * gap, and the next look continues from there.
-   */
   async record(look: Look): Promise<void> {
     const { host, side } = look;
     const nowMs = await this.#migrations.nowMs();
@@ -101,7 +90,6 @@ export class Recorder {
     await this.#write(host, await Promise.all(rest), true);
   }
 
-  /** What is to be written, by pages of the host's list, the newest first. */
   async #unwritten(look: Look): Promise<MigrationSummary[][]> {
     const allowance = { bytes: MAX_LIST_BYTES };
     const options = { ...optionsOf(look), allowance };
@@ -130,8 +118,8 @@ export class Recorder {
   }
 
   /**
-   * A host speaks for the migrations of its own guests. One beside a manager also speaks for those that it began between
-   * hosts of that manager, as long as these are no hosts of the fleet: those speak for themselves.
+   * A host reports migrations of its own guests. A manager's agent also reports those between the manager's hosts,
+   * unless these are hosts of the fleet, which report for themselves.
    */
   #speaksOf(each: MigrationSummary, host: string, side: Side): boolean {
     if (each.side !== side) return false;
@@ -139,7 +127,6 @@ export class Recorder {
     return each.from === host || this.#deps.agentAt(each.from) === undefined;
   }
 
-  /** Those of which there is something to be written now. */
   async #fresh(
     unsettled: readonly MigrationSummary[],
     known: ReadonlyMap<string, KnownMigration>,
@@ -147,12 +134,10 @@ export class Recorder {
   ): Promise<MigrationSummary[]> {
     const changed = unsettled.filter((each) => known.get(knownKey(each))?.outcome !== each.phase);
     if (side === 'source') return changed;
-    // A source that answers reports it itself.
     const up = await this.#upAmong(changed.map(({ from }) => from));
     return changed.filter((each) => isEnd(each.phase) && !up.has(each.from));
   }
 
-  /** Those whose agents are followed, by whichever controller. */
   async #upAmong(hosts: readonly string[]): Promise<ReadonlySet<string>> {
     const names = [...new Set(hosts)];
     if (names.length === 0) return new Set();
@@ -188,7 +173,6 @@ export class Recorder {
     return { report, mustWait };
   }
 
-  /** One that was open and is not among the newest. */
   async #rowAgain(look: Look, row: NewMigration, nowMs: number): Promise<NewMigration> {
     try {
       const summary = await look.api.migration({ params: { id: row.id } }, optionsOf(look));
@@ -201,7 +185,7 @@ export class Recorder {
     }
   }
 
-  /** False where another controller follows the host by now: what is left is its to write. */
+  /** False if another controller follows the host now and will write the rest. */
   async #write(host: string, rows: readonly NewMigration[], isNew: boolean): Promise<boolean> {
     if (rows.length === 0) return true;
     const { held, live } = this.#deps;
@@ -214,11 +198,10 @@ export class Recorder {
     for (const row of rows) {
       if (row.ended_at !== null) live.ended(host, row.id);
       else if (news.own.has(row)) live.began(host, await this.#reported(row));
-      // What ended before anybody followed the host is history, and no news.
+      // A migration that ended before the host was followed is not published as begun.
       if (news.begun.has(row) && (row.ended_at === null || isNew))
         await this.#publish('begun', row);
       if (!news.ended.has(row)) continue;
-      // A destination ended the row of its source.
       live.ended(row.source, row.id);
       if (isNew) await this.#publish('ended', row);
     }
@@ -237,7 +220,6 @@ export class Recorder {
   }
 }
 
-/** Whether nothing more is to be written of it. */
 function isSettled(
   each: MigrationSummary,
   before: KnownMigration | undefined,
@@ -247,7 +229,7 @@ function isSettled(
   return isEnd(each.phase) && Date.parse(each.startedAt) + each.elapsedMs <= horizonMs;
 }
 
-/** Undefined where its host has none to give. A host that does not answer is asked again, so it throws. */
+/** Undefined if the host has no report. Throws if it does not answer, so that it is asked again. */
 export async function reportOf(
   look: Pick<Look, 'api' | 'signal'>,
   { id, guest, from, to }: Pick<MigrationSummary, 'id' | 'guest' | 'from' | 'to'>,

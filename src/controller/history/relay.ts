@@ -19,22 +19,17 @@ export interface RelayDependencies {
 }
 
 const ANSWER_MS = 5000;
-/** After its host fell silent, and between looks for its end in the database. */
+/** Pause after a host fell silent, and between looks for the end in the database. */
 const AGAIN_MS = 1000;
-/**
- * Migrations of one host that are viewed at a time: an agent grants a controller 8 streams, and the inventory and a roll need
- * theirs.
- */
+/** Viewed migrations per host: an agent grants a controller 8 streams, and the inventory and a roll need theirs. */
 const MAX_PER_HOST = 3;
-/** Between two reports so far. */
 const REPORT_MS = 1000;
 
-/** Streams that are open to each host, for viewers: an agent counts them all as this controller's. */
 type OpenStreams = Map<string, number>;
 
 /**
- * What happens in a migration until it ends: its source's agent is followed, over the times in which that is silent. One
- * such stream serves all who view the migration; it ends with the last of them.
+ * Streams of migrations until they end. Each follows the source's agent, across its silences, and serves all viewers of
+ * the migration; it ends with the last viewer.
  */
 export class MigrationStreams {
   readonly #deps: RelayDependencies;
@@ -49,7 +44,7 @@ export class MigrationStreams {
   }
 
   /**
-   * From where it stands now on. A viewer that comes back gets that again, so an id is only a count. Throws
+   * Starts with the present state. A viewer that reconnects gets it again, so an id is only a count. Throws
    * GODWIT_MIGRATION_UNKNOWN.
    */
   async *follow(
@@ -90,13 +85,11 @@ export class MigrationStreams {
     } catch (thrown) {
       shown.end(thrown);
     } finally {
-      // Whoever comes later begins anew.
       if (this.#viewed.get(nameOf(row))?.shown === shown) this.#viewed.delete(nameOf(row));
     }
   }
 }
 
-/** A source may have taken over what its destination reported. */
 async function rowNow(
   migrations: RelayDependencies['migrations'],
   asked: MigrationKey,
@@ -134,7 +127,6 @@ async function* newsOf(
     if (signal.aborted) return;
     if (words !== '' && words !== silent) yield { type: 'silent', words };
     silent = words;
-    // What it ended with is written down soon after.
     await deps.clock.sleep(AGAIN_MS, signal).catch(() => {});
   }
 }
@@ -154,7 +146,6 @@ async function* counted<T>(
   }
 }
 
-/** Until it ends, or its agent reports no more. */
 async function* followed(
   { clock }: RelayDependencies,
   api: Api<typeof agentContract>,
@@ -177,7 +168,7 @@ async function* followed(
   }
 }
 
-/** Something of which its report has more to say. */
+/** Events that a viewer may lag; beyond, it skips to the present state. */
 const markOf = ({ phase, sample, note }: Progress): string =>
   `${phase} ${sample?.round ?? 0} ${note ?? ''}`;
 
@@ -187,22 +178,19 @@ type UnsignedNews = MigrationNews extends infer N
     : never
   : never;
 
-/** News that a viewer may be behind. One that is further behind goes on with how it stands now. */
 const MAX_BEHIND = 64;
-/** JSON of these together, bytes: reports are long. */
+/** JSON of these together, bytes; reports are long. */
 const MAX_BEHIND_BYTES = 4 * 1024 * 1024;
 
 /**
- * What was reported about a migration to all who view it. Each of its news takes the place of the last one of its kind, so the
- * newest of each kind say how it stands: that is what a viewer begins with, and what one that reads slowly goes on with. So
- * viewers hold nothing of their own, whatever they do.
+ * Events of a migration for all its viewers. An event replaces the last one of its kind, so the kept ones are the
+ * present state. New and slow viewers read that, so a viewer holds no memory.
  */
 class MigrationFeed {
   viewers = 0;
   readonly #id: string;
   #kept: { readonly news: MigrationNews; readonly bytes: number }[] = [];
   #bytes = 0;
-  /** The newest of each kind, oldest first. */
   readonly #now = new Map<MigrationNews['type'], MigrationNews>();
   #count = 0;
   #over: { readonly failure?: unknown } | undefined;
@@ -220,14 +208,12 @@ class MigrationFeed {
     this.#bytes += bytes;
     while (this.#kept.length > MAX_BEHIND || this.#bytes > MAX_BEHIND_BYTES)
       this.#bytes -= this.#kept.shift()?.bytes ?? this.#bytes;
-    // It reported something: it is silent no more.
     this.#now.delete('silent');
     this.#now.delete(news.type);
     this.#now.set(news.type, news);
     wake(this.#waiting);
   }
 
-  /** Nothing comes any more; where it failed, with the error that all viewers get. */
   end(failure?: unknown): void {
     this.#over = failure === undefined ? {} : { failure };
     wake(this.#waiting);

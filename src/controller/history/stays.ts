@@ -1,18 +1,17 @@
 import type { FleetMigration, GuestStay } from '../../protocol/controller/history.ts';
 import { defined } from '../../protocol/defined.ts';
 
-/** Of one stay. */
 const MAX_TRIES = 1000;
 
 /**
- * The hosts of a guest, newest first: its stays between successful migrations, each with the attempts meanwhile.
- * `migrations`: the ended migrations of that guest, oldest first. `at`: the hosts that report the guest now.
+ * A guest's hosts, newest first: its stays between successful migrations, with the failed attempts during each.
+ * `migrations`: the guest's ended ones, oldest first. `at`: hosts that report it now.
  */
 export function staysOf(migrations: readonly FleetMigration[], at: readonly string[]): GuestStay[] {
   const stays: Mutable[] = [];
   for (const each of migrations) {
     const last = stays.at(-1);
-    // It came there by other means, or before anything that is kept.
+    // It came there by other means, or before the kept history.
     if (last?.host !== each.source) {
       if (last !== undefined) last.to ??= each.startedAt;
       stays.push({
@@ -48,7 +47,6 @@ const UNSEEN = {
   later: 'it came there by no migration that is kept',
 } as const;
 
-/** It was to move the guest and did not. */
 function isTry(
   each: FleetMigration,
 ): each is FleetMigration & { outcome: NonNullable<FleetMigration['outcome']> } {

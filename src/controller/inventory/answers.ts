@@ -12,14 +12,12 @@ import type { MergedRow } from './claims.ts';
 import { managedIn } from './managed-facts.ts';
 import { MEASURES, type Point } from './samples.ts';
 
-/** A moment as the API has it. */
 export function momentOf(ms: number): string {
   return new Date(ms).toISOString();
 }
 
 type HostColumns = Omit<HostRow, 'epoch' | 'changed_at' | 'info'>;
 
-/** A row as the API reports it. `followedBy`: the controller that has its lease. */
 export function hostOfRow(row: HostColumns, followedBy?: string, load?: HostLoad): FleetHost {
   const { name, address, site, state, since, reason, version, cores, guests } = row;
   const { memory_bytes: memory, memory_available_bytes: available } = row;
@@ -49,10 +47,9 @@ function withoutGuests({ guests: _guests, ...load }: HostLoad): FleetHost['load'
   return load;
 }
 
-/** Of hosts that claim one guest, as the API reports them. */
 const MAX_CLAIMS = 64;
 
-/** A guest under its host's state. `claimed`: hosts that claim to run it, if there are several. `load`: its present load. */
+/** `claimed`: hosts that claim to run it, if there are several. */
 export function guestOfRow(
   { row, others: reports }: MergedRow<GuestRow>,
   host: { readonly state: HostState; readonly since: number },

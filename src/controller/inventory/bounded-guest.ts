@@ -1,19 +1,15 @@
 import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 
-/** JSON of one guest, bytes: several times what a guest of 64 disks, 64 NICs and 64 labels takes. */
+/** JSON of one guest, bytes: several times that of a guest with 64 disks, 64 NICs and 64 labels. */
 export const MAX_GUEST_BYTES = 128 * 1024;
 
 export interface BoundedGuest {
   readonly guest: GuestInfo;
-  /** Its JSON. */
   readonly text: string;
   readonly bytes: number;
 }
 
-/**
- * A guest as its host reports it, if that is short enough. Of a longer one only the main properties and the labels are
- * kept, and it is not moved: a plan names it.
- */
+/** A long report keeps only its main properties and labels, and the guest is not moved. */
 export function boundedGuest(reported: GuestInfo): BoundedGuest {
   const whole = withText(reported);
   if (whole.bytes <= MAX_GUEST_BYTES) return whole;

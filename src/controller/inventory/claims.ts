@@ -2,24 +2,22 @@ import { guestInfo, type GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { mergeReports } from '../../protocol/public/moving.ts';
 import type { GuestRow } from '../store/tables.ts';
 
-/** A guest as far as it matters who runs it. */
 export type Claim = Pick<GuestRow, 'host' | 'name' | 'uuid' | 'state' | 'info' | 'changed_at'>;
 
-/** States in which a host says that it runs the guest, or may go on with it. */
+/** States in which the host runs the guest, or may continue it. */
 const RUNS: ReadonlySet<string> = new Set(['running', 'paused', 'migrating']);
 
-/** Both ends of a move report that it has ended, one after the other. */
+/** Both ends of a move report its end within this time. */
 export const SETTLED_MS = 10_000;
 
-/** The same guest: by its uuid; one without is known by its name alone. */
+/** Identity by UUID; without one, by name. */
 export function identityOf({ name, uuid }: Pick<Claim, 'name' | 'uuid'>): string {
   return uuid === '' ? `name ${name}` : `uuid ${uuid}`;
 }
 
 /**
- * Hosts that say they run the very same guest, sorted; none or one where nothing is wrong. A guest that moves is on both
- * of its hosts; what has just changed is not judged yet. Containers of managers have no uuid, and names of one host alone: two of
- * one name are two.
+ * Hosts that claim to run the same guest, sorted; normally at most one. A moving guest is on both its hosts, and fresh
+ * changes are not judged yet. Containers of managers have no UUID and are unique only within a host.
  */
 export function claimants(
   claims: readonly Claim[],
@@ -38,13 +36,12 @@ export function claimants(
 
 export interface MergedRow<R> {
   readonly row: R;
-  /** The other reports of that guest. */
   readonly others: readonly R[];
 }
 
 /**
- * One row for each guest, in the order of the reports. `rows`: all reports of the guests of some names. Hosts that claim
- * one guest although both had time to report the end of a move keep a row each: no report hides a second copy.
+ * One row per guest, in the order of the reports. `rows` has all reports of the guests with those names. Hosts that
+ * still claim one guest after the end of a move could be reported keep separate rows, so that no second copy is hidden.
  */
 export function mergeRows<R extends Claim>(rows: readonly R[], nowMs: number): MergedRow<R>[] {
   const reported = Map.groupBy(rows, ({ name }) => name);

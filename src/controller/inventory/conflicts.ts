@@ -5,27 +5,24 @@ import type { Store } from '../store/store.ts';
 import type { WrittenGuest } from './write-queue.ts';
 import { claimants, identityOf, SETTLED_MS, type Claim } from './claims.ts';
 
-/** Identities of one query. */
 const AT_ONCE = 500;
-/** A conflict that stands is said again. */
+/** Interval of reports of a lasting conflict. */
 const AGAIN_MS = 60_000;
-/** Looks in a row at claims that have just changed. A host that changes its report again and again hides no conflict. */
+/** Consecutive looks with fresh claims: a host that keeps changing its report cannot hide a conflict. */
 const MAX_UNSETTLED = 3;
 
 interface Due {
   readonly guest: WrittenGuest;
   readonly atMs: number;
-  /** Looks in a row that found several claims, one of which had just changed. */
   readonly unsettled: number;
 }
 
-/** Says loudly when several hosts claim to run one guest. Looks at guests that changed, once both hosts had time to report. */
+/** Examines changed guests once both hosts had time to report. */
 export class Conflicts {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #publish: (news: FleetNews) => void;
-  /** Guests to look at, by identity, and when. */
   readonly #due = new Map<string, Due>();
   readonly #known = new Set<string>();
 
@@ -41,7 +38,6 @@ export class Conflicts {
     for (const guest of guests) {
       const identity = identityOf(guest);
       const before = this.#due.get(identity);
-      // A look that is due at once is not put off by a further change.
       if (before !== undefined && before.atMs <= atMs) continue;
       this.#due.delete(identity);
       this.#due.set(identity, { guest, atMs, unsettled: 0 });
@@ -60,13 +56,12 @@ export class Conflicts {
     if (due.length === 0) return;
     const guests = due.map(({ guest }) => guest);
     const claims = await claimsOf(this.#store, guests);
-    // The moments of claims are the database's.
     const { db, nowMs: storeNow } = this.#store;
     const { now } = await db.selectNoFrom(storeNow.as('now')).executeTakeFirstOrThrow();
     for (const each of due) this.#judge(each, claims.get(identityOf(each.guest)) ?? [], now);
   }
 
-  /** Claims that have just changed may be the two ends of a move, but not in each of several looks. */
+  /** Fresh claims may be the two ends of a move, but not in several looks. */
   #judge({ guest, unsettled }: Due, claims: readonly Claim[], storeNow: number): void {
     const identity = identityOf(guest);
     const settled = claimants(claims, storeNow);
@@ -101,7 +96,6 @@ export class Conflicts {
   }
 }
 
-/** What all hosts say of these guests, by identity. */
 export async function claimsOf(
   { db }: Pick<Store, 'db'>,
   guests: readonly WrittenGuest[],

@@ -2,8 +2,8 @@ import type { Store } from '../store/store.ts';
 import { mergeRows } from './claims.ts';
 
 /**
- * Guests of the fleet by state, each once: one that moves is reported by both of its hosts. One statement, or a guest that
- * moves meanwhile would be in both lists or in neither. Only the reports of guests that have several are read.
+ * One statement, so that a moving guest, which two hosts report, is neither counted twice nor missed. Reads only
+ * reports of guests that have several.
  */
 export async function guestCounts({
   db,
@@ -48,10 +48,10 @@ export async function guestCounts({
   return counts;
 }
 
-/** More of one name are not read: that many are a mistake of a program. */
+/** More namesakes are not read: such a number is a program's mistake. */
 const MAX_PER_NAME = 1000;
 
-/** Where a guest is, and not where it only arrives; a host that it has left reports it for a while. */
+/** Finds where a guest is, not where it is arriving; a host that it left reports it for a while. */
 export async function homesOf(
   { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
   guest: string,

@@ -13,39 +13,33 @@ import type { Credentials } from '../../rpc/tls.ts';
 import { EVENT_READS, ReadBudget } from './read-budget.ts';
 import type { Pacing } from './turns.ts';
 
-/** A host sends a heartbeat each 5 s. */
+/** A host sends a heartbeat every 5 s. */
 export const SILENT_MS = 15_000;
 const ANSWER_MS = 20_000;
 const CONNECT_MS = 10_000;
 const RETRY = { firstMs: 1000, mostMs: 15_000 };
-/** What a host is changes seldom, and much of it is in each sample. */
+/** Facts about a host change rarely, and samples have many of them. */
 const REFRESH_MS = 30 * 60_000;
 
-/** What the agent of a host says of itself, and its list of guests. */
 const MAX_LIST_BYTES = 4 * 1024 * 1024 + GUESTS_BYTES;
-/** Beside its bytes, an event costs what is made and written because of it. */
 const EVENT_BYTES = 1024;
-/** A host that is over its budget is read so seldom; far oftener than it counts as silent. */
+/** Longest pause for a host over its budget; a host counts as silent after a much longer one. */
 const MAX_PACE_MS = 5000;
 
-/** Of thousands of hosts each keeps its client: one of all routes takes 16 KiB. */
+/** Each of thousands of hosts keeps a client; one with all routes would take 16 KiB. */
 const STREAM = { hostEvents: agentContract.hostEvents };
 const LISTS = { host: agentContract.host, guests: agentContract.guests };
 
-/** The states of a host that could not be followed the last time: one that hangs takes no turn of the others. */
 const HAD_FAILED: ReadonlySet<HostState> = new Set(['silent', 'untrusted', 'incompatible']);
 
-/** What a follower learns; the calls of one host come in order. */
 export interface FollowerListener {
-  /** What it was when it was followed last, by this controller or another one. */
   readonly row: { readonly state: HostState };
-  /** The stream begins: all that the host has. */
+  /** A stream begins, with everything the host has. */
   all(info: HostInfo, guests: readonly GuestInfo[], left?: readonly GuestInfo[]): void;
   info(info: HostInfo): void;
   event(event: HostEvent): void;
-  /** Whether it sends more than its budget. */
   exceeds(isExceeded: boolean): void;
-  /** It is not followed now. `lastMs`: when it was heard of last, wall clock; undefined: never by this follower. */
+  /** The host cannot be followed now. `lastMs`: wall-clock time of its last word to this follower. */
   lost(state: HostState, reason: string, lastMs: number | undefined): void;
 }
 
@@ -56,7 +50,6 @@ export interface FollowerDependencies extends Pacing {
   readonly clock: Clock;
 }
 
-/** Follows one host until it is ended: reaches it, asks for its lists, and hears its events; again and again. */
 export class Follower {
   readonly #name: string;
   readonly #place: () => PeerAddress | undefined;
@@ -104,21 +97,19 @@ export class Follower {
       }
       if (signal.aborted) return;
       waitMs = this.#lastMs === before ? Math.min(2 * waitMs, RETRY.mostMs) : RETRY.firstMs;
-      // Thousands of hosts that were lost together do not come back together.
+      // Random pauses keep thousands of lost hosts from reconnecting together.
       const apartMs = waitMs * (0.5 + Math.random());
       const budgetMs = this.#budget.waitMs(clock.monotonicMs());
       await clock.sleep(Math.max(apartMs, budgetMs), signal).catch(() => {});
     }
   }
 
-  /** These bytes of the host were read. */
   #took(bytes: number): void {
     const nowMs = this.#deps.clock.monotonicMs();
     this.#budget.take(bytes, nowMs);
     this.#heard.exceeds(this.#budget.isExceeded(nowMs));
   }
 
-  /** Lets the host wait if it sends more than its budget. */
   #paced(bytes: number): Promise<void> | undefined {
     this.#took(bytes);
     const { clock } = this.#deps;
@@ -140,7 +131,7 @@ export class Follower {
       const options = { signal, deadlineMs: ANSWER_MS, pace };
       const stream = streaming.api.hostEvents({ query }, options);
       const events = stream[Symbol.asyncIterator]();
-      // Both in one turn: a stream that nobody reads while its lists wait for a turn would count as silent.
+      // Both in one turn: an unread stream would count as silent while its lists wait for a turn.
       await this.#deps.turn(async () => {
         const first = await events.next();
         if (first.done !== true) await this.#lists(address);
@@ -150,7 +141,7 @@ export class Follower {
       let refreshedMs = this.#lastMs;
       for (;;) {
         const next = await events.next();
-        // What was lost is in the lists: they are asked for with the next stream.
+        // The lists of the next stream contain what was lost.
         if (next.done === true || next.value.type === 'lost') break;
         const event = next.value;
         this.#lastMs = this.#deps.clock.wallMs();
@@ -167,7 +158,7 @@ export class Follower {
     this.#heard.lost('silent', 'its agent ended the stream of events', this.#lastMs);
   }
 
-  /** A host that is off holds no turn: its kernel is waited for beside them. A relay answers by itself. */
+  /** Waits for the kernel of a dead host outside the turns. A relay answers by itself. */
   async #knock(address: string): Promise<void> {
     if (rendezvousOf(address) !== undefined) return;
     const { what } = await this.#deps.knock(address, CONNECT_MS, this.#end.signal);
@@ -176,7 +167,7 @@ export class Follower {
     throw godwitError('GODWIT_UNREACHABLE', { peer: this.#name, address, reason });
   }
 
-  /** Over a connection that is closed again: a fleet has thousands of hosts, and each keeps one open as it is. */
+  /** Uses a temporary connection: a fleet has thousands of hosts, and each keeps its stream's connection. */
   async #lists(address: string): Promise<void> {
     await this.#asking(address, async ({ api }, options) => {
       const info = await api.host({}, options);
@@ -212,7 +203,7 @@ export class Follower {
   }
 }
 
-/** What a failure says of a host: only silence is silence. */
+/** Maps a failure to a host's state; only missing answers mean silence. */
 function judged(thrown: unknown): { state: HostState; reason: string } {
   const error = toGodwitError(thrown);
   const reason = error.message.slice(0, 1000);

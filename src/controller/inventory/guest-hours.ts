@@ -5,19 +5,14 @@ import { LOOK_MS, LOOKS_KEPT_MS, type HostLook } from './guest-looks.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Earlier days of which an hour of the day is the mean. */
 const DAYS = 7;
-/** How long hours are kept in the database, ms. */
 export const GUEST_HOURS_KEPT_MS = DAYS * DAY_MS + 2 * HOUR_MS;
-/** Looks of an hour may be written so much later than it ended, ms. */
+/** Looks of an hour may be written this much later, ms. */
 const LATE_MS = 2 * LOOK_MS;
 
 type Database = Pick<Store, 'db' | 'nowMs'>;
 
-/**
- * Writes what each guest used in the hours that are over, one row for a shard and an hour, from the looks of that hour.
- * Whoever comes first writes it; what is written stays.
- */
+/** One row per shard and hour; the first writer's row stays. */
 export async function writeGuestHours(store: Database & Pick<Store, 'transaction'>): Promise<void> {
   const { db } = store;
   const nowMs = await timeOf(store);
@@ -30,7 +25,6 @@ export async function writeGuestHours(store: Database & Pick<Store, 'transaction
     const shards = await within.select('shard').distinct().execute();
     for (const { shard } of shards.filter((each) => !done.has(each.shard))) {
       const rows = await within.select('body').where('shard', '=', shard).execute();
-      // Our own text, from our own database.
       const means = hourMeans(rows.map(({ body }) => JSON.parse(body) as Body));
       const row = { shard, span: 'guests', at: hour, body: JSON.stringify(means) };
       await store.transaction((during) =>
@@ -46,7 +40,7 @@ export async function writeGuestHours(store: Database & Pick<Store, 'transaction
 
 type Body = Readonly<Record<string, HostLook>>;
 
-/** The mean of what each guest used, cores, over the looks that report it. A look with two hosts of it counts the larger. */
+/** Mean cores per guest over the looks that report it. Of two hosts in one look, the larger counts. */
 export function hourMeans(looks: readonly Body[]): Record<string, number> {
   const sums = new Map<string, { sum: number; count: number }>();
   for (const hosts of looks) {
@@ -65,7 +59,7 @@ export function hourMeans(looks: readonly Body[]): Record<string, number> {
   );
 }
 
-/** What guests use in the hour that begins next, cores, by that hour of the last seven days. */
+/** Expected cores per guest in the next hour, by that hour of the last seven days. */
 export async function usualNextHour(store: Database): Promise<ReadonlyMap<string, number>> {
   const next = hourOf(await timeOf(store)) + HOUR_MS;
   const hours = Array.from({ length: DAYS }, (_none, day) => next - (day + 1) * DAY_MS);
@@ -79,7 +73,6 @@ export async function usualNextHour(store: Database): Promise<ReadonlyMap<string
   for (const { at, body } of rows) {
     const day = days.get(at) ?? new Map<string, number>();
     days.set(at, day);
-    // Two shards report a guest that moved.
     for (const [guest, cores] of Object.entries(JSON.parse(body) as Record<string, number>))
       day.set(guest, Math.max(day.get(guest) ?? 0, cores));
   }

@@ -3,44 +3,38 @@ import { MAX_GUESTS_OF_A_SAMPLE, type HostLoad } from '../../protocol/public/hos
 import type { Store } from '../store/store.ts';
 import { isPossibleUse } from '../../planner/processor-use-bounds.ts';
 
-/** What plans rest on: what each guest used, as the mean of so long, where the configuration says nothing else. */
+/** Default time for the average of a guest's use, for plans. */
 export const LOOK_MS = 300_000;
-/** Hosts report every ten seconds: a shorter look would often be without a sample. */
+/** Hosts report every ten seconds; shorter looks would often be empty. */
 export const SHORTEST_LOOK_MS = 10_000;
-/** Looks that are kept in the database, ms. */
 export const LOOKS_KEPT_MS = 3 * 3_600_000;
-/** Where the database does not answer for long, the oldest go. */
+/** The oldest are dropped if the database fails for long. */
 const MAX_UNWRITTEN = 12;
-/** Looks that a plan reads, at most: shorter ones than usual are many more than it rests on. */
+/** A plan reads at most the number of looks of the default length. */
 const MAX_READ = LOOKS_KEPT_MS / LOOK_MS;
 
-/** One host over one look. */
 export interface HostLook {
-  /** Shares, of all cores together and of the time. */
   readonly used: number;
   readonly pressure: number;
   readonly cores: number;
-  /** By guest: cores that it used. */
   readonly guests: Readonly<Record<string, number>>;
-  /** By guest: the most that it was said to use and cannot have used. Such a sample counts nowhere else. */
+  /** Impossible values, the highest by guest. */
   readonly aside?: Readonly<Record<string, number>>;
-  /** How far the host's clock is ahead of its controller's, ms; absent where they agree. */
+  /** How far the host's clock is ahead of the controller's, ms; absent if they agree. */
   readonly clockAheadMs?: number;
 }
 
 export interface Look {
-  /** The beginning of its time, ms since 1970. */
   readonly atMs: number;
   readonly look: HostLook;
 }
 
-/** Guests of one look: twice those of the largest sample. More names than that are not guests of one host. */
+/** Twice the largest sample; one host cannot have more guests. */
 const MAX_GUESTS = 2 * MAX_GUESTS_OF_A_SAMPLE;
 
-/** Clocks agree that differ by less: a sample may be under way for a while. */
+/** Smaller clock differences may be delays of a sample. */
 const CLOCK_MS = 60_000;
 
-/** Collects the samples of one host into looks. */
 export class HostLooks {
   #done: Look[] = [];
   readonly #guests = new Map<string, { sum: number; count: number }>();
@@ -57,7 +51,6 @@ export class HostLooks {
     this.#lookMs = lookMs;
   }
 
-  /** `sizeOf`: a guest's processors, where that is known. */
   add(
     atMs: number,
     { at, processor, pressure, guests }: HostLoad,
@@ -69,7 +62,7 @@ export class HostLooks {
     this.#used += processor.used;
     this.#pressure += pressure?.processor ?? 0;
     this.#cores = processor.cores;
-    // One that was held up on its way seems to be of a clock that is behind: the nearest of a look counts.
+    // A delayed sample seems to have a slow clock, so the nearest of a look counts.
     const aheadMs = Date.parse(at) - atMs;
     if (Math.abs(aheadMs) < Math.abs(this.#aheadMs)) this.#aheadMs = aheadMs;
     for (const { name, cores } of guests) {
@@ -84,13 +77,11 @@ export class HostLooks {
     }
   }
 
-  /** Those that are over, to be written down. They stay here until they are. */
   unwritten(nowMs: number): readonly Look[] {
     this.#end(nowMs);
     return this.#done;
   }
 
-  /** This one is in the database. */
   written(look: Look): void {
     this.#done = this.#done.filter((each) => each !== look);
   }
@@ -131,16 +122,12 @@ export class HostLooks {
   }
 }
 
-/** All hosts over one look. */
 export interface FleetLook {
   readonly atMs: number;
   readonly hosts: ReadonlyMap<string, HostLook>;
 }
 
-/**
- * The looks of the last three hours that are over, or of less where looks are shorter; the oldest first, one after the
- * other: a large fleet's are many.
- */
+/** Oldest first. Yielded one by one, since a large fleet has many. */
 export async function* fleetLooks(
   { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
   lookMs = LOOK_MS,
@@ -150,7 +137,6 @@ export async function* fleetLooks(
   const moments = await rows.select('at').distinct().where(young).orderBy('at').execute();
   for (const { at: atMs } of moments) {
     const bodies = await rows.select('body').where('at', '=', atMs).execute();
-    // Our own text, from our own database.
     const all = bodies.flatMap(({ body }) =>
       Object.entries(JSON.parse(body) as Record<string, HostLook>),
     );

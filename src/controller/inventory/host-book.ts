@@ -25,25 +25,20 @@ import {
 import { HostSamples } from './samples.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 
-/** Where changes of a host go. */
 export interface Changes {
-  /** To be written. False if too much of this host waits already: its lists are to be read again, and take the place of all that. */
+  /** Queues a change. False if too much of this host waits: its lists must be read again and replace it all. */
   readonly write: (change: Partial<Pending>) => boolean;
   readonly publish: (news: FleetNews) => void;
-  /** The host itself is another now. */
   readonly reportHost: () => void;
-  /** It is followed from now on. */
   readonly followed: () => void;
-  /** A migration in which it takes part is in another phase. */
   readonly moved: (progress: Progress) => void;
   readonly nowMs: () => number;
 }
 
-/** JSON of all guests of one host, bytes. Their lists are shorter on the wire. */
+/** JSON of all guests of one host, bytes. Lists are shorter on the wire. */
 const MAX_GUESTS_BYTES = 24 * 1024 * 1024;
-/** Guests of one name: containers of several managers, copies on their way. What is looked for by name looks at all of them. */
+/** Guests of one name, such as containers of several managers; lookups by name read all. */
 const MAX_NAMESAKES = 64;
-/** Of which a host may send more than its share. */
 export type Excess = 'events' | 'migrations' | 'standbys';
 const EXCESS: Readonly<Record<Excess, string>> = {
   events:
@@ -53,10 +48,9 @@ const EXCESS: Readonly<Record<Excess, string>> = {
   standbys: `more than ${MAX_COVERED} of its guests have the label godwit/recover: only the first by name are kept for a recovery`,
 };
 
-/** Available memory is written anew once it is another by this part of all memory. */
+/** Available memory is written again after a change by this part of all memory. */
 const MEMORY_STEP = 1 / 100;
 
-/** What is known of one host that is followed here: hears its follower, and says what changed. */
 export class HostBook implements FollowerListener {
   readonly samples: HostSamples;
   readonly #changes: Changes;
@@ -64,11 +58,10 @@ export class HostBook implements FollowerListener {
   #bytes = 0;
   readonly #excess = new Set<Excess>();
   readonly #held = new HeldGuests();
-  /** Processors of its guests, by name. */
   readonly #sizes = new Map<string, number>();
   #row: NewHost;
 
-  /** `known`: as the database has it, from an earlier follower. `samples`: of an earlier one in this process. */
+  /** `known`: the database's row. `samples`: from an earlier follower in this process. */
   constructor(known: NewHost, changes: Changes, samples = new HostSamples()) {
     this.#row = known;
     this.samples = samples;
@@ -89,7 +82,6 @@ export class HostBook implements FollowerListener {
     this.#changes.followed();
   }
 
-  /** As its manager reports it; `guests`: all that it has, where they are reported too. */
   managed(manager: string, host: ManagedHost, guests?: readonly GuestInfo[]): void {
     if (guests !== undefined) this.#guests(guests);
     const facts = { ...factsOfManaged(manager, host), guests: this.#count() };
@@ -100,7 +92,6 @@ export class HostBook implements FollowerListener {
     }
   }
 
-  /** A guest that its manager has on another host by now. */
   leave(key: string): void {
     if (!this.#marks.has(key)) return;
     this.#gone(key);
@@ -108,7 +99,7 @@ export class HostBook implements FollowerListener {
     this.#set({ guests: this.#count() });
   }
 
-  /** The last reports of guests that left and that no other host was found to have. Those held for too long go. */
+  /** Last reports of guests that left and were not found elsewhere. Expired ones are removed. */
   held(): GuestInfo[] {
     const nowMs = this.#changes.nowMs();
     for (const [, { guest, untilMs }] of this.#held.entries())
@@ -116,7 +107,6 @@ export class HostBook implements FollowerListener {
     return this.#held.entries().map(([, { guest }]) => guest);
   }
 
-  /** Another host reports the guest. */
   release(left: GuestInfo): void {
     const key = guestKey(left);
     const isShown = this.#isHeld(key);
@@ -130,7 +120,6 @@ export class HostBook implements FollowerListener {
       this.#held.hold(key, { ...left, ...uuidIn(key) }, this.#changes.nowMs());
   }
 
-  /** Whether the row of that key is the one of a guest that left. */
   #isHeld(key: string): boolean {
     const held = this.#held.get(key);
     return held !== undefined && this.#marks.get(key)?.mark === held.mark;
@@ -140,7 +129,7 @@ export class HostBook implements FollowerListener {
     return this.#marks.size - this.#held.entries().filter(([key]) => this.#isHeld(key)).length;
   }
 
-  /** Its key here: a report that was made without the guest may lack its uuid. */
+  /** A report made after the guest left may lack its UUID. */
   #keyOf(left: GuestInfo): string {
     if (left.uuid !== undefined) return guestKey(left);
     const keys = keysOfName(this.#marks.keys(), left.name);
@@ -173,7 +162,6 @@ export class HostBook implements FollowerListener {
     this.#changes.write({ replace: own.map(({ guest, text }) => guestRowOf(name, guest, text)) });
   }
 
-  /** False if the guest is as it was. */
   #mark(key: string, { guest, text, bytes }: BoundedGuest): boolean {
     const mark = markOf(text);
     const before = this.#marks.get(key);
@@ -200,7 +188,7 @@ export class HostBook implements FollowerListener {
     switch (event.type) {
       case 'ready':
       case 'lost':
-      // A host of the fleet speaks for itself alone.
+      // Hosts of the fleet report only themselves.
       case 'managed-host':
       case 'managed-host-gone':
       case 'manager':
@@ -223,17 +211,17 @@ export class HostBook implements FollowerListener {
   lost(state: HostState, reason: string, lastMs: number | undefined): void {
     const { state: before, since } = this.#row;
     if (before === state && this.#row.reason === reason) return;
-    // What was silent before stays so since then, whoever notices it.
+    // An earlier silence keeps its start.
     const heardMs = lastMs ?? this.#changes.nowMs();
     this.#set({ state, reason, since: before === state ? since : heardMs });
   }
 
-  /** The agent names it alone: all of that name are gone, and one that is not is reported anew. */
+  /** The agent sends only the name: all guests of that name go, and the remaining one is reported again. */
   #goneBy({ name, left }: Extract<HostEvent, { type: 'guest-gone' }>): void {
     if (left?.name === name) this.#hold(left);
     const held = new Map(this.#held.entries());
     for (const key of keysOfName(new Set([...this.#marks.keys(), ...held.keys()]), name)) {
-      // The row of a guest that left stays until its new host reports it, or comes back when a copy of it goes.
+      // The row of a departed guest stays until its new host reports it. It returns if a copy of it is removed.
       const last = held.get(key);
       if (last !== undefined) this.#put(key, last);
       else {
@@ -340,33 +328,28 @@ function factsOfManaged(manager: string, host: ManagedHost): Partial<NewHost> {
   };
 }
 
-/** As its list would be refused: its stream ends, and the reason is reported with the host. */
 function tooMuch(host: string, expected: string): Error {
   return godwitError('GODWIT_PROTOCOL_INVALID', { peer: host, expected, what: 'more' });
 }
 
 interface Mark {
-  /** Of the guest's JSON. */
   readonly mark: number;
   readonly bytes: number;
 }
 
-/** The row of a guest that left stays so long, if no other host reports the guest. */
+/** A departed guest's row stays for this time if no other host reports it. */
 export const HELD_MS = 60_000;
-/** Of one host: far more than leave it within that time. */
 const MAX_HELD = 256;
 const MAX_ARRIVED = 1024;
 
 interface HeldGuest extends BoundedGuest {
   readonly mark: number;
-  /** Wall clock. */
   readonly untilMs: number;
 }
 
-/** Guests that left a host, by their keys there, until another host reports them. */
 class HeldGuests {
   readonly #held = new Map<string, HeldGuest>();
-  /** Migrations whose guests have been reported by their new hosts, the newest last. */
+  /** Migrations whose guests were reported by their new hosts, newest last. */
   readonly #arrived = new Set<string>();
 
   get(key: string): HeldGuest | undefined {
@@ -377,12 +360,11 @@ class HeldGuests {
     return [...this.#held];
   }
 
-  /** The guest is here again. */
   drop(key: string): void {
     this.#held.delete(key);
   }
 
-  /** Holds nothing that has been reported by its new host. */
+  /** Ignores guests that their new host has already reported. */
   hold(key: string, left: GuestInfo, nowMs: number): void {
     const { migration = '' } = left;
     const before = this.#held.get(key);
@@ -392,7 +374,6 @@ class HeldGuests {
     this.#held.set(key, { ...bounded, mark: markOf(bounded.text), untilMs: nowMs + HELD_MS });
   }
 
-  /** Another host reports the guest, or was waited for long enough. */
   release(key: string): void {
     const { guest } = this.#held.get(key) ?? {};
     if (!this.#held.delete(key) || guest?.migration === undefined) return;

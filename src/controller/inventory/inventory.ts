@@ -27,7 +27,7 @@ import { withPower, type PowerNow, type Standing } from '../power/shown.ts';
 import { powerNow } from '../store/power-rows.ts';
 
 const FLUSH_MS = 250;
-/** For clients that come back: ten minutes of 80 events a second, of 650 bytes each. */
+/** Events for clients that reconnect: ten minutes of 80 events a second, 650 bytes each. */
 export const EVENTS_KEPT = { events: 50_000, bytes: 32 * 1024 * 1024 };
 
 export interface InventoryDependencies {
@@ -37,44 +37,35 @@ export interface InventoryDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly owner: Owner;
-  /** Hears of the migrations of the hosts that are followed here. */
   readonly migrations?: MigrationsHeard;
-  /** Hosts of managers, beside those of the fleet. */
   readonly managed?: ManagedHosts;
-  /** Of hosts that are put to sleep and woken. */
   readonly power?: { readonly wakeMs: number } | undefined;
-  /** How long one look at what guests use is. Default: LOOK_MS. */
+  /** Length of a look at guests' use. Default: LOOK_MS. */
   readonly lookMs?: number;
-  /** Default: the network. */
   readonly knock?: AskKernel;
 }
 
-/** A host's own agent, or the manager that speaks for it. */
 export type HostPlace = PeerAddress | ManagedPlace;
 
 export interface MigrationsHeard {
-  /** The host is followed from now on. */
   followed(host: string): void;
-  /** It is followed here no more. */
   left(host: string): void;
   heard(host: string, progress: Progress): void;
 }
 
 interface FollowedHost {
-  /** Ends the following of it. */
   readonly end: () => Promise<void>;
   readonly book: HostBook;
 }
 
-/** Follows the hosts of the shards that this controller has leases for, and writes down what changes. */
+/** Follows the hosts of the shards whose leases this controller has, and stores changes. */
 export class Inventory {
   readonly events = new EventLog<FleetNews>(EVENTS_KEPT);
   readonly #deps: InventoryDependencies;
   readonly #leases: HostLeases;
   readonly #followed = new Map<string, FollowedHost>();
-  /** Followers that were asked to end; one that waits for a host that does not answer takes its time. */
   readonly #ending = new Set<Promise<void>>();
-  /** Of hosts whose shard was lost and taken again in one turn, until they are followed again. */
+  /** Samples of hosts whose shard was lost and regained in one turn. */
   readonly #samplesBefore = new Map<string, HostSamples>();
   readonly #book: WriteQueue;
   readonly #conflicts: Conflicts;
@@ -82,7 +73,7 @@ export class Inventory {
   readonly #following: FollowerDependencies;
   readonly #power: PowerReports;
   readonly #loops: StoreLoops;
-  /** As of the last turn: making it of thousands is not for each of them. */
+  /** Updated each turn, since building it for thousands of hosts is slow. */
   #peers: Readonly<Record<string, PeerAddress>> = {};
   #managed: ReadonlyMap<string, ManagedPlace> = new Map();
   #known: HeldShards = new Map();
@@ -109,7 +100,7 @@ export class Inventory {
     );
   }
 
-  /** Others may follow the hosts at once. */
+  /** Other controllers may take over the hosts at once. */
   async close(): Promise<void> {
     await this.#loops.close();
     const ends = [...this.#followed.values()].map((each) => each.end());
@@ -120,17 +111,15 @@ export class Inventory {
     await this.#leases.release().catch(() => {});
   }
 
-  /** Whether its agent reports more than is read or kept of one host. */
   exceeds(host: string, isExceeded: boolean, what: Excess): void {
     this.#followed.get(host)?.book.exceeds(isExceeded, what);
   }
 
-  /** Undefined where another controller follows that host. */
+  /** Undefined if another controller follows that host. */
   samplesOf(host: string): HostSamples | undefined {
     return this.#followed.get(host)?.book.samples;
   }
 
-  /** Some hosts that are reached now, to be asked for something else. */
   up(): { readonly name: string; readonly place: PeerAddress }[] {
     const peers = this.#peers;
     return [...this.#followed].flatMap(([name, { book }]) => {
@@ -139,26 +128,23 @@ export class Inventory {
     });
   }
 
-  /** Counted since the start: samples of hosts, and hosts that wait to be written. */
   figures(): { readonly followed: number; readonly samples: number; readonly unwritten: number } {
     const all = [...this.#followed.values()];
     const samples = all.reduce((sum, { book }) => sum + book.samples.received, 0);
     return { followed: all.length, samples, unwritten: this.#book.size };
   }
 
-  /** Where a host is asked; undefined where it is none of the fleet's. */
   placeOf(host: string): HostPlace | undefined {
     if (Object.hasOwn(this.#peers, host)) return this.#peers[host];
     return this.#deps.managed?.placeOf(host);
   }
 
-  /** Leases are held by the database's clock; without its answer they count as ended once they may have. */
+  /** Leases hold by the database's clock; without its answer they count as ended once they may have. */
   held(): HeldShards {
     const sinceMs = this.#deps.clock.monotonicMs() - this.#renewedMs;
     return sinceMs < LEASE_MS ? this.#leases.held : new Map();
   }
 
-  /** Which hosts are followed: those of the fleet whose shards are held. */
   async #turn(): Promise<void> {
     const begunMs = this.#deps.clock.monotonicMs();
     const held = await this.#leases.turn();
@@ -210,7 +196,7 @@ export class Inventory {
     for (const stranger of strangers) await this.#forget(held, stranger);
   }
 
-  /** A host of a manager that was not heard yet stays as last reported. */
+  /** A manager's host that has not been heard yet stays as last reported. */
   #isKnown(row: NewHost): boolean {
     if (this.placeOf(row.name) !== undefined) return true;
     const { manager } = managedIn(row) ?? {};
@@ -219,7 +205,7 @@ export class Inventory {
 
   #follow(known: NewHost): void {
     const { name } = known;
-    // A follower that comes to its end may still hear something.
+    // An ending follower may still report.
     const isCurrent = (): boolean => this.#followed.get(name)?.book === book;
     const changes: Changes = {
       write: (change) => !isCurrent() || this.#book.add(name, change),
@@ -238,7 +224,7 @@ export class Inventory {
     if (manager !== undefined) this.#deps.managed?.follow(name, manager, book);
   }
 
-  /** How to end what feeds the book of its host from now on: its agent, or its manager. */
+  /** Returns a function that ends the follower. */
   #follower(name: string, book: HostBook): () => Promise<void> {
     const { managed } = this.#deps;
     if (managed !== undefined && this.#managed.has(name)) return async () => managed.left(name);
@@ -254,7 +240,6 @@ export class Inventory {
     this.#ending.add(ended);
   }
 
-  /** No member of the fleet any more. Left to the controller that has its shard by now, where that is another one. */
   async #forget(held: HeldShards, { name, shard }: NewHost): Promise<void> {
     const { store } = this.#deps;
     const isGone = await store.transaction(async (db) => {
@@ -266,7 +251,7 @@ export class Inventory {
     if (isGone) this.events.add({ type: 'host-gone', name });
   }
 
-  /** The newest event of which all effects, and those of the events before it, are in the database. */
+  /** The newest event up to which all effects are in the database. */
   get writtenTo(): string {
     return this.#writtenTo;
   }
@@ -284,7 +269,7 @@ export class Inventory {
     await this.#conflicts.turn();
   }
 
-  /** After what was heard is written: the row of a guest that left goes once the row at its new host is there. */
+  /** Runs after the writes: a departed guest's row goes once its new host's row exists. */
   async #releaseArrived(): Promise<void> {
     const held = [...this.#followed.values()].flatMap(({ book }) =>
       book.held().map((guest) => ({ book, guest })),
@@ -317,10 +302,8 @@ export class Inventory {
   }
 }
 
-/** Names of one query. */
 const AT_ONCE = 500;
 
-/** Of guests that left their hosts, those that another host reports, whichever controller follows that host. */
 async function arrivedOf(
   { db }: Pick<Store, 'db'>,
   left: readonly GuestInfo[],
@@ -340,12 +323,11 @@ async function arrivedOf(
   return new Set(left.filter(hasArrived));
 }
 
-/** A row that an earlier follower wrote: a host that was up then is not known to be so now. */
+/** The row of an earlier follower: `up` is not known to hold any more. */
 function takenUp(known: NewHost, nowMs: number): NewHost {
   return known.state === 'up' ? { ...known, state: 'unfollowed', since: nowMs } : known;
 }
 
-/** A host of which nothing is known yet. */
 function newHost(name: string, address: string, since: number): NewHost {
   const unknown = { reason: null, version: null, cores: null, memory_bytes: null, info: null };
   const counts = { memory_available_bytes: null, guests: 0, site: null, managed: null };
@@ -362,12 +344,11 @@ function newHost(name: string, address: string, since: number): NewHost {
   };
 }
 
-/** How hosts that sleep or are woken are reported in events, and when that changes although nobody hears of them. */
+/** Reports sleeping and woken hosts in events, even if the change comes only from the database. */
 class PowerReports {
   readonly #store: Store;
   readonly #settings: { readonly wakeMs: number } | undefined;
   #now: PowerNow = { power: new Map(), nowMs: 0, wakeMs: 0 };
-  /** By host that has a power of its own: as reported last. */
   #marks: ReadonlyMap<string, string> = new Map();
 
   constructor(store: Store, settings: { readonly wakeMs: number } | undefined) {
@@ -379,7 +360,6 @@ class PowerReports {
     return withPower(name, host, this.#now);
   }
 
-  /** Looks at the database; the hosts of `rowOf` that are reported in another way than before. */
   async turn(rowOf: (name: string) => Standing | undefined): Promise<string[]> {
     this.#now = await powerNow(this.#store, this.#settings);
     const before = this.#marks;

@@ -5,16 +5,14 @@ import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { fairShare, shardOf, SHARDS } from './shards.ts';
 
-/** How long a lease holds after its controller was last heard of. Another one follows the hosts from then on. */
+/** Lifetime of a lease after its controller's last renewal. Another controller may take it then. */
 export const LEASE_MS = 8000;
 export const RENEW_MS = 2000;
-/** In the place of its end: its owner wants it no more. */
 const GIVEN_UP = 0;
 
 export interface Owner {
-  /** Of this run of the controller: one that was stopped and continued is not its successor. */
+  /** Unique to this run: a restarted controller is not its successor. */
   readonly id: string;
-  /** The controller's name. */
   readonly name: string;
 }
 
@@ -22,8 +20,8 @@ export interface Owner {
 export type HeldShards = ReadonlyMap<number, number>;
 
 /**
- * Whether what stands of a host is the word of who follows it now: written under the lease that holds. Right after a
- * takeover it is that of the controller before, which may be dead. `nowMs`: the database's clock.
+ * Tells whether a host's row was written under its shard's present lease. Right after a takeover it is still the
+ * previous, perhaps dead, controller's. `nowMs`: the database's clock.
  */
 export function isOfLease(
   row: { readonly epoch: number },
@@ -34,9 +32,8 @@ export function isOfLease(
 }
 
 /**
- * Keeps the leases of the shards that this controller follows: renews its own, takes those of others that ended or
- * nobody had, up to its share of all that are alive, and gives up what is beyond it. By the database's clock. A lease
- * that one transaction did not renew is not held any more.
+ * Keeps this controller's leases of shards: renews its own, takes free ones up to its fair share, and releases the
+ * surplus. A lease that one transaction did not renew is lost.
  */
 export class HostLeases {
   readonly #store: Store;
@@ -54,7 +51,7 @@ export class HostLeases {
     return this.#held;
   }
 
-  /** One turn; a controller takes one each RENEW_MS. Rejects where the database does not answer: then nothing changed. */
+  /** Rejects if the database does not answer; nothing has changed then. */
   async turn(): Promise<HeldShards> {
     const held = await this.#store.transaction(async (db) => {
       await boundLeases(db, this.#store, 'controllers', LEASE_MS);
@@ -74,7 +71,6 @@ export class HostLeases {
     return held;
   }
 
-  /** Lets others have them at once. */
   async release(): Promise<void> {
     const { id } = this.#owner;
     this.#held = new Map();
@@ -93,7 +89,6 @@ export class HostLeases {
       .values({ id, name, alive_until })
       .onConflict((conflict) => conflict.column('id').doUpdateSet({ alive_until }))
       .execute();
-    // A controller that ended long ago is forgotten.
     const old = sql<boolean>`alive_until < ${this.#store.nowMs} - ${sql.lit(100 * LEASE_MS)}`;
     await db.deleteFrom('controllers').where(old).execute();
     const { count } = await db
@@ -105,8 +100,8 @@ export class HostLeases {
   }
 
   /**
-   * A lease that ended and that nobody has taken since is renewed under its epoch: who takes a shard writes its own id, so
-   * that nobody followed its hosts meanwhile. A controller that a busy machine held up goes on with its connections.
+   * An expired lease that no controller took is renewed under its epoch, so that a controller delayed by a busy machine
+   * keeps its connections. A new owner would have written its id, so no other controller followed the hosts.
    */
   async #renewed(db: Transaction<Tables>): Promise<Map<number, number>> {
     const rows = await db
@@ -144,7 +139,6 @@ export class HostLeases {
     return held;
   }
 
-  /** Shards whose lease ended, or that never had one. */
   async #free(db: Transaction<Tables>, most: number): Promise<number[]> {
     const rows = await db
       .selectFrom('host_leases')
@@ -156,7 +150,7 @@ export class HostLeases {
     return free.filter((shard) => !taken.has(shard)).slice(0, most);
   }
 
-  /** Each acquisition has an epoch of its own. Undefined where another controller took the shard since it was seen free. */
+  /** Each acquisition has a new epoch. Undefined if another controller took the shard meanwhile. */
   async #take(db: Transaction<Tables>, shard: number): Promise<number | undefined> {
     const { value: epoch } = await db
       .updateTable('counters')
@@ -185,8 +179,8 @@ export class HostLeases {
 }
 
 /**
- * The shards among `held` that nobody took since they were held under that epoch, locked until the transaction ends: only
- * under these may it write. A controller that was stopped while another one took them finds none.
+ * The shards in `held` that no controller took since, locked until the transaction ends. Writes are allowed only under
+ * these. A controller that was stopped during a takeover gets none.
  */
 export async function standing(
   db: Transaction<Tables>,
@@ -194,7 +188,7 @@ export async function standing(
   held: HeldShards,
 ): Promise<HeldShards> {
   if (held.size === 0) return new Map();
-  // Not those of others: a lock on theirs would hold up their renewals.
+  // Locking other controllers' rows would delay their renewals.
   const query = db
     .selectFrom('host_leases')
     .select(['shard', 'epoch'])
@@ -207,7 +201,6 @@ export async function standing(
   );
 }
 
-/** Under the lease of the host's shard; false where another controller has that by now. */
 export async function mayWrite(
   db: Transaction<Tables>,
   store: Pick<Store, 'kind'>,

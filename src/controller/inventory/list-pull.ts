@@ -23,7 +23,7 @@ export interface ListPullDependencies {
   readonly up: () => readonly { readonly name: string; readonly place: PeerAddress }[];
 }
 
-/** Asks one host after another for a newer list of the fleet, and keeps it. Nothing is taken that the CA has not signed. */
+/** Accepts only lists signed by the CA. */
 export class ListPull {
   readonly #deps: ListPullDependencies;
   #timer: NodeJS.Timeout | undefined;

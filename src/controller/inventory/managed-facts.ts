@@ -3,12 +3,10 @@ import { hostName, shortText } from '../../protocol/names.ts';
 import { maintenanceMode, powerMode } from '../../protocol/public/hosts/managed-host.ts';
 import { name64 } from '../../protocol/public/hosts/host.ts';
 
-/** What is kept of a host besides, where a manager speaks for it. */
 const managedFacts = z.object({
   manager: hostName,
-  /** Guests move between hosts of one realm alone. */
+  /** Guests move only within a realm. */
   realm: name64,
-  /** Why no guest may come there now. */
   closed: shortText.optional(),
   maintenanceMode: maintenanceMode.optional(),
   powerMode: powerMode.optional(),

@@ -6,18 +6,15 @@ import type { ManagerHeard } from '../managers/follower.ts';
 import type { HostBook } from './host-book.ts';
 import { guestKey } from './pending.ts';
 
-/** Where a host of a manager is asked: at its manager. */
 export interface ManagedPlace {
   readonly manager: string;
-  /** host:port of the manager. */
   readonly address: string;
 }
 
 interface Manager {
   readonly address: string;
-  /** Those that it last reported; before it was asked, those that it reported to an earlier controller. */
+  /** The last report; before the first one, the report to an earlier controller. */
   hosts: Map<string, ManagedHost | undefined>;
-  /** The host of each of its guests, by the guest's key. */
   readonly homes: Map<string, string>;
   readonly again: () => void;
   silence: string | undefined;
@@ -27,27 +24,26 @@ interface Manager {
 export interface ManagedHostsDependencies {
   readonly log: Log;
   readonly nowMs: () => number;
-  /** Hears of migrations of the hosts that are followed. */
   readonly migrated: (host: string) => void;
   readonly moved: (host: string, progress: Progress) => void;
 }
 
 /**
- * The hosts of all managers of this controller, beside those of the fleet: they have no agent of their own, and what their
- * manager's agent reports goes to the book of the host that it is about.
+ * The hosts of this controller's managers, next to the fleet's. They have no agent; their manager's reports go to the
+ * book of each host.
  */
 export class ManagedHosts {
   readonly #deps: ManagedHostsDependencies;
   readonly #managers = new Map<string, Manager>();
   readonly #books = new Map<string, HostBook>();
-  /** Names of hosts that two managers have, or that a host of the fleet has too. */
+  /** Names that two managers have, or that a host of the fleet has too. */
   readonly #taken = new Set<string>();
 
   constructor(deps: ManagedHostsDependencies) {
     this.#deps = deps;
   }
 
-  /** A manager whose hosts are to be followed. `again`: has it report everything once more. */
+  /** Follows a manager's hosts. `again` requests a full report. */
   add(manager: string, address: string, again: () => void): ManagerHeard {
     const own: Manager = {
       address,
@@ -61,12 +57,11 @@ export class ManagedHosts {
     return this.#heard(manager, own);
   }
 
-  /** Its hosts are none of this controller's any more. */
   remove(manager: string): void {
     this.#managers.delete(manager);
   }
 
-  /** A host as an earlier controller wrote it down, until its manager is heard. False where there is no such manager. */
+  /** A host as an earlier controller stored it, until its manager reports. False if there is no such manager. */
   recall(host: string, manager: string): boolean {
     const own = this.#managers.get(manager);
     if (own === undefined) return false;
@@ -74,7 +69,6 @@ export class ManagedHosts {
     return own.hosts.has(host);
   }
 
-  /** All of them, but for those whose names `isTaken`. */
   places(isTaken: (host: string) => boolean): Map<string, ManagedPlace> {
     const places = new Map<string, ManagedPlace>();
     for (const [manager, { hosts, address }] of this.#managers) {
@@ -92,14 +86,12 @@ export class ManagedHosts {
     return undefined;
   }
 
-  /** As it last reported; undefined where it was not heard yet. */
   counts(manager: string): { readonly hosts: number; readonly guests: number } | undefined {
     const own = this.#managers.get(manager);
     if (own?.lastMs === undefined) return undefined;
     return { hosts: own.hosts.size, guests: own.homes.size };
   }
 
-  /** The book hears of its host from now on. */
   follow(host: string, manager: string, book: HostBook): void {
     this.#books.set(host, book);
     const own = this.#managers.get(manager);
@@ -160,7 +152,7 @@ export class ManagedHosts {
     };
   }
 
-  /** A manager reports where a guest is now, and not where it is no more. */
+  /** A manager reports a guest's new host, but not its departure from the old one. */
   #guest(own: Manager, guest: GuestInfo): void {
     this.#alive(own);
     const key = guestKey(guest);

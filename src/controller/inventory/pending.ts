@@ -1,7 +1,7 @@
 import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import type { GuestRow } from '../store/tables.ts';
 
-/** What a guest is known by on its host: two guests may have one name. */
+/** Identifies a guest on its host, where two may share a name. */
 export function guestKey({ name, uuid = '' }: { name: string; uuid?: string | undefined }): string {
   return `${name} ${uuid}`;
 }
@@ -20,10 +20,8 @@ export function keysOfName(keys: Iterable<string>, name: string): string[] {
   return [...keys].filter((each) => each.startsWith(`${name} `));
 }
 
-/** A guest as it is written; what the lease under which it is written adds is left out. */
 export type NewGuest = Omit<GuestRow, 'epoch' | 'changed_at'>;
 
-/** `info`: its JSON. */
 export function guestRowOf(
   host: string,
   guest: GuestInfo,
@@ -42,7 +40,7 @@ export function guestRowOf(
   };
 }
 
-/** What is to be written of one host. `replace`: all guests that it has, in the place of whatever is there. */
+/** Unwritten changes of one host. `replace`: the full list of guests, instead of all rows. */
 export interface Pending {
   readonly row: boolean;
   readonly replace: readonly NewGuest[] | undefined;
@@ -57,18 +55,16 @@ export const NOTHING: Pending = {
   gone: new Map(),
 };
 
-/** Of one host, while the database does not answer: somewhat more than all of its guests. */
+/** Limit per host while the database does not answer; more than all of its guests. */
 export const MAX_PENDING_BYTES = 32 * 1024 * 1024;
-/** Of a row besides its JSON, and of a guest that is gone. */
+/** Row size without its JSON; also the size of a removal. */
 const ROW_BYTES = 512;
 
-/** What it takes in memory, about. */
 export function bytesOf({ replace = [], upserts, gone }: Pending): number {
   const rows = [...replace, ...upserts.values()];
   return rows.reduce((sum, { info }) => sum + info.length + ROW_BYTES, gone.size * ROW_BYTES);
 }
 
-/** What is to be written after both: the later counts. */
 export function merged(earlier: Pending, later: Pending): Pending {
   const row = earlier.row || later.row;
   if (later.replace !== undefined) return { ...later, row };
@@ -79,7 +75,7 @@ export function merged(earlier: Pending, later: Pending): Pending {
   return { row, replace: earlier.replace, upserts, gone };
 }
 
-/** 53 bits of a text, to see whether it is another one (cyrb53). */
+/** 53-bit hash to detect changed texts (cyrb53). */
 export function markOf(text: string): number {
   let [one, two] = [0xdeadbeef, 0x41c6ce57];
   for (let at = 0; at < text.length; at += 1) {

@@ -1,24 +1,23 @@
-/** How much one host may have its controller read: its share of what one process reads, parses and writes. */
+/** One host's share of what the controller reads, parses and writes. */
 
 export interface ReadBounds {
-  /** Read at once, bytes. */
+  /** At once, bytes. */
   readonly burstBytes: number;
-  /** Read from then on, bytes/s. */
+  /** Afterwards, bytes/s. */
   readonly bytesPerS: number;
 }
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-/** Events and lists: twice the lists of the largest host, then four times what 4,096 busy guests send. */
+/** Events and lists: twice the largest host's lists, then four times the rate of 4,096 busy guests. */
 export const EVENT_READS: ReadBounds = { burstBytes: 32 * MIB, bytesPerS: 256 * KIB };
-/** Migrations and their reports: those of a host that was followed by nobody for a year. */
+/** Migrations with reports: enough for a host that was not followed for a year. */
 export const HISTORY_READS: ReadBounds = { burstBytes: 128 * MIB, bytesPerS: 256 * KIB };
-/** A debt does not grow beyond this part of the burst: every host has its turn again. */
+/** Limit of the debt as part of the burst, so that every host gets its turn again. */
 const MAX_DEBT = 1;
-/** A host that had to wait is within its budget again once it has this part of the burst. */
+/** A delayed host is within its budget again at this part of the burst. */
 const RECOVERED = 1 / 4;
 
-/** A token bucket. Times are ms by a clock that never goes back. */
 export class ReadBudget {
   readonly #bounds: ReadBounds;
   #leftBytes: number;
@@ -31,7 +30,6 @@ export class ReadBudget {
     this.#atMs = nowMs;
   }
 
-  /** These bytes were read. */
   take(bytes: number, nowMs: number): void {
     this.#refill(nowMs);
     const leastBytes = -MAX_DEBT * this.#bounds.burstBytes;
@@ -39,13 +37,13 @@ export class ReadBudget {
     if (this.#leftBytes < 0) this.#isExceeded = true;
   }
 
-  /** How long nothing more is to be read, ms; 0: now. */
+  /** Required pause, ms; 0: none. */
   waitMs(nowMs: number): number {
     this.#refill(nowMs);
     return this.#leftBytes >= 0 ? 0 : Math.ceil((-this.#leftBytes / this.#bounds.bytesPerS) * 1000);
   }
 
-  /** Whether more than the budget was read, and the host has not been quiet for long enough since. */
+  /** Tells whether the budget was exceeded and the host has not recovered. */
   isExceeded(nowMs: number): boolean {
     this.#refill(nowMs);
     if (this.#leftBytes >= RECOVERED * this.#bounds.burstBytes) this.#isExceeded = false;

@@ -6,7 +6,6 @@ import { GUEST_HOURS_KEPT_MS, writeGuestHours } from './guest-hours.ts';
 import { LOOKS_KEPT_MS, type Look } from './guest-looks.ts';
 import type { HostSamples, Point, RollupPoint } from './samples.ts';
 
-/** How long they are kept in the database, ms. */
 const KEPT_MS = {
   minute: 2 * 3_600_000,
   hour: 30 * 24 * 3_600_000,
@@ -14,13 +13,11 @@ const KEPT_MS = {
   guests: GUEST_HOURS_KEPT_MS,
 } as const;
 const PRUNE_MS = 1_800_000;
-/** Rows of one transaction. */
 const AT_ONCE = 32;
 
-/** Host -> count, then mean and most of each measure. */
+/** Host -> count, then mean and maximum of each measure. */
 type Body = Record<string, readonly number[]>;
 
-/** A row, with what it adds of each host, and whose it is. */
 interface Row {
   readonly shard: number;
   readonly span: string;
@@ -35,7 +32,7 @@ interface SampledHost {
   readonly samples: HostSamples;
 }
 
-/** Writes roll-ups: one row for all hosts of a shard and a minute or an hour, many rows in one transaction. */
+/** One row for all hosts of a shard and a minute or hour, many rows per transaction. */
 export class Rollups {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -46,7 +43,7 @@ export class Rollups {
     this.#clock = clock;
   }
 
-  /** What is not written stays with its host, to be read there and tried again: a lease may come back. */
+  /** Unwritten points stay with their host and are tried again: a lease may come back. */
   async write(held: HeldShards, all: Iterable<SampledHost>): Promise<void> {
     if (held.size === 0) return;
     const rows = [...rowsOf(this.#clock.wallMs(), all).values()];
@@ -59,7 +56,6 @@ export class Rollups {
     await this.#prune();
   }
 
-  /** The rows that were written: those whose lease stands. */
   async #insert(held: HeldShards, rows: readonly Row[]): Promise<readonly Row[]> {
     return this.#store.transaction(async (db) => {
       const leases = await standing(db, this.#store, held);
@@ -67,7 +63,7 @@ export class Rollups {
       for (const { shard, span, at, hosts } of ours) {
         const place = db.selectFrom('rollups').select('body').where('shard', '=', shard);
         const there = await place.where('span', '=', span).where('at', '=', at).executeTakeFirst();
-        // Hosts of one shard end a minute a moment after each other.
+        // Hosts of one shard end a minute at slightly different moments.
         const before = there === undefined ? {} : bodyOf(there.body);
         const body = JSON.stringify({ ...before, ...joined(span, before, hosts) });
         await db
@@ -83,7 +79,7 @@ export class Rollups {
   async #prune(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#prunedMs < PRUNE_MS) return;
-    // Before the looks that it is made of go.
+    // Must run before its looks are removed.
     await writeGuestHours(this.#store);
     for (const [span, keptMs] of Object.entries(KEPT_MS)) {
       const old = sql<boolean>`at < ${this.#store.nowMs} - ${sql.lit(keptMs)}`;
@@ -95,7 +91,6 @@ export class Rollups {
   }
 }
 
-/** What all hosts have to be written, by shard, span and moment. */
 function rowsOf(nowMs: number, all: Iterable<SampledHost>): Map<string, Row> {
   const rows = new Map<string, Row>();
   for (const { host, shard, samples } of all) {
@@ -116,7 +111,6 @@ function rowsOf(nowMs: number, all: Iterable<SampledHost>): Map<string, Row> {
   return rows;
 }
 
-/** The roll-ups of one host as they were written, oldest first. */
 export async function rolledUp(
   { db }: Pick<Store, 'db'>,
   { host, shard }: { readonly host: string; readonly shard: number },
@@ -133,7 +127,7 @@ export async function rolledUp(
   });
 }
 
-/** A controller that closes leaves what it has of a minute and an hour; its successor adds the rest. */
+/** A closing controller writes its partial minute and hour; its successor adds the rest. */
 function joined(span: string, before: Body, hosts: Row['hosts']): Row['hosts'] {
   if (span !== 'minute' && span !== 'hour') return hosts;
   return Object.fromEntries(
@@ -144,7 +138,7 @@ function joined(span: string, before: Body, hosts: Row['hosts']): Row['hosts'] {
   );
 }
 
-/** Pure. What is the same to each digit was written before, by a transaction whose answer was lost. */
+/** Identical values were written before, by a transaction whose answer was lost. Pure. */
 function bothOf(one: readonly number[], other: readonly number[]): readonly number[] {
   if (one.length !== other.length || one.every((value, at) => value === other[at])) return other;
   const [before = 0] = one;
@@ -158,12 +152,11 @@ function bothOf(one: readonly number[], other: readonly number[]): readonly numb
   });
 }
 
-/** Our own text, from our own database. */
 function bodyOf(text: string): Body {
   return JSON.parse(text) as Body;
 }
 
-/** Four digits of a share, all of a byte count. */
+/** Four digits for shares, integers for byte counts. */
 function short(value: number): number {
   return value > 10 ? Math.round(value) : Math.round(value * 10_000) / 10_000;
 }

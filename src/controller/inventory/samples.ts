@@ -1,7 +1,7 @@
 import type { HostLoad } from '../../protocol/public/hosts/load.ts';
 import { HostLooks } from './guest-looks.ts';
 
-/** What is kept of a sample, in this order. Shares, bytes and bytes/s. */
+/** Measures of a sample in this order. Shares, bytes and bytes/s. */
 export const MEASURES = [
   'processorUsed',
   'processorSteal',
@@ -19,14 +19,12 @@ const WIDTH = MEASURES.length;
 
 export type Span = 'sample' | 'minute' | 'hour';
 const SPAN_MS = { minute: 60_000, hour: 3_600_000 } as const;
-/** Of each host: 10 minutes of samples. What they came to is in the database, and here until it is written. */
+/** Per host: 10 minutes. Roll-ups stay in memory until they are written. */
 const SAMPLES_KEPT = 64;
 
-/** One sample, or what samples of a time came to: the mean and the most of each measure. */
 export interface Point {
-  /** The beginning of that time, ms since 1970 by the controller's clock; of a sample, when it came. */
+  /** Start, or arrival of a sample, ms since 1970 by the controller's clock. */
   readonly atMs: number;
-  /** How many samples. */
   readonly count: number;
   readonly mean: readonly number[];
   readonly most: readonly number[];
@@ -37,7 +35,7 @@ export interface RollupPoint {
   readonly point: Point;
 }
 
-/** Points in a ring of fixed size: a host costs the same however long it is followed. */
+/** A ring of fixed size: a host's cost does not grow. */
 class Ring {
   readonly #values: Float32Array;
   readonly #times: Float64Array;
@@ -56,7 +54,6 @@ class Ring {
     this.#next += 1;
   }
 
-  /** Oldest first. */
   points(width: number): { atMs: number; values: Float32Array }[] {
     const size = this.#times.length;
     const first = Math.max(0, this.#next - size);
@@ -70,7 +67,6 @@ class Ring {
   }
 }
 
-/** Samples of one minute or one hour so far. */
 class Sum {
   readonly span: 'minute' | 'hour';
   begunMs = 0;
@@ -102,7 +98,6 @@ class Sum {
     );
   }
 
-  /** Mean and most of each, and begins anew. */
   taken(): { atMs: number; count: number; values: Float64Array } {
     const values = new Float64Array(2 * WIDTH);
     for (let at = 0; at < WIDTH; at += 1) {
@@ -115,13 +110,11 @@ class Sum {
   }
 }
 
-/** The samples of one host, in memory. */
 export class HostSamples {
   readonly #samples = new Ring(SAMPLES_KEPT, WIDTH);
   readonly #sums = [new Sum('minute'), new Sum('hour')];
   #unwritten: RollupPoint[] = [];
   #newest: HostLoad | undefined;
-  /** What its guests used. */
   readonly looks: HostLooks;
   received = 0;
 
@@ -133,7 +126,6 @@ export class HostSamples {
     return this.#newest;
   }
 
-  /** `sizeOf`: the processors of one of its guests, where that is known. */
   add(atMs: number, load: HostLoad, sizeOf?: (guest: string) => number | undefined): void {
     const values = valuesOf(load);
     this.#newest = load;
@@ -144,23 +136,20 @@ export class HostSamples {
     for (const sum of this.#sums) sum.add(atMs, values);
   }
 
-  /** Roll-ups to be written down. They stay here, to be read and to be written again, until they are. */
   unwritten(nowMs: number): readonly RollupPoint[] {
     this.#roll(nowMs);
     return this.#unwritten;
   }
 
-  /** No more samples come: what there is of a minute and an hour is to be written too. */
+  /** No more samples come: closes the partial minute and hour. */
   end(): void {
     this.#take(this.#sums.filter(({ count }) => count > 0));
   }
 
-  /** This one is in the database. */
   written(rolled: RollupPoint): void {
     this.#unwritten = this.#unwritten.filter((each) => each !== rolled);
   }
 
-  /** What is over by now becomes a point. */
   #roll(nowMs: number): void {
     this.#take(this.#sums.filter((each) => each.isOver(nowMs)));
   }
@@ -174,7 +163,7 @@ export class HostSamples {
     if (surplus > 0) this.#unwritten.splice(0, surplus);
   }
 
-  /** Oldest first; of minutes and hours those that are not written yet. */
+  /** Oldest first; for minutes and hours only unwritten ones. */
   points(span: Span): Point[] {
     if (span === 'sample') {
       return this.#samples.points(WIDTH).map(({ atMs, values }) => {
@@ -185,14 +174,14 @@ export class HostSamples {
   }
 }
 
-/** Where the database does not answer for long, the oldest go. */
+/** The oldest are dropped if the database fails for long. */
 const MAX_UNWRITTEN = 130;
 
 function pointOf(atMs: number, count: number, values: Float64Array): Point {
   return { atMs, count, mean: [...values.subarray(0, WIDTH)], most: [...values.subarray(WIDTH)] };
 }
 
-/** A resource whose pressure a kernel does not report counts as not waited for here; the newest sample says so. */
+/** A pressure that the kernel does not report counts as 0 here; the newest sample shows the difference. */
 function valuesOf({ processor, pressure, memory, network, disk }: HostLoad): number[] {
   return [
     processor.used,

@@ -11,23 +11,21 @@ import type { GuestRow } from '../store/tables.ts';
 import type { Db } from '../store/request-rows.ts';
 import { managedIn, type ManagedFacts } from './managed-facts.ts';
 
-/** A host as all controllers know it. `info`: what it said of itself last. */
 export interface SnapshotHost {
   readonly name: string;
   readonly address: string;
   readonly state: HostState;
-  /** ms since 1970: since when it is in that state; of one that is silent, when it was heard of last. */
+  /** Start of the state, ms since 1970; for a silent host, its last word. */
   readonly sinceMs: number;
   readonly silentSinceMs: number | undefined;
   readonly memoryBytes: number | undefined;
   readonly memoryAvailableBytes: number | undefined;
   readonly cores: number | undefined;
   readonly info: HostInfo | undefined;
-  /** Where a manager speaks for it. */
+  /** Present if a manager reports the host. */
   readonly managed: ManagedFacts | undefined;
 }
 
-/** A guest as one host last reported it. */
 export interface SnapshotGuest {
   readonly host: string;
   readonly info: GuestInfo;
@@ -39,13 +37,13 @@ export interface FleetSnapshot {
   readonly guests: readonly SnapshotGuest[];
 }
 
-/** What the last snapshot of a database held, so that the next one parses only what is new. Nobody changes what is in it. */
+/** Immutable. The next snapshot parses only changed rows. */
 export class SnapshotMemory {
   readonly hosts = new ParsedRows((text) => hostInfo.parse(JSON.parse(text)));
   readonly guests = new ParsedRows((text) => guestInfo.parse(JSON.parse(text)));
 }
 
-/** All hosts and guests at one moment, for whoever plans. A host of which nobody who follows it now has said anything is `unfollowed`. */
+/** A host without a word to its present follower is `unfollowed`. */
 export async function fleetSnapshot(
   store: Store,
   memory = new SnapshotMemory(),
@@ -85,7 +83,6 @@ export async function fleetSnapshot(
   });
 }
 
-/** Of one statement: databases bound its values. */
 const AT_ONCE = 500;
 const HOST_COLUMNS = [
   ...(['name', 'address', 'shard', 'state', 'since', 'cores', 'memory_bytes'] as const),
@@ -109,14 +106,13 @@ async function hostRows(db: Db, known: ParsedRows<HostInfo>, nowMs: number) {
 
 type GuestKeys = Pick<GuestRow, (typeof GUEST_COLUMNS)[number]>;
 
-/** Its texts are long, and are made once for each row. */
 interface KeyedRow {
   readonly row: GuestKeys;
   readonly key: string;
 }
 
 function keyed(row: GuestKeys): KeyedRow {
-  // The table's own key: guests of one host that share a uuid, as copies do, are rows of their own.
+  // The table's key: copies of a guest on one host share a UUID but have their own rows.
   return { row, key: JSON.stringify([row.host, row.name, row.uuid]) };
 }
 
@@ -144,7 +140,6 @@ function reported(rows: readonly KeyedRow[], known: ParsedRows<GuestInfo>): Snap
   });
 }
 
-/** When a row was written, and under which lease. */
 interface RowVersion {
   readonly changed_at: number;
   readonly epoch: number;
@@ -153,16 +148,15 @@ interface RowVersion {
 interface ParsedRow<T> extends RowVersion {
   readonly text: string;
   readonly value: T;
-  /** By the clock of the database. */
   readonly readAtMs: number;
 }
 
-/** A row that was read sooner after it was written may have been written again in the same millisecond. */
+/** A row read within this time of its write may have changed again in the same millisecond. */
 const SURE_MS = 1000;
 
 /**
- * The texts of a table's rows, parsed, as of the last reading. Most of a fleet stays as it is: of the rows of the next
- * reading only those that were written since are read with their text, and only another text is parsed.
+ * Parsed rows of a table as of the last reading. The next reading fetches texts only of newer rows, and parses only
+ * changed texts.
  */
 class ParsedRows<T> {
   readonly #parse: (text: string) => T;
@@ -172,7 +166,6 @@ class ParsedRows<T> {
     this.#parse = parse;
   }
 
-  /** Whether the text of this row has to be read. */
   isNew(key: string, { changed_at: at, epoch }: RowVersion): boolean {
     const known = this.#known.get(key);
     return (
@@ -197,7 +190,7 @@ class ParsedRows<T> {
     this.#known.delete(key);
   }
 
-  /** Forgets the rows that are there no more. As many as are known are those. */
+  /** Forgets missing rows. Equal counts mean equal rows. */
   keep(keys: readonly string[]): void {
     if (keys.length === this.#known.size) return;
     const there = new Set(keys);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 
-/** Work that is done again and again against the database until it is closed; a failure is logged once, and its end too. */
+/** A failure and its end are logged once each. */
 export class StoreLoops {
   readonly #log: Log;
   readonly #end = new AbortController();
@@ -16,7 +16,6 @@ export class StoreLoops {
     this.#loops.push(this.#run(everyMs, what, work));
   }
 
-  /** Resolves once none of the work goes on. */
   async close(): Promise<void> {
     this.#end.abort();
     await Promise.all(this.#loops);

@@ -13,30 +13,27 @@ import {
   type Pending,
 } from './pending.ts';
 
-/** Of one transaction. */
 const HOSTS_AT_ONCE = 64;
 const GUESTS_AT_ONCE = 1000;
-/** Of one statement: SQLite and PostgreSQL bound its values. */
+/** Per statement: SQLite and PostgreSQL limit its values. */
 const ROWS_OF_A_STATEMENT = 200;
 
-/** The row of a host; what the lease adds is left out. */
 export type NewHost = Omit<HostRow, 'epoch' | 'changed_at'> & { readonly state: HostState };
 
-/** A guest that was written, by what it may be claimed elsewhere. */
 export type WrittenGuest = Pick<NewGuest, 'name' | 'uuid'>;
 
 /**
- * What is to be written of the hosts that are followed. Many changes become one transaction; each names the lease under
- * which it is written, and what belongs to a shard that another controller has by now is left to that one.
+ * Unwritten changes of followed hosts. Many become one transaction, each under its lease; changes of a shard that
+ * another controller has now are dropped.
  */
 export class WriteQueue {
   readonly #store: Store;
   readonly #rowOf: (host: string) => NewHost | undefined;
   #pending = new Map<string, Pending>();
-  /** Of each of them, at most: changes of one guest count one by one. */
+  /** Upper bound per host: repeated changes of one guest all count. */
   readonly #bytes = new Map<string, number>();
 
-  /** `rowOf`: the host as it is known at the moment of writing; undefined where it is followed no more. */
+  /** `rowOf`: the host when it is written; undefined if it is no longer followed. */
   constructor(store: Store, rowOf: (host: string) => NewHost | undefined) {
     this.#store = store;
     this.#rowOf = rowOf;
@@ -46,7 +43,7 @@ export class WriteQueue {
     return this.#pending.size;
   }
 
-  /** False, and nothing is added, if too much of that host waits already. All of its guests in place of that always are added. */
+  /** False, without adding, if too much of that host waits. */
   add(host: string, change: Partial<Pending>): boolean {
     const later = { ...NOTHING, ...change };
     const isAll = later.replace !== undefined;
@@ -62,7 +59,7 @@ export class WriteQueue {
     this.#bytes.delete(host);
   }
 
-  /** Writes some of it, in one transaction. The guests that are new or others now. Rejects, and keeps all, on failure. */
+  /** Returns the new and changed guests. On failure it rejects and keeps everything. */
   async flush(held: HeldShards): Promise<WrittenGuest[]> {
     const batch = this.#taken();
     if (batch.length === 0) return [];

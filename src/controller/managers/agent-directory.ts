@@ -14,21 +14,18 @@ import { resolved } from './references.ts';
 const CERTIFICATE_DAYS = 3650;
 
 /**
- * Where the agent of one manager has everything: its configuration, certificate, journals and socket below the controller's
- * stateDir. Its password lies in memory alone (0600), because its movers read it too, and outlive agent and controller.
+ * Files of one manager's agent below the controller's stateDir. Its password is only in memory (0600), because its
+ * movers read it too, and outlive agent and controller.
  */
 export class AgentDirectory {
   readonly name: string;
-  /** Its stateDir. */
   readonly dir: string;
-  /** In memory: what lies there is not at rest. */
   readonly #passwords: PasswordDirectory;
   readonly #secrets: string;
   readonly #controllerDir: string;
   readonly #placeOf: (manager: string) => ManagerPlace | undefined;
   readonly #isTrial: boolean;
 
-  /** `placeOf`: another manager of the controller, which the options of this one may name. */
   constructor(
     controllerDir: string,
     name: string,
@@ -44,7 +41,7 @@ export class AgentDirectory {
     this.#secrets = path.join(this.#passwords.path, isTrial ? `.${name}` : name);
   }
 
-  /** The same with a password and a CA of its own, in memory alone: to ask a manager before anything of it is written. */
+  /** A directory with a separate password and CA in memory, to test a manager before anything is written. */
   get trial(): AgentDirectory {
     return new AgentDirectory(this.#controllerDir, this.name, this.#placeOf, true);
   }
@@ -61,10 +58,10 @@ export class AgentDirectory {
     return path.join(this.dir, 'agent.sock');
   }
 
-  /** What its agent would be configured with; GODWIT_CONFIG where its driver does not take it. */
+  /** The agent's configuration; GODWIT_CONFIG if the driver refuses it. */
   configOf(place: ManagerPlace, port = 1): AgentConfig {
     const { driver, options: all } = place;
-    // Its guests are probed by this agent alone, and only where somebody has named their addresses.
+    // Only this agent probes its guests, and only if their addresses are configured.
     const { probe = 'off', ...options } = all;
     const others = resolved(options, (other) => this.#other(other));
     const section = { ...others, ...this.#reached(place) };
@@ -72,7 +69,7 @@ export class AgentDirectory {
       name: this.name,
       address: `127.0.0.1:${port}`,
       stateDir: this.dir,
-      // What runs on the controller's own host is none of its guests.
+      // Excludes hypervisors on the controller's own host.
       drivers: onlyDriver(driver, section),
       network: { probe },
       ordersBySocket: true,
@@ -80,7 +77,6 @@ export class AgentDirectory {
     return parseAgentConfig(this.config, JSON.stringify(config));
   }
 
-  /** How its manager is reached, with its password by the file that its own agent reads. */
   #reached({ url, user, fingerprint, ca }: ManagerPlace): object {
     return {
       url,
@@ -103,7 +99,7 @@ export class AgentDirectory {
     return { ...defined({ hosts }), ...reached };
   }
 
-  /** Lays out all that its agent reads, with a certificate of a CA that is thrown away: nobody else is of it. */
+  /** Writes all files of the agent. Its certificate comes from a discarded CA, so no other peer has one. */
   async write(place: ManagerPlace, password: string): Promise<void> {
     this.writeAccess(place, password);
     const config = this.configOf(place, await freePort());
@@ -124,7 +120,6 @@ export class AgentDirectory {
     writePrivate(this.config, `${JSON.stringify(said, undefined, 2)}\n`);
   }
 
-  /** The password and the CA. GODWIT_CONFIG as `writeSecret`. */
   writeAccess({ ca }: ManagerPlace, password: string): void {
     this.writeSecret(password);
     if (ca !== undefined) writePrivate(this.#ca, ca);
@@ -146,7 +141,7 @@ export class AgentDirectory {
   }
 }
 
-/** Nobody uses its listener: its controller asks by the socket. */
+/** The listener is unused: the controller uses the socket. */
 async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');

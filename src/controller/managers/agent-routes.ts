@@ -7,18 +7,16 @@ import type { Client } from '../../rpc/client.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';
 
 /**
- * What people ask of an agent, under `/v1/managers/NAME/agent`: a manager's agent listens for its controller alone, which
- * knows who asks, and keeps what was asked.
+ * Routes to a manager's agent, under `/v1/managers/NAME/agent`. The agent listens only to its controller, which
+ * authenticates callers and keeps the audit log.
  */
 
 export type AnyCall = Call<Route> & { readonly params: Readonly<Record<string, string>> };
 type AnyApi = Readonly<Record<string, (input: object, options: object) => unknown>>;
 
-/** A check asks the manager itself, which takes its time. */
+/** A check asks the slow manager itself. */
 export const ANSWER_MS = 180_000;
-/** Routes for other parts of Godwit and for strangers are not passed on. */
 const ASKED_BY_PEOPLE: ReadonlySet<Access> = new Set(['viewer', 'orders', 'operator']);
-/** Besides the errors of the agent's own route: which manager, whether its agent answers, and the audit log. */
 const OF_PASSING_ON = [
   'GODWIT_MANAGER_UNKNOWN',
   'GODWIT_UNREACHABLE',
@@ -33,7 +31,7 @@ export const managerAgentContract: Contract = Object.fromEntries(
   asked.map(([key, route]) => [`manager.${key}`, passedOnRoute(route, '/v1/managers', 'manager')]),
 );
 
-/** A route to the agents of whatever lies below `folder`; `whose`: the parameter that names which one is asked. */
+/** A route to the agents below `folder`; `whose`: the parameter that selects the agent. */
 export function passedOnRoute(
   route: Route,
   folder: string,
@@ -51,7 +49,7 @@ export function passedOnRoute(
   };
 }
 
-/** `agentOf`: GODWIT_MANAGER_UNKNOWN. What it gives is closed once it has answered. */
+/** `agentOf` throws GODWIT_MANAGER_UNKNOWN. Its client is closed after the answer. */
 export function managerAgentHandlers(
   agentOf: (manager: string) => Client<typeof agentContract>,
 ): Handlers<Contract> {
@@ -70,7 +68,7 @@ export function managerAgentHandlers(
   ) as unknown as Handlers<Contract>;
 }
 
-/** What is asked of the agent. GODWIT_USAGE: nobody but this controller has a claim on a request. */
+/** The input for the agent. GODWIT_USAGE for an order: only this controller has claims on requests. */
 export function agentInput(call: AnyCall, params: Readonly<Record<string, string>>, route: Route) {
   const query = z.record(z.string(), z.unknown()).parse(call.query);
   if (query['order'] !== undefined || query['epoch'] !== undefined)

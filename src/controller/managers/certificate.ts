@@ -6,14 +6,13 @@ const CONNECT_MS = 10_000;
 const MAX_WORDS = 1024;
 
 export interface ShownCertificate {
-  /** SHA-256, hex. */
   readonly fingerprint: string;
   readonly subject: string;
   readonly issuer: string;
   readonly validTo: string;
 }
 
-/** What is shown at an https URL, for a person to compare. Nothing is sent there. GODWIT_UNREACHABLE. */
+/** Reads the certificate at an https URL, for an operator to compare; sends nothing. GODWIT_UNREACHABLE. */
 export function shownAt(url: string): Promise<ShownCertificate> {
   const { hostname, port } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
@@ -27,7 +26,6 @@ export function shownAt(url: string): Promise<ShownCertificate> {
     port: Number(port || 443),
     ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
     minVersion: 'TLSv1.2',
-    // A person compares it before it is pinned.
     rejectUnauthorized: false,
   });
   const timer = setTimeout(() => {
@@ -48,7 +46,7 @@ export function shownAt(url: string): Promise<ShownCertificate> {
   return promise;
 }
 
-/** Undefined where it lacks a date that can be read: nobody has checked what a stranger shows. */
+/** Undefined without a valid date: an unverified certificate may contain anything. */
 function certificateIn(shown: Partial<PeerCertificate>): ShownCertificate | undefined {
   const { fingerprint256, subject, issuer, valid_to: validTo = '' } = shown;
   const validToMs = Date.parse(validTo);

@@ -9,35 +9,31 @@ import { everyPage } from '../../protocol/public/page.ts';
 import { ReadBudget } from '../inventory/read-budget.ts';
 import type { Api, Client } from '../../rpc/client.ts';
 
-/** A manager's agent sends a heartbeat each 5 s. */
 export const SILENT_MS = 15_000;
-/** Of each page: the first one has the manager read. */
+/** Per page; the first one makes the manager read. */
 const ANSWER_MS = 45_000;
 const RETRY_MS = 1000;
-/** More of one manager are left out. */
 const MAX_HOSTS = 10_000;
 const MAX_GUESTS = 100_000;
 /** All pages of one look; a guest is about 1 KiB. */
 export const MAX_MANAGER_BYTES = 256 * 1024 * 1024;
-/** Events: what 100,000 guests report in a minute at once, then 4 MiB/s. */
+/** Events: a burst of 100,000 guests' reports in a minute, then 4 MiB/s. */
 const MANAGER_EVENTS = { burstBytes: 64 * 1024 * 1024, bytesPerS: 4 * 1024 * 1024 };
-/** A manager that is over its budget is read so seldom; far oftener than it counts as silent. */
+/** Longest pause for a manager over its budget; a manager counts as silent after a much longer one. */
 const MAX_PACE_MS = 5000;
-/** Its newest migrations, which may not be written down yet. */
+/** Newest migrations, which may not be stored yet. */
 const NEWEST = 200;
 
-/** What is heard of one manager; the calls come in order. */
+/** Receives a manager's reports; calls are in order. */
 export interface ManagerHeard {
-  /** It answers: all that it has. */
   all(hosts: readonly ManagedHost[], guests: readonly GuestInfo[]): void;
   host(host: ManagedHost): void;
   hostGone(name: string): void;
   guest(guest: GuestInfo): void;
   guestGone(name: string): void;
-  /** A migration that its agent made before, and one that is in another phase. */
+  /** A migration that its agent made before, or whose phase changed. */
   migrated(migration: Pick<MigrationSummary, 'from' | 'to'>): void;
   moved(progress: Progress): void;
-  /** It does not answer, or its agent does not. */
   silent(reason: string): void;
 }
 
@@ -47,7 +43,6 @@ export interface ManagerFollowerDependencies {
   readonly clock: Clock;
 }
 
-/** Follows one manager through its agent until it is ended: asks for its lists, and hears what changes; again and again. */
 export class ManagerFollower {
   readonly #deps: ManagerFollowerDependencies;
   readonly #end = new AbortController();
@@ -61,7 +56,6 @@ export class ManagerFollower {
     this.#ended = this.#run();
   }
 
-  /** Has everything reported once more. */
   again(): void {
     this.#stream.abort();
   }
@@ -87,7 +81,6 @@ export class ManagerFollower {
     }
   }
 
-  /** Lets the manager wait if it sends more than its budget. */
   #paced(bytes: number, signal: AbortSignal): Promise<void> | undefined {
     const { clock } = this.#deps;
     this.#budget.take(bytes, clock.monotonicMs());
@@ -95,7 +88,7 @@ export class ManagerFollower {
     return waitMs === 0 ? undefined : clock.sleep(waitMs, signal);
   }
 
-  /** Returns where what it knows may have holes: the lists are asked for with the next stream. */
+  /** Returns if its knowledge may be incomplete; the next stream reads the lists again. */
   async #follow(signal: AbortSignal): Promise<void> {
     const { api, close } = this.#deps.speak();
     try {
@@ -134,7 +127,7 @@ export class ManagerFollower {
     for (const each of migrations) heard.migrated(each);
   }
 
-  /** False where the lists are to be asked for again. */
+  /** False if the lists must be read again. */
   #hear(event: HostEvent): boolean {
     const { heard } = this.#deps;
     switch (event.type) {

@@ -8,24 +8,20 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import { holderOfSocket } from '../../rpc/port-holder.ts';
 import type { AgentDirectory } from './agent-directory.ts';
 
-/** Names of managers that have a directory below the controller's stateDir. */
 export function managersOnDisk(stateDir: string): string[] {
   const dir = path.join(stateDir, 'managers');
   if (!existsSync(dir)) return [];
   return readdirSync(dir).filter((name) => hostName.safeParse(name).success);
 }
 
-/**
- * Whether an agent has ever served from this directory. Until then it has only what an addition writes before its agent
- * starts; from then on it has journals, labels and reports that are nowhere else.
- */
+/** Only an agent that has served has journals, labels and reports that exist nowhere else. */
 export function hasServed(place: Pick<AgentDirectory, 'dir' | 'socket'>): boolean {
   return (
     existsSync(path.join(place.dir, 'migrations')) || holderOfSocket(place.socket) !== undefined
   );
 }
 
-/** GODWIT_MANAGER_BUSY while a migration in these journals has not ended; one that cannot be read has not ended. */
+/** GODWIT_MANAGER_BUSY while a migration in these journals is open or unreadable. */
 export function checkAtRest(
   { dir, name }: Pick<AgentDirectory, 'dir' | 'name'>,
   clock: Clock,

@@ -10,7 +10,6 @@ import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import type { KeyRing, SealedSecret } from './seal.ts';
 
-/** A manager as it is kept, without its password. */
 export interface KeptManager {
   readonly name: string;
   readonly place: ManagerPlace;
@@ -18,7 +17,7 @@ export interface KeptManager {
   readonly createdBy: string;
 }
 
-/** The managers in the database. A password is sealed together with the place that it is for: for no other is it opened. */
+/** A password is sealed together with its place, and opened for no other. */
 export class ManagerStore {
   readonly #store: Store;
   readonly #keys: KeyRing;
@@ -38,12 +37,11 @@ export class ManagerStore {
     return rows.map(keptOf);
   }
 
-  /** GODWIT_MANAGER_UNKNOWN. */
   async find(name: string): Promise<KeptManager> {
     return keptOf(await this.#row(name));
   }
 
-  /** GODWIT_MANAGER_KEY where the key is not the one that it was sealed by. */
+  /** GODWIT_MANAGER_KEY if the key is not the one that sealed it. */
   async password(name: string): Promise<string> {
     const row = await this.#row(name);
     return this.#keys.open(sealedOf(row), aboutOf(row));
@@ -74,7 +72,6 @@ export class ManagerStore {
     });
   }
 
-  /** GODWIT_MANAGER_UNKNOWN. */
   async remove(name: string): Promise<void> {
     const gone = await this.#store.transaction((db) =>
       db.deleteFrom('managers').where('name', '=', name).executeTakeFirst(),
@@ -82,7 +79,7 @@ export class ManagerStore {
     if (gone.numDeletedRows === 0n) throw godwitError('GODWIT_MANAGER_UNKNOWN', { manager: name });
   }
 
-  /** Every password under a new key; how many there are. */
+  /** Seals every password under a new key; returns their number. */
   rotate(): Promise<number> {
     return this.#keys.exchange(() =>
       this.#store.transaction(async (db) => {
@@ -119,7 +116,7 @@ function sealedOf({ secret_key: key, secret: box }: Selectable<Tables['managers'
   return { key, box };
 }
 
-/** Whoever may write to the database does not get a password sent to another address. */
+/** A user who can write to the database cannot redirect a password to another address. */
 function aboutOf({ name, body }: { readonly name: string; readonly body: string }): string {
   return JSON.stringify([name, z.json().parse(JSON.parse(body))]);
 }

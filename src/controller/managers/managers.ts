@@ -22,7 +22,6 @@ const DIAGNOSE_MS = 180_000;
 export interface ManagersDependencies {
   readonly book: Pick<ManagerStore, 'list' | 'find' | 'password' | 'add' | 'remove'>;
   readonly store: Pick<Store, 'kind'>;
-  /** Where their hosts and guests are followed. */
   readonly hosts: ManagedHosts;
   readonly stateDir: string;
   readonly clock: Clock;
@@ -37,13 +36,11 @@ interface Running {
   sight: Sight;
 }
 
-/** The managers of this controller: each has an agent of its own, which this keeps running and asks how its manager is. */
 export class Managers {
   readonly #deps: ManagersDependencies;
   readonly #running = new Map<string, Running>();
-  /** Directories of managers that the database does not name: it was restored from a copy, or a crash came first. */
   readonly #left = new Map<string, AgentDirectory>();
-  /** Additions and removals come one after the other: two of one name would share its files. */
+  /** Serializes additions and removals: two of one name would share its files. */
   readonly #turns = new Mutex();
 
   constructor(deps: ManagersDependencies) {
@@ -56,7 +53,6 @@ export class Managers {
     for (const each of kept) this.#begin(each);
   }
 
-  /** Their agents end, and their movers go on. */
   async close(): Promise<void> {
     await Promise.all([...this.#running.values()].map((each) => ended(each)));
     this.#running.clear();
@@ -71,14 +67,14 @@ export class Managers {
     return this.#entryOf(this.#found(name));
   }
 
-  /** To its agent; whoever asks closes it. GODWIT_MANAGER_UNKNOWN. */
+  /** The caller closes it. GODWIT_MANAGER_UNKNOWN. */
   agentOf(name: string): Client<typeof agentContract> {
     return this.#found(name).process.speak();
   }
 
   /**
-   * Asks the manager first: GODWIT_MANAGER_REFUSED if it cannot be used, and nothing is kept then. A directory of that name
-   * that the database did not name is taken up with its journals. Resolves to the findings.
+   * Tests the manager first: GODWIT_MANAGER_REFUSED if it cannot be used. Reuses an abandoned directory of that name
+   * with its journals.
    */
   add(
     name: string,
@@ -120,13 +116,12 @@ export class Managers {
     } finally {
       if (!isKept && !this.#left.has(name)) at.remove();
     }
-    // It has the configuration of before.
     if (this.#left.delete(name)) await endAgentAt(at, clock);
     this.#begin(await book.find(name));
     return checks;
   }
 
-  /** The findings of a manager of which nothing is kept yet; GODWIT_MANAGER_REFUSED. */
+  /** Findings of a manager that is not stored yet; GODWIT_MANAGER_REFUSED. */
   async #tried(
     trial: AgentDirectory,
     place: ManagerPlace,
@@ -152,8 +147,8 @@ export class Managers {
   }
 
   /**
-   * Its password and its journals are removed. GODWIT_MANAGER_BUSY while a migration of its guests has not ended, or another
-   * manager's options name it.
+   * Removes its password and journals. GODWIT_MANAGER_BUSY while a migration is open, or another manager's options name
+   * it.
    */
   remove(name: string): Promise<void> {
     return this.#turns.run(() => this.#remove(name));
@@ -172,7 +167,7 @@ export class Managers {
     }
     const running = this.#found(name);
     checkAtRest(running.place, clock);
-    // Guests of that one move to this one, by its password.
+    // Guests of that manager move to this one with its password.
     const by = this.#whoNames(name);
     if (by !== undefined)
       throw godwitError('GODWIT_MANAGER_BUSY', {
@@ -181,7 +176,6 @@ export class Managers {
       });
     await ended(running);
     try {
-      // A migration may have begun meanwhile.
       checkAtRest(running.place, clock);
       await book.remove(name);
     } catch (thrown) {
@@ -253,7 +247,6 @@ export class Managers {
     throw godwitError('GODWIT_MANAGER_UNKNOWN', { manager: name });
   }
 
-  /** Only what an addition has written before its agent ever served is removed. */
   #findLeft(names: ReadonlySet<string>): void {
     const { stateDir, log } = this.#deps;
     for (const manager of managersOnDisk(stateDir)) {
@@ -280,7 +273,6 @@ function hintIn({ hint }: ManagerFinding): { readonly hint: string } | undefined
   return hint === undefined ? undefined : { hint };
 }
 
-/** The state of a manager as its controller sees it. */
 interface Sight {
   readonly state: ManagerEntry['state'];
   readonly sinceMs: number;
@@ -293,7 +285,6 @@ interface RunningManager {
   sight: Sight;
 }
 
-/** Passes on what is heard of a manager, and keeps its sight up to date by that. */
 function watchedBy(
   running: RunningManager,
   heard: ManagerHeard,
@@ -314,7 +305,7 @@ function watchedBy(
       isNow('up');
     },
     silent: (reason) => {
-      // An agent that starts has not been asked yet.
+      // A starting agent has not been asked yet.
       if (running.sight.state === 'starting' && !running.process.hasAnswered) return;
       heard.silent(reason);
       isNow('silent', reason);
@@ -322,6 +313,5 @@ function watchedBy(
   };
 }
 
-/** A state keeps the moment at which it began. */
 const next = (before: Sight, seen: Sight): Sight =>
   before.state === seen.state ? { ...seen, sinceMs: before.sinceMs } : seen;

@@ -14,23 +14,23 @@ import { makeDirSynced, renameSynced } from '../../system/files/whole-file.ts';
 
 const TMPFS = 0x01_02_19_94;
 const MEMORY = '/dev/shm';
-/** Only its owner adds names to it; a service manager or the operator makes it. */
+/** Only its owner can add names; a service manager or the operator creates it. */
 const RUNTIME = '/run/godwit';
 const PREFIX = 'godwit-managers-';
 
 export interface PasswordDirectoryOptions {
-  /** Where the directory is made if one of these is in memory and belongs to this user alone. */
+  /** Used if one is in memory and belongs to this user alone. */
   readonly runtime?: readonly string[];
-  /** Where it is made otherwise: every user of the host may add names here. */
+  /** Used otherwise; every user of the host may add names here. */
   readonly memory?: string;
 }
 
 /**
- * The directory in memory for the passwords of a controller's managers. Its name is random, because another user of the host
- * could take a predictable one first; the link `manager-passwords` in stateDir keeps it.
+ * The directory in memory for the managers' passwords. Its name is random, because another user could create a
+ * predictable one first; the link `manager-passwords` in stateDir holds it.
  */
 export class PasswordDirectory {
-  /** Agents and movers read passwords through it: it stays the same if the directory is made again elsewhere. */
+  /** Stable path for agents and movers, even if the directory is created again elsewhere. */
   readonly path: string;
   readonly #runtime: readonly string[];
   readonly #memory: string;
@@ -47,7 +47,7 @@ export class PasswordDirectory {
     this.#earlier = path.join(memory, `godwit-${process.getuid?.() ?? 0}-${mark}`);
   }
 
-  /** Makes the directory if there is none that can be used. GODWIT_CONFIG if this host has no file system in memory. */
+  /** Creates the directory unless there is a usable one. GODWIT_CONFIG if this host has no file system in memory. */
   make(): void {
     const before = this.#target();
     if (before !== undefined && isUsable(before)) return;
@@ -58,19 +58,18 @@ export class PasswordDirectory {
         what: 'is no tmpfs: passwords are kept in memory alone',
       });
     }
-    // Movers of an earlier build read their password in the directory that build has made.
+    // Movers of an earlier build read their password in its directory.
     const isEarlier = isUsable(this.#earlier);
     this.#link(isEarlier ? this.#earlier : mkdtempSync(path.join(within, PREFIX)));
-    // Other users may have looked into it.
+    // Other users may have read it.
     if (before !== undefined && path.basename(before).startsWith(PREFIX) && isOurs(before, 0))
       rmSync(before, { recursive: true, force: true });
   }
 
-  /** Removes what is kept of one manager, and the directory with the last of them. */
   remove(name: string): void {
     const target = this.#target();
     for (const each of new Set([target, this.#earlier])) {
-      // A name below another user's directory or link leads anywhere.
+      // A path through another user's directory or link leads anywhere.
       if (each === undefined || !isUsable(each)) continue;
       rmSync(path.join(each, name), { recursive: true, force: true });
       if (isRemoved(each) && each === target) rmSync(this.path);
@@ -94,7 +93,7 @@ export class PasswordDirectory {
   }
 }
 
-/** systemd names the directories of a unit's RuntimeDirectory= in the environment. */
+/** systemd names a unit's RuntimeDirectory= in the environment. */
 function runtimeDirectories(): string[] {
   const named = (process.env['RUNTIME_DIRECTORY'] ?? '').split(':');
   return [...named.filter((each) => path.isAbsolute(each)), RUNTIME];
@@ -102,7 +101,7 @@ function runtimeDirectories(): string[] {
 
 const isUsable = (directory: string): boolean => isOurs(directory, 0o077);
 
-/** Whether it is a directory in memory, of this user, without any of the permissions in `refused`. */
+/** Tells whether it is this user's directory in memory, without any of the permissions in `refused`. */
 function isOurs(directory: string, refused: number): boolean {
   const found = lstatSync(directory, { throwIfNoEntry: false });
   if (found === undefined || !found.isDirectory()) return false;
@@ -122,7 +121,7 @@ function isRemoved(directory: string): boolean {
     rmdirSync(directory);
     return true;
   } catch {
-    // Other managers have theirs in it.
+    // Other managers have files in it.
     return false;
   }
 }

@@ -17,24 +17,20 @@ const LOOK_MS = 2000;
 const MAX_PAUSE_MS = 30_000;
 const ANSWER_MS = 2000;
 const END_MS = 10_000;
-/** The agent's log is cut once it is longer; its end stays. */
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 
 export interface ManagerProcessDependencies {
   readonly place: AgentDirectory;
-  /** Lays out what the agent reads, before each start. */
   readonly prepare: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Keeps the agent of one manager running until it is closed. One that an earlier controller left is taken over. */
 export class ManagerProcess {
   readonly #deps: ManagerProcessDependencies;
   readonly #end = new AbortController();
   readonly #ended: Promise<void>;
   #child: ChildProcess | undefined;
-  /** Its agent has been reached at least once. */
   hasAnswered = false;
 
   constructor(deps: ManagerProcessDependencies) {
@@ -42,7 +38,6 @@ export class ManagerProcess {
     this.#ended = this.#run();
   }
 
-  /** Over its unix socket. */
   speak(options?: ClientOptions): Client<typeof agentContract> {
     const { socket, name } = this.#deps.place;
     return client(agentContract, { unix: socket, peer: `the agent of ${name}` }, options);
@@ -57,7 +52,6 @@ export class ManagerProcess {
     }
   }
 
-  /** Ends it; its movers keep running. */
   async close(): Promise<void> {
     this.#end.abort();
     await this.#ended;
@@ -117,7 +111,7 @@ export class ManagerProcess {
   }
 }
 
-/** Ends an agent that an earlier controller started; its movers keep running. Its pid shows that it has ended. */
+/** Ends an earlier controller's agent; its movers keep running. Its pid shows that it has ended. */
 export async function endAgentAt(
   { socket }: Pick<AgentDirectory, 'socket'>,
   clock: Clock,
@@ -134,7 +128,7 @@ export async function endAgentAt(
 }
 
 function started(place: AgentDirectory): ChildProcess {
-  // Appended to: a log that is cut in its place has no hole, and shows why the agent before this one ended.
+  // Appended, so that a log cut in place has no hole and keeps the last agent's end.
   const log = openSync(place.log, 'a', 0o600);
   try {
     const child = spawn(process.execPath, [PROGRAM, '--config', place.config], {

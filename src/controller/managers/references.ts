@@ -2,14 +2,14 @@ import { isRecord } from '../../formats/json.ts';
 import type { ManagerPlace } from '../../protocol/controller/managers.ts';
 
 /**
- * In the options of a manager, `{ "manager": NAME, ... }` stands for how another manager of this controller is reached: its
- * password is written nowhere a second time. Pure.
+ * In a manager's options, `{ "manager": NAME, ... }` stands for another manager's access, so that its password is not
+ * stored twice. Pure.
  */
 
 type Options = ManagerPlace['options'];
 type Reference = Readonly<Record<string, unknown>> & { readonly manager: string };
 
-/** How a manager is reached, and who it is by its certificate. */
+/** Options of the access and of the manager's identity. */
 const HOW_REACHED: ReadonlySet<string> = new Set([
   'url',
   'user',
@@ -17,18 +17,15 @@ const HOW_REACHED: ReadonlySet<string> = new Set([
   'fingerprint',
   'ca',
 ]);
-/** Of these, files of this host. */
 const FILES: ReadonlySet<string> = new Set(['passwordFile', 'ca']);
 
-/** Options are as deep as that at most. */
 const DEEPEST = 8;
 
-/** Only one of several places of an option has it (`others.vc2`): elsewhere a host may be called manager. */
+/** Only a value of a group has it (`others.vc2`): elsewhere a host may be called manager. */
 function isReference(value: unknown, depth: number): value is Reference {
   return depth === 1 && isRecord(value) && typeof value['manager'] === 'string';
 }
 
-/** Managers that they name. */
 export function namedIn(options: Options, depth = 0): string[] {
   if (depth > DEEPEST) return [];
   return Object.values(options).flatMap((value) => {
@@ -37,7 +34,7 @@ export function namedIn(options: Options, depth = 0): string[] {
   });
 }
 
-/** The first option that names a file of this host, which whoever adds a manager could send anywhere by that. */
+/** The first option that names a file of this host; it could send any file to the manager. */
 export function fileIn(options: Options, depth = 0): string | undefined {
   if (depth > DEEPEST) return undefined;
   for (const [key, value] of Object.entries(options)) {
@@ -48,7 +45,7 @@ export function fileIn(options: Options, depth = 0): string | undefined {
   return undefined;
 }
 
-/** With what `reached` says in the place of each name. What names a manager that is gone is left out. */
+/** Replaces each reference by `reached`, and drops references to removed managers. */
 export function resolved(
   options: Options,
   reached: (name: string) => object | undefined,
@@ -60,7 +57,7 @@ export function resolved(
       if (isReference(value, depth)) {
         const { manager, ...own } = value;
         const found = reached(manager);
-        // Whoever names a manager says nothing of where its password goes.
+        // A reference cannot override where the password is sent.
         const rest = Object.entries(own).filter(([option]) => !HOW_REACHED.has(option));
         return found === undefined ? [] : [[key, { ...Object.fromEntries(rest), ...found }]];
       }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { writePrivate } from '../../pki/files.ts';
 import { godwitError } from '../../errors.ts';
 
-/** Passwords at rest: AES-256-GCM under a key that lies in a file of its own, outside of the database. */
+/** Passwords at rest: AES-256-GCM under a key in a file outside of the database. */
 
 const CIPHER = 'aes-256-gcm';
 const KEY_BYTES = 32;
@@ -12,21 +12,17 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 const keyFile = z.object({
-  /** The key that seals new passwords. */
   current: z.string(),
-  /** By their ids; several where an exchange was not finished. */
   keys: z.record(z.string().max(64), z.base64().max(44)),
 });
 type KeyFile = z.infer<typeof keyFile>;
 
-/** What is sealed, and the id of the key that opens it. */
 export interface SealedSecret {
   readonly key: string;
-  /** base64 of nonce, tag and text. */
   readonly box: string;
 }
 
-/** The keys of one controller, as they lie in its file. GODWIT_MANAGER_KEY where they cannot be used. */
+/** The keys in one controller's file. GODWIT_MANAGER_KEY if they cannot be used. */
 export class KeyRing {
   readonly #file: string;
 
@@ -34,7 +30,7 @@ export class KeyRing {
     this.#file = file;
   }
 
-  /** `about`: what the secret belongs to. Only with the same words is it opened again. */
+  /** `about`: the owner of the secret, required to open it. */
   seal(secret: string, about: string): SealedSecret {
     const { current, keys } = this.#read() ?? this.#write(newKeys());
     return { key: current, box: sealed(secret, about, Buffer.from(keys[current] ?? '', 'base64')) };
@@ -49,8 +45,8 @@ export class KeyRing {
   }
 
   /**
-   * A new key; `work` seals everything anew, and then the others go. Where it fails, all of them stay: what it sealed is
-   * opened by one of them, and the next exchange ends this one too.
+   * Creates a key; `work` seals everything with it, then the others are removed. On failure all keys stay, and the next
+   * exchange finishes this one.
    */
   async exchange<T>(work: () => Promise<T>): Promise<T> {
     const fresh = newKeys();
@@ -100,7 +96,6 @@ function sealed(secret: string, about: string, key: Buffer): string {
   return Buffer.concat([nonce, cipher.getAuthTag(), text]).toString('base64');
 }
 
-/** Undefined for what was not sealed so. */
 function unsealed(box: string, about: string, key: Buffer): string | undefined {
   const all = Buffer.from(box, 'base64');
   if (all.length < NONCE_BYTES + TAG_BYTES) return undefined;

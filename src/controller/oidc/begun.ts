@@ -1,19 +1,17 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { godwitError } from '../../errors.ts';
 
-/** A browser that was sent to the provider has it until it comes back. `__Host-`: no other host sets it. */
+/** Cookie of a started sign-in. `__Host-`: no other host can set it. */
 const COOKIE = '__Host-godwit-begun';
-/** A person who signs in, with a second factor, takes no longer. */
+/** Enough for a sign-in with a second factor. */
 export const BEGUN_MS = 600_000;
 const MAX_CHARACTERS = 512;
 const VALUE = /^(\d{1,16})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{0,2732})$/;
 
-/** A sign-in that one browser has begun. What binds the provider's answer to it comes out of `secret` alone. */
+/** A started sign-in of one browser. Everything that binds the provider's answer to it derives from `secret`. */
 export interface SignInAttempt {
   readonly atMs: number;
-  /** 256 random bits that only this browser has. */
   readonly secret: string;
-  /** The path of the dashboard to which the person wanted. */
   readonly to: string;
 }
 
@@ -28,23 +26,22 @@ export function newBegun(to: string, nowMs: number): SignInAttempt {
   return { atMs: nowMs, secret: randomBytes(32).toString('base64url'), to };
 }
 
-/** Three values that are unrelated to anyone without the secret. */
+/** Three values that cannot be related without the secret. */
 export function boundTo({ atMs, secret, to }: SignInAttempt): SignInBinding {
   const made = (purpose: string): string =>
     createHmac('sha256', secret).update(`${purpose} ${atMs} ${to}`).digest('base64url');
   return { state: made('state'), nonce: made('nonce'), verifier: made('verifier') };
 }
 
-/** The Set-Cookie header. Lax: the provider is another site, and sends the browser back by a link. */
+/** The Set-Cookie header. Lax: the provider is another site, and returns the browser by a link. */
 export function begunCookie({ atMs, secret, to }: SignInAttempt): string {
   const value = `${atMs}.${secret}.${Buffer.from(to).toString('base64url')}`;
   return `${COOKIE}=${value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${BEGUN_MS / 1000}`;
 }
 
-/** The Set-Cookie header that takes it from the browser. */
 export const NO_BEGUN_COOKIE = `${COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`;
 
-/** What this browser has begun, from its Cookie header; undefined where that is nothing, or too old. */
+/** The browser's started sign-in, from its Cookie header; undefined if missing or expired. */
 export function begunIn(header: string | undefined, nowMs: number): SignInAttempt | undefined {
   for (const part of (header ?? '').split(';')) {
     const [name = '', value = ''] = part.trim().split('=', 2);
@@ -57,7 +54,7 @@ export function begunIn(header: string | undefined, nowMs: number): SignInAttemp
   return undefined;
 }
 
-/** A path of the dashboard that came with a request. GODWIT_USAGE for what would lead to another site. */
+/** A path of the dashboard from a request. GODWIT_USAGE for a path to another site. */
 export function ownPlace(to: string | null): string {
   if (to === null) return '/';
   if (isOwnPlace(to)) return to;
@@ -67,7 +64,7 @@ export function ownPlace(to: string | null): string {
 
 const ANY_ORIGIN = 'https://dashboard.invalid';
 
-/** Read as a browser reads it: `//host`, `/\host` and characters that it drops lead elsewhere. */
+/** Browsers resolve `//host`, `/\host` and dropped characters to other sites. */
 function isOwnPlace(to: string): boolean {
   if (to.length > MAX_CHARACTERS || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(to)) return false;
   return URL.canParse(to, ANY_ORIGIN) && new URL(to, ANY_ORIGIN).origin === ANY_ORIGIN;

@@ -5,23 +5,21 @@ import type { OidcConfig } from './config.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** A person whom a provider has named. */
 export interface Person {
-  /** No token has such a name, because it has spaces; no other person has it, because it ends with the person's mark. */
+  /** Unique: no token's name has spaces, and it ends with the person's mark. */
   readonly name: string;
   readonly role: WebRole;
-  /** Together they name the person for good. */
+  /** Together they identify the person permanently. */
   readonly issuer: string;
   readonly subject: string;
 }
 
-/** Control characters and those that turn a text round could make a log say something else. */
+/** Control and bidirectional characters could falsify a log line. */
 const PLAIN = /^[^\p{C}\p{Zl}\p{Zp}]{1,128}$/u;
 
-/** As the standard bounds it. */
 const SUBJECT = /^[\x20-\x7e]{1,255}$/;
 
-/** The person with these claims. GODWIT_OIDC_ROLE if none of the values has a role; GODWIT_OIDC_REFUSED without a subject. */
+/** The person with these claims. GODWIT_OIDC_ROLE if no value has a role; GODWIT_OIDC_REFUSED without a subject. */
 export function personOf(
   claims: Claims,
   config: Pick<OidcConfig, 'name' | 'issuer' | 'nameClaim' | 'roles'>,
@@ -43,7 +41,7 @@ export function personOf(
   throw godwitError('GODWIT_OIDC_ROLE', { name, provider, claim });
 }
 
-/** Many providers let people choose their names; the mark is always that of one subject. */
+/** Identifies one subject; many providers let people choose their names. */
 function markOf(issuer: string, subject: string): string {
   return createHash('sha256')
     .update(JSON.stringify([issuer, subject]))
@@ -51,17 +49,14 @@ function markOf(issuer: string, subject: string): string {
     .slice(0, 8);
 }
 
-/** Whether the claim that decides is there at all. */
 export function hasRoleClaim(claims: Claims, claim: string | readonly string[]): boolean {
   return claimAt(claims, claim) !== undefined;
 }
 
-/** A claim is one text or several. */
 function roleValues(claims: Claims, claim: string | readonly string[]): string[] {
   return [claimAt(claims, claim)].flat().filter((value) => typeof value === 'string');
 }
 
-/** Own properties alone: a claim named like one of every object is not there. */
 function claimAt(claims: Claims, claim: string | readonly string[]): unknown {
   return [claim].flat().reduce<unknown>((at, name) => {
     if (typeof at !== 'object' || at === null || !Object.hasOwn(at, name)) return undefined;

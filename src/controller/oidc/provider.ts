@@ -9,10 +9,9 @@ import { hasRoleClaim, personOf, type Claims, type Person } from './claims.ts';
 import type { OidcConfig } from './config.ts';
 import { httpsFetch, NoAnswer } from '../https-fetch.ts';
 
-/** Of each call, and of all calls for one step of a sign-in. */
 const CALL_S = 5;
 const STEP_MS = 10_000;
-/** A provider’s metadata are read again after so long. */
+/** Maximum age of metadata. */
 const KNOWN_MS = 3_600_000;
 
 interface DiscoveredProvider {
@@ -22,13 +21,12 @@ interface DiscoveredProvider {
   readonly atMs: number;
 }
 
-/** A provider of OpenID Connect. It is asked only while somebody signs in. */
+/** Contacted only during sign-ins. */
 export class Provider {
   readonly config: OidcConfig;
   readonly #monotonicMs: () => number;
   readonly #callS: number;
   #found: DiscoveredProvider | undefined;
-  /** People who come at once wait for one answer. */
   #finding: { readonly of: string; readonly found: Promise<Configuration> } | undefined;
 
   constructor(config: OidcConfig, monotonicMs: () => number, callS: number = CALL_S) {
@@ -37,12 +35,11 @@ export class Provider {
     this.#callS = callS;
   }
 
-  /** Reads the files that the configuration names: GODWIT_CONFIG where it cannot. */
   async check(): Promise<void> {
     await this.#files();
   }
 
-  /** Where a browser is sent to sign in. GODWIT_OIDC_DOWN where the provider does not answer. */
+  /** GODWIT_OIDC_DOWN if the provider does not answer. */
   async signInUrl({ state, nonce, verifier }: SignInBinding): Promise<URL> {
     const { redirectUrl, scopes } = this.config;
     const configuration = await this.#step(() => this.#discovered());
@@ -57,8 +54,8 @@ export class Provider {
   }
 
   /**
-   * Who came back with `answer`, which the provider sent along. GODWIT_OIDC_REFUSED for what does not belong to `bound`, or
-   * does not hold; GODWIT_OIDC_ROLE for somebody without a role here; GODWIT_OIDC_DOWN as above.
+   * GODWIT_OIDC_REFUSED if `answer` does not match `bound` or is invalid; GODWIT_OIDC_ROLE for a person without a role;
+   * GODWIT_OIDC_DOWN if the provider does not answer.
    */
   async personBehind(answer: URLSearchParams, bound: SignInBinding): Promise<Person> {
     const { nonce, state, verifier } = bound;
@@ -78,7 +75,7 @@ export class Provider {
     return personOf(claims, this.config);
   }
 
-  /** Some providers report groups only to whoever asks again. */
+  /** Some providers report groups only to a second query. */
   async #withUserInfo(
     configuration: Configuration,
     accessToken: string,
@@ -87,7 +84,7 @@ export class Provider {
     const { claim } = this.config.roles;
     const { userinfo_endpoint: endpoint } = configuration.serverMetadata();
     if (hasRoleClaim(reported, claim) || endpoint === undefined) return reported;
-    // What is nested is taken whole from there: the role stands in it.
+    // Nested claims replace the token's whole, because the role is in them.
     return {
       ...reported,
       ...(await openid.fetchUserInfo(configuration, accessToken, reported.sub)),
@@ -98,7 +95,7 @@ export class Provider {
     const { secret, ca } = await this.#files();
     const found = this.#found;
     const nowMs = this.#monotonicMs();
-    // A secret or a CA that was changed counts at once.
+    // A changed secret or CA takes effect at once.
     if (found?.secret === secret && found.ca === ca && nowMs - found.atMs < KNOWN_MS)
       return found.configuration;
     const of = JSON.stringify([secret, ca]);
@@ -126,7 +123,7 @@ export class Provider {
       const configuration = await openid.discovery(new URL(issuer), clientId, {}, auth, {
         [openid.customFetch]: unlessFailed(httpsFetch(ca)),
         timeout: this.#callS,
-        // The signature of what the provider says is checked, although it came over TLS from itself.
+        // Signatures are checked although the answer came over TLS.
         execute: [openid.enableNonRepudiationChecks],
       });
       this.#found = { ...asked, configuration };
@@ -146,7 +143,6 @@ export class Provider {
     return { secret, ca };
   }
 
-  /** One step of a sign-in, with its deadline and in our errors. */
   async #step<T>(work: () => Promise<T>): Promise<T> {
     const { name: provider } = this.config;
     try {
@@ -165,7 +161,6 @@ export class Provider {
   }
 }
 
-/** A provider that has failed itself says nothing of who asks. */
 function unlessFailed(fetch: CustomFetch): CustomFetch {
   return async (url, options) => {
     const answer = await fetch(url, options);
@@ -174,14 +169,13 @@ function unlessFailed(fetch: CustomFetch): CustomFetch {
   };
 }
 
-/** An error and what caused it. */
 function chainOf(thrown: unknown): Error[] {
   const chain: Error[] = [];
   for (let at = thrown; at instanceof Error && chain.length < 8; at = at.cause) chain.push(at);
   return chain;
 }
 
-/** The library’s words, from the outside in; a provider’s own are cut, and hold no control characters. */
+/** The library's messages, outermost first; a provider's texts are cut and stripped of control characters. */
 function wordsOf(thrown: unknown): string {
   const chain = chainOf(thrown);
   const silent = chain.find((each) => each instanceof NoAnswer);

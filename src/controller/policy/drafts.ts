@@ -11,7 +11,7 @@ import {
 } from '../../protocol/controller/policy.ts';
 import { clipped } from '../requests/bounds.ts';
 
-/** What a look would propose; two of one subject are the like of each other. */
+/** A proposal as a look would make it; two with the same subject count as alike. */
 export type Draft = Pick<Proposal, 'reason' | 'words' | 'moves' | 'benefit' | 'cost'> & {
   readonly subject: string;
 };
@@ -19,7 +19,7 @@ export type Draft = Pick<Proposal, 'reason' | 'words' | 'moves' | 'benefit' | 'c
 export interface DraftResult {
   readonly drafts: readonly Draft[];
   readonly refusals: readonly string[];
-  /** Hosts that sleep and are needed: moves to them are proposed once they are there. */
+  /** Sleeping hosts that are needed: moves to them are proposed once they are awake. */
   readonly wake: readonly string[];
 }
 
@@ -28,7 +28,6 @@ const HOUR_S = 3600;
 export const subjectOfGuest = (guest: string, from: string): string => `guest ${guest} on ${from}`;
 export const subjectOfHost = (host: string): string => `host ${host}`;
 
-/** What a policy would do with these hosts now. `isThere`: neither asleep nor about to wake. */
 export function draftsOf(
   kind: PolicyKind,
   inventory: Inventory,
@@ -55,7 +54,7 @@ function balanced(inventory: Inventory, settings: PolicySettings): Plan {
   return balance(inventory, {
     ...BALANCE,
     level: level as Level,
-    // What guests have left within the hour, the planner takes off itself.
+    // The planner itself subtracts moves of the last hour.
     perHour: leftAfter(underWay(inventory), settings),
     residenceSeconds: residenceMs / 1000,
   });
@@ -67,7 +66,7 @@ function consolidated(inventory: Inventory, settings: PolicySettings): Plan {
     left.filter(({ secondsAgo }) => secondsAgo < HOUR_S).map(() => memoryBytes),
   );
   const budget = leftAfter([...recent, ...underWay(inventory)], settings);
-  // A guest that has moved stays for its time, whatever it would save.
+  // A guest that has moved rests for its time, whatever another move would save.
   const guests = inventory.guests.map((guest) => {
     const rests = guest.left?.some(({ secondsAgo }) => secondsAgo * 1000 < residenceMs) === true;
     return rests ? { ...guest, neverMove: true } : guest;
@@ -75,11 +74,9 @@ function consolidated(inventory: Inventory, settings: PolicySettings): Plan {
   return consolidate({ ...inventory, guests }, { ...CONSOLIDATE, budget });
 }
 
-/** bytes of each guest that moves, or is about to. */
 const underWay = ({ guests }: Inventory): readonly number[] =>
   guests.flatMap(({ movingTo, memoryBytes }) => (movingTo === undefined ? [] : [memoryBytes]));
 
-/** What the hour has left after moves of so many bytes each. */
 function leftAfter(
   moves: readonly number[],
   { movesPerHour, bytesPerHour }: PolicySettings,
@@ -94,7 +91,7 @@ function leftAfter(
 type PolicyMove = PlannedMove & Pick<Proposal, 'reason'>;
 const isOfPolicy = (move: PlannedMove): move is PolicyMove => move.reason !== 'drain';
 
-/** A swap is one proposal, of the guest that leaves the host which has too much. */
+/** A swap is one proposal, of the guest that leaves the overloaded host. */
 function ofGuest(move: PolicyMove, all: readonly PolicyMove[]): Draft[] {
   const { guest, from, reason, words, worth, swapsWith } = move;
   const both = swapsWith === undefined ? [move] : [move, ...all.filter(isNamed(swapsWith))];

@@ -3,7 +3,6 @@ import type { World } from '../requests/facts.ts';
 
 const MAX_NAMED = 8;
 
-/** Why a policy has nothing to choose from; undefined where it has two hosts or more. Pure. */
 export function whyNoChoice(
   { scope, hosts: own = [] }: Pick<Policy, 'scope' | 'hosts'>,
   { hosts, marks }: Pick<World, 'hosts' | 'marks'>,
@@ -16,7 +15,7 @@ export function whyNoChoice(
       ? 'no host is known here that no group has'
       : `none of its hosts is known: ${own.slice(0, MAX_NAMED).join(', ')}`;
   if (ours.length === 1) return `${only.name} is the only host here: nothing can move`;
-  // One that sleeps can be woken.
+  // A sleeping host can be woken.
   const there = ours.filter(
     ({ name, silentSinceMs }) =>
       silentSinceMs === undefined || marks.get(name)?.power !== undefined,

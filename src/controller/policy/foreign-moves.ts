@@ -1,18 +1,17 @@
 import type { SeenMove } from './loads.ts';
 
-/** A move that Godwit made, or makes; `endedAtMs`: absent while it runs. */
+/** A move by Godwit; `endedAtMs` is absent while it runs. */
 export interface OwnMove {
   readonly guest: string;
   readonly createdAtMs: number;
   readonly endedAtMs?: number;
 }
 
-/** One may be a person’s. From this many within the looks that are kept, somebody else balances. */
+/** One may be a person's move. From this many within the kept looks, another balancer is at work. */
 const BALANCES = 2;
-/** A host reports its guests a moment after they came. */
+/** Hosts report arrived guests with this delay. */
 const LATE_MS = 60_000;
 
-/** Guests that changed their hosts although Godwit did not move them. */
 export function foreignMoves(seen: readonly SeenMove[], own: readonly OwnMove[]): SeenMove[] {
   const byGuest = Map.groupBy(own, ({ guest }) => guest);
   return seen.filter(({ guest, fromMs, untilMs }) => {
@@ -24,7 +23,6 @@ export function foreignMoves(seen: readonly SeenMove[], own: readonly OwnMove[])
   });
 }
 
-/** Who else moves guests between these hosts, in words; undefined where nobody is seen to. */
 export function otherBalancerWords(
   moves: readonly SeenMove[],
   isOurs: (host: string) => boolean,

@@ -16,7 +16,6 @@ import { mostCoresOf } from '../../planner/processor-use-bounds.ts';
 import { whyLeftToManager } from './left-to-managers.ts';
 import type { Loads } from './loads.ts';
 
-/** A move of the last day. */
 export interface PastMove {
   readonly guest: string;
   readonly from: string;
@@ -24,37 +23,36 @@ export interface PastMove {
 }
 
 export interface PolicyFacts {
-  /** Absent where nothing that runs is to be moved: a host without samples takes a new guest all the same. */
+  /** Absent for plans that move no running guests: a host without samples can still take a new guest. */
   readonly kind?: PolicyKind;
   readonly world: World;
   readonly loads: Loads;
-  /** What guests use in the hour to come, cores, by earlier days. */
+  /** Expected cores per guest in the next hour, by earlier days. */
   readonly usual: ReadonlyMap<string, number>;
   readonly past: readonly PastMove[];
-  /** Guests that a request is to move, and where to; '' where it may be several hosts. */
+  /** Guests that a request is to move, with the destination; '' if there may be several. */
   readonly asked: ReadonlyMap<string, string>;
-  /** The hosts that the policy is for. */
   readonly isOurs: (host: string) => boolean;
-  /** Guests and hosts whose like a person rejected or put off. */
+  /** Guests and hosts whose proposals an operator rejected or snoozed. */
   readonly mutedGuests: ReadonlySet<string>;
   readonly mutedHosts: ReadonlySet<string>;
 }
 
-/** What others than guests use is at most so much of a host; a host never counts as smaller. */
+/** Largest share that other load than guests takes of a host's size. */
 const MAX_OTHER = 0.9;
-/** A kernel reports that tasks wait on any host; it is contention once the processors are about this busy. */
+/** Waiting tasks count as contention only above this load, since the kernel reports some on any host. */
 const BUSY = 0.8;
 const LOOKS_OF_PRESSURE = 3;
-/** A host on which some task always waits is taken to be asked for a quarter more than it has: that one waits is not that all do. */
+/** Extra demand of a host whose tasks always wait. */
 const WAITING = 0.2;
 
-/** The hosts of a policy with their guests, as the planner takes them. What is not known is left out, and never moves. */
+/** Entries with unknown facts are left out and never move. */
 export function inventoryFor(known: PolicyFacts): Inventory {
   const { world, isOurs } = known;
   const hosts = [...world.hosts.values()].filter(({ name }) => isOurs(name));
   const reserved = new Map(world.reservations.map(({ guest, host }) => [guest, host]));
   const guests = [...world.guests].flatMap(([key, own]): GuestPlacement[] => {
-    // Nobody asks for one that its name does not mean: it waits, and is counted where it is.
+    // A namesake is not requested under its key: it waits, and counts where it is.
     const facts = key === own.name ? own : { ...own, name: key, rivals: [] };
     const [home] = homesOf(facts);
     if (home === undefined || !isOurs(home.host)) return [];
@@ -80,16 +78,15 @@ export function inventoryFor(known: PolicyFacts): Inventory {
   };
 }
 
-/** A guest, where it is, and where it is about to be: what it asks for counts there. */
 interface GuestPlacement {
   readonly facts: GuestFacts;
   readonly host: string;
   readonly goal?: string;
-  /** Its memory is not part of the room there any more. */
+  /** Its memory is no longer part of the destination's room. */
   readonly isPromised?: boolean;
 }
 
-/** Where a move takes it, or a request is about to. A host to which it cannot go now keeps it where it is. */
+/** The destination of its running or requested move; its present host if the destination cannot admit it now. */
 function goalOf(
   { name, at }: GuestFacts,
   home: string,
@@ -106,7 +103,7 @@ function goalOf(
   return isOpen && whyClosed(world, goal) === undefined ? { goal } : {};
 }
 
-/** bytes of guests that each host has, or that are promised there: all that is not part of its room. */
+/** bytes per host of its guests and promised guests that are not part of its room. */
 function heldBytes(guests: readonly GuestPlacement[]): ReadonlyMap<string, number> {
   const held = new Map<string, number>();
   for (const { facts, host, goal, isPromised } of guests) {
@@ -116,7 +113,6 @@ function heldBytes(guests: readonly GuestPlacement[]): ReadonlyMap<string, numbe
   return held;
 }
 
-/** It runs, and nobody reported what it uses. */
 const isUnreported = (facts: GuestFacts, loads: Loads): boolean =>
   homesOf(facts).every(({ state }) => state !== 'stopped') && loads.guest(facts.name).length === 0;
 
@@ -127,14 +123,12 @@ function plannerHost(
 ): PlannerHost {
   const { name, cores } = facts;
   const mark = world.marks.get(name);
-  // One that sleeps can be woken, and one that wakes is as good as there: neither has failed, and neither is closed.
   const isOn = mark?.power === undefined || mark.power === 'waking';
   const isShut =
     (mark?.drainingFor ?? mark?.maintenance) !== undefined || facts.closed !== undefined;
   const isLeft = kind !== undefined && whyLeftToManager(facts, kind) !== undefined;
   const looks = loads.host(name);
-  // Processor time that others than guests use is not available to guests. Where a guest is unreported, what it uses is
-  // part of that.
+  // Other load's processor time is not available to guests. With unreported guests, their use is part of it.
   const others = hasUnreported
     ? []
     : looks.map(({ look, guestCores }) => look.used * look.cores - guestCores);
@@ -158,7 +152,6 @@ function plannerHost(
 }
 
 interface Standing extends GuestPlacement {
-  /** Guests of its host that are unreported, itself among them where it is one. */
   readonly beside: readonly GuestFacts[];
   readonly left: readonly PastMove[];
 }
@@ -201,7 +194,6 @@ function plannerGuest(
   };
 }
 
-/** Why no policy moves it now, for people; undefined where one may. */
 function whyItStays(
   { facts, host }: Pick<GuestPlacement, 'facts' | 'host'>,
   labels: ReturnType<typeof labelsOf>,
@@ -217,7 +209,7 @@ function whyItStays(
   return isOutOfWindow(labels, world.nowMs) ? 'its label godwit/window forbids it now' : undefined;
 }
 
-/** It is silent; or nobody knows how busy it is, and a guest would be moved on no more than a hope. */
+/** The host is silent, or its load is unknown, so a move would rest on a guess. */
 const isUnheard = (
   { name, silentSinceMs }: HostFacts,
   { kind, loads }: { readonly kind: PolicyKind | undefined; readonly loads: Loads },
@@ -227,7 +219,7 @@ const isUnheard = (
 const isOutOfWindow = (labels: ReturnType<typeof labelsOf>, nowMs: number): boolean =>
   !('words' in labels) && labels.window !== undefined && untilWindowMs(labels.window, nowMs) > 0;
 
-/** What nobody else on its host is known to use, by the sizes of those of whom nothing is known. */
+/** A share of its host's unexplained load, by the sizes of the unreported guests. */
 function shareOfRest(
   { vcpus }: GuestFacts,
   host: string,

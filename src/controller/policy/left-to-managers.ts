@@ -2,11 +2,10 @@ import type { PolicyKind } from '../../protocol/controller/policy.ts';
 import type { HostFacts } from '../requests/facts.ts';
 import { firstNames } from './unreliable-samples.ts';
 
-/** Managers that balance their hosts themselves, or set their power: two hands would move guests to and fro. */
+/** Hosts whose manager balances or powers them itself; a second controller would move guests back and forth. */
 
 type ManagedHost = Pick<HostFacts, 'name' | 'maintenanceMode' | 'powerMode'>;
 
-/** Why a policy of that kind leaves a host and its guests alone, in its manager's words; undefined where it does not. */
 export function whyLeftToManager(
   { maintenanceMode, powerMode }: ManagedHost,
   kind: PolicyKind,
@@ -18,7 +17,6 @@ export function whyLeftToManager(
     : undefined;
 }
 
-/** What a look says of the hosts that it leaves to their managers; undefined where there are none. Pure. */
 export function leftToManagersWords(
   hosts: Iterable<ManagedHost>,
   kind: PolicyKind,

@@ -1,23 +1,22 @@
 import type { FleetLook, HostLook } from '../inventory/guest-looks.ts';
 
-/** Looks that a plan rests on; the planner's policies were chosen on as many. */
+/** Looks that a plan uses; the planner's policies were tuned on as many. */
 const KEPT = 30;
 
-/** What is older than so many looks says nothing of now. */
+/** Maximum age of data, in looks. */
 export const STALE_LOOKS = 3;
 
-/** A guest that was on one host at a look and on another one at a later one. */
 export interface SeenMove {
   readonly guest: string;
   readonly from: string;
   readonly to: string;
-  /** Between the beginning of the last look at the first host and the end of the first one at the other, ms. */
+  /** Time from the start of the last look at the first host to the end of the first look at the other, ms. */
   readonly fromMs: number;
   readonly untilMs: number;
 }
 
 export interface HostPast {
-  /** The newest first. */
+  /** Newest first. */
   readonly looks: {
     readonly atMs: number;
     readonly look: Omit<HostLook, 'guests' | 'aside'>;
@@ -26,16 +25,15 @@ export interface HostPast {
 }
 
 interface GuestPast {
-  /** Cores that it used, the newest first, and at which looks. */
+  /** Cores used, newest first, and the looks. */
   readonly used: number[];
   readonly times: number[];
   host: string;
   atMs: number;
 }
 
-/** What the fleet's guests and hosts used lately, read look by look: a large fleet's looks are not kept whole. */
+/** Gathered look by look: whole looks of a large fleet are not kept. */
 export class Loads {
-  /** How long one look is. */
   readonly lookMs: number;
   readonly #guests = new Map<string, GuestPast>();
   readonly #hosts = new Map<string, HostPast>();
@@ -47,7 +45,7 @@ export class Loads {
     this.lookMs = lookMs;
   }
 
-  /** The oldest first. */
+  /** Call in order, oldest first. */
   add({ atMs, hosts }: FleetLook): void {
     this.newestMs = atMs;
     const at = new Map<string, string[]>();
@@ -68,25 +66,22 @@ export class Loads {
     for (const [guest, homes] of at) this.#moved(guest, homes, atMs);
   }
 
-  /** Cores that it used at the last looks, the newest first; empty where nobody has reported lately. */
+  /** Cores used at the last looks, newest first; empty without a recent report. */
   guest(name: string): readonly number[] {
     const past = this.#guests.get(name);
     return past === undefined || this.#isStale(past.times[0] ?? 0) ? [] : past.used;
   }
 
-  /** Cores that it was lately said to use, and cannot have used. */
   nonsense(guest: string): number | undefined {
     const found = this.#aside.get(guest);
     return found === undefined || this.#isStale(found.atMs) ? undefined : found.cores;
   }
 
-  /** What it used at one look; undefined where nobody reported. */
   guestAt(name: string, atMs: number): number | undefined {
     const past = this.#guests.get(name);
     return past?.used[past.times.indexOf(atMs)];
   }
 
-  /** Its newest look, where it has reported lately. */
   newest(host: string): HostPast['looks'][number] | undefined {
     const look = this.host(host)[0];
     return look === undefined || this.#isStale(look.atMs) ? undefined : look;
@@ -100,7 +95,7 @@ export class Loads {
     return this.#hosts.get(name)?.looks ?? [];
   }
 
-  /** Two hosts report a guest that moves within one look: what it used at both counts. */
+  /** Two hosts report a guest that moves within one look; both uses count. */
   #addGuest(name: string, atMs: number, cores: number): void {
     const past = this.#guests.get(name) ?? { used: [], times: [], host: '', atMs: 0 };
     if (past.times[0] === atMs) past.used[0] = Math.max(past.used[0] ?? 0, cores);
@@ -116,7 +111,6 @@ export class Loads {
   #moved(guest: string, homes: readonly string[], atMs: number): void {
     const past = this.#guests.get(guest);
     const [home] = homes;
-    // Within a look in which two hosts report it, it is under way.
     if (past === undefined || home === undefined || homes.length > 1) return;
     if (past.host !== '' && past.host !== home) {
       const untilMs = atMs + this.lookMs;

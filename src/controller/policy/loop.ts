@@ -8,18 +8,16 @@ import { lookFor, type LookDependencies } from './turn.ts';
 export interface PolicyLoopDependencies extends LookDependencies {
   readonly clock: Clock;
   readonly log: Log;
-  /** Of this process, and of no other that ever ran. */
   readonly owner: string;
 }
 
-/** Longer than a look at a large fleet takes; a dead controller’s policy is resumed after that. */
+/** Longer than a look at a large fleet. Another controller takes over a dead one's policy after this time. */
 const LEASE_MS = 120_000;
 const LOOK_FOR_WORK_MS = 2000;
 const AFTER_ERROR_MS = 5000;
-/** Looks that a person waits for. If several people ask at once, the last to begin always gets through. */
+/** Retries of a requested look. With several concurrent requests, the last to begin always succeeds. */
 const MAX_LOOKS = 2;
 
-/** Looks for each policy that is due, one after the other, until it is closed. Whatever it knows is in the store. */
 export class PolicyLoop {
   readonly #deps: PolicyLoopDependencies;
   readonly #stop = new AbortController();
@@ -39,8 +37,8 @@ export class PolicyLoop {
   }
 
   /**
-   * Looks now, whoever looks else, and writes what it answers. GODWIT_POLICY_UNKNOWN where there is none; GODWIT_OVERLOADED
-   * where others set it or asked for a look during each of its looks.
+   * Looks now, even if another look runs, and writes the result. GODWIT_POLICY_UNKNOWN if there is none;
+   * GODWIT_OVERLOADED if others interrupted every attempt.
    */
   async lookNow(kind: PolicyKind, scope: string): Promise<PolicyChange> {
     const { policies, owner, lookMs } = this.#deps;
@@ -54,12 +52,10 @@ export class PolicyLoop {
     throw godwitError('GODWIT_OVERLOADED', { what, limit: `${MAX_LOOKS} tries` }, { hint });
   }
 
-  /** What a look would find. Writes nothing. */
   async dryLook(kind: PolicyKind, scope: string): Promise<PolicyChange> {
     return lookFor(this.#deps, { kind, scope, asked: true });
   }
 
-  /** Looks for one policy as if it were due. GODWIT_POLICY_UNKNOWN where there is none. */
   async turn(kind: PolicyKind, scope: string): Promise<void> {
     const { policies, owner } = this.#deps;
     await this.#look(await policies.seize(kind, scope, owner, LEASE_MS));

@@ -10,11 +10,10 @@ import { roomBytes } from '../requests/room.ts';
 import { subjectOfGuest, subjectOfHost, type Draft, type DraftResult } from './drafts.ts';
 import type { Loads } from './loads.ts';
 
-/** Proposals of a policy that are open at a time. */
 export const MAX_OPEN = 200;
-/** A proposal that no look makes any more expires so many looks later. */
+/** A proposal that looks no longer make expires after this many. */
 const EXPIRES_LOOKS = 3;
-/** Moves that were accepted and have not begun by then are not wanted any more. */
+/** Accepted moves that have not begun by then are cancelled. */
 export const OVERDUE_MS = 3_600_000;
 const MAX_REFUSALS = 100;
 
@@ -25,27 +24,21 @@ export const subjectOf = ({ reason, moves }: Pick<Proposal, 'reason' | 'moves'>)
 
 export interface UpdateInput {
   readonly nowMs: number;
-  /** How long one look is. */
   readonly lookMs: number;
   readonly policy: Policy;
-  /** Those of the policy that are not settled. */
   readonly proposals: readonly Proposal[];
   readonly drafted: DraftResult;
   readonly world: World;
-  /** Names this look. */
   readonly run: string;
-  /** Never used before; as many as there are drafts. */
   readonly ids: readonly string[];
 }
 
 export interface UpdateOutput {
-  /** New ones, and those that are not as they were. */
   readonly proposals: readonly Proposal[];
-  /** Those that are made once others are decided. */
+  /** Drafts above the limit, made once others are decided. */
   readonly beyond: number;
 }
 
-/** Updates a policy's proposals with its present decision. Pure. */
 export function updateProposals(input: UpdateInput): UpdateOutput {
   const { nowMs, lookMs, policy, proposals, drafted, run, ids } = input;
   const expiresAtMs = nowMs + EXPIRES_LOOKS * lookMs;
@@ -72,16 +65,14 @@ export function updateProposals(input: UpdateInput): UpdateOutput {
 
 export interface LookSummary {
   readonly nowMs: number;
-  /** Proposals that are open after this look, and those that the policy accepted by it. */
   readonly open: number;
   readonly accepted: number;
   readonly beyond: number;
   readonly refusals: readonly string[];
-  /** What a person should know besides: nothing is known, or another hand is at work. */
+  /** Additional note: no data, or another balancer. */
   readonly note: string | undefined;
 }
 
-/** What people read about a look. */
 export function lookOf({
   nowMs,
   open,
@@ -107,7 +98,7 @@ export function lookOf({
 const countOf = (count: number): string =>
   `${count} ${count === 1 ? 'proposal is' : 'proposals are'}`;
 
-/** A proposal after this look; the same object where nothing about it changed. */
+/** The proposal after this look; the same object if nothing changed. */
 function again(proposal: Proposal, draft: Draft | undefined, input: UpdateInput): Proposal {
   const { nowMs, lookMs, world } = input;
   const ended = (why: string): Proposal => ({
@@ -129,7 +120,6 @@ function again(proposal: Proposal, draft: Draft | undefined, input: UpdateInput)
   return proposal.expiresAtMs > nowMs ? proposal : ended('no look makes it any more');
 }
 
-/** Why its moves cannot be made as they stand; undefined where they can. */
 function whyImpossible({ moves }: Pick<Proposal, 'moves'>, world: World): string | undefined {
   const coming = new Map<string, number>();
   for (const { guest, from, to } of moves) {
@@ -146,7 +136,6 @@ function whyImpossible({ moves }: Pick<Proposal, 'moves'>, world: World): string
   return undefined;
 }
 
-/** A proposal that is accepted, and a request for each of its moves; the ids follow from its own. */
 export function accepted(
   proposal: Proposal,
   { nowMs, by }: { readonly nowMs: number; readonly by: string },
@@ -170,12 +159,10 @@ export function accepted(
   };
 }
 
-/** A move that was made for a proposal. */
 export interface MadeMove {
   readonly request: string;
   readonly seconds: number;
   readonly endedAtMs: number;
-  /** As its report has them. */
   readonly downtimeMs?: number;
   readonly bytes?: number;
 }
@@ -187,7 +174,7 @@ export interface Standing {
   readonly loads: Loads;
 }
 
-/** Closes an accepted proposal once its requests have ended, and adds the benefit to a closed one. */
+/** Closes an accepted proposal once its requests have ended, and adds the measured benefit later. */
 export function followed(proposal: Proposal, standing: Standing): Proposal {
   const { nowMs, requests, moves, loads } = standing;
   if (proposal.state === 'accepted') {
@@ -209,7 +196,6 @@ export function followed(proposal: Proposal, standing: Standing): Proposal {
   return benefit === undefined ? proposal : { ...proposal, actual: { ...actual, benefit } };
 }
 
-/** The sum of a figure, where every move has it. */
 function allOf(
   name: 'downtimeMs' | 'bytes',
   made: readonly MadeMove[],
@@ -219,7 +205,7 @@ function allOf(
   return { [name]: values.reduce((sum, each) => sum + each, 0) };
 }
 
-/** Whether nothing of it changes any more, and nothing is kept from being proposed by it. */
+/** Tells whether it can no longer change or mute other proposals. */
 export function isSettled(proposal: Proposal, nowMs: number, rejectedMs: number): boolean {
   switch (proposal.state) {
     case 'open':
@@ -239,7 +225,6 @@ export function isSettled(proposal: Proposal, nowMs: number, rejectedMs: number)
   }
 }
 
-/** Guests and hosts whose like is not proposed for now: somebody rejected it or put it off. */
 export function mutedBy(
   proposals: readonly Proposal[],
   nowMs: number,
@@ -260,14 +245,13 @@ export function mutedBy(
   return { guests, hosts };
 }
 
-/** What a proposal brought is measured over the hour after its last move; by so many looks at least. */
+/** The benefit is measured over the hour after the last move, with this many looks at least. */
 const MEASURED_MS = 3_600_000;
 const MIN_LOOKS = 6;
 
 /**
- * Benefit of a proposal in the hour after its moves ended: the load that its guests and all else on the source would have
- * had together, beyond the capacity of the source. Unserved demand is calculated, not measured, so the result is an upper
- * bound. Undefined if the hosts were not watched for long enough.
+ * Benefit in the hour after the moves: the load above the source's capacity that its guests and its other load would
+ * have had together. An upper bound, because unserved demand is calculated.
  */
 function realised(proposal: Proposal, endedAtMs: number, loads: Loads): Benefit | undefined {
   const { lookMs } = loads;

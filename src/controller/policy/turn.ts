@@ -36,11 +36,9 @@ export interface LookDependencies {
   readonly policies: Policies;
   readonly requests: Requests;
   readonly fleet: FleetView;
-  /** Of a proposal or a look, never given before: 16 letters and digits. */
   readonly newId: () => string;
-  /** Whether hosts without guests are put to sleep here, where a policy is automatic. */
+  /** An automatic policy puts empty hosts to sleep here. */
   readonly setsPower: boolean;
-  /** Length of one look at the load of guests. */
   readonly lookMs: number;
 }
 
@@ -49,11 +47,11 @@ const NOTHING: DraftResult = { drafts: [], refusals: [], wake: [] };
 export interface LookAt {
   readonly kind: PolicyKind;
   readonly scope: string;
-  /** A person asks for this look: it proposes although the policy is off, and accepts nothing itself. */
+  /** Requested by a person: it proposes even if the policy is off, and accepts nothing itself. */
   readonly asked?: boolean;
 }
 
-/** Looks for a policy once: what is to be written. Reads only. */
+/** Returns the changes to write. Reads only. */
 export async function lookFor(
   deps: LookDependencies,
   { kind, scope, asked = false }: LookAt,
@@ -73,12 +71,11 @@ export async function lookFor(
 interface PolicyObservation {
   readonly world: World;
   readonly loads: Loads;
-  /** What guests use in the hour to come, cores, by earlier days. */
+  /** Expected cores per guest in the next hour, by earlier days. */
   readonly usual: ReadonlyMap<string, number>;
   readonly setsPower: boolean;
 }
 
-/** What a look comes to. Pure but for new ids. */
 export function changeOf(
   view: PolicyView,
   seen: PolicyObservation,
@@ -136,7 +133,6 @@ export function changeOf(
   return { look, proposals: decided, cancel, wake: drafted.wake };
 }
 
-/** Hosts of a group, or all that no group has. */
 export function scopeOf({ policy, groups }: Pick<PolicyView, 'policy' | 'groups'>) {
   const own = new Set(policy.hosts);
   const grouped = new Set(groups.flatMap(({ hosts }) => hosts));
@@ -149,7 +145,6 @@ function otherBalancerIn(view: PolicyView, loads: Loads, isOurs: (host: string) 
   return otherBalancerWords(foreignMoves(loads.moves, view.own), isOurs);
 }
 
-/** What a person should know, and whether it keeps the policy from proposing anything. */
 interface Note {
   readonly words?: string;
   readonly blocks: boolean;
@@ -183,7 +178,6 @@ function whyNothing(
   return words === '' ? { blocks: false } : { words, blocks: false };
 }
 
-/** A policy that is off looks after no host. */
 function withWords(note: Note, mode: Policy['mode'], more: string | undefined): Note {
   if (more === undefined || mode === 'off') return note;
   return { ...note, words: note.words === undefined ? more : `${note.words}; ${more}` };
@@ -211,7 +205,6 @@ function drafts(
   return draftsOf(kind, inventoryFor(known), settingsOf(policy), isThere);
 }
 
-/** Requests that were accepted long ago and whose moves have not all ended: nothing more of them begins. */
 const overdue = (proposals: readonly Proposal[], nowMs: number): string[] =>
   proposals
     .filter((each) => each.state === 'accepted' && nowMs > (each.decidedAtMs ?? 0) + OVERDUE_MS)

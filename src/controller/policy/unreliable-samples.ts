@@ -3,27 +3,24 @@ import { whyItNeverMoves } from '../requests/candidates.ts';
 import { homesOf, type GuestFacts, type HostFacts, type World } from '../requests/facts.ts';
 import type { Loads } from './loads.ts';
 
-/** What a look does not rest on, for people: samples that are missing or make no sense, and clocks that are off. Pure. */
+/** Data that a look does not use, for people: missing or impossible samples, and wrong clocks. Pure. */
 
 const MAX_NAMED = 4;
 
 interface SampleFacts {
   readonly world: World;
   readonly loads: Loads;
-  /** The hosts that the policy is for. */
   readonly isOurs: (host: string) => boolean;
 }
 
-/** A line for each thing; none where everything is known. */
 export function sampleWarnings(known: SampleFacts): string[] {
   const { world, loads, isOurs } = known;
-  // A manager reports no samples at all.
+  // Managers report no samples.
   const hosts = [...world.hosts.values()].filter(
     ({ name, realm }) => isOurs(name) && realm === undefined,
   );
   const heard = hosts.filter((each) => isAwake(each, world));
   const silent = silentWords(hosts, world);
-  // Before the first look nobody is known to be missing.
   if (loads.newestMs === 0) return silent;
   const guests = Map.groupBy(running(world), ({ host }) => host);
   return [
@@ -71,7 +68,6 @@ interface Running {
   readonly host: string;
 }
 
-/** Guests that a policy could move only if their load is known. */
 function running(world: World): Running[] {
   return [...world.guests.values()].flatMap((facts): Running[] => {
     const [home] = homesOf(facts);

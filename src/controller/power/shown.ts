@@ -1,19 +1,16 @@
 import type { HostState } from '../../protocol/controller/fleet.ts';
 import type { PowerState } from '../requests/facts.ts';
 
-/** A host that is woken is heard of within this time where no setting names another, ms. */
+/** Default time for a woken host to answer, ms. */
 export const WAKE_MS = 600_000;
 
-/** A host that is not simply on. */
 export interface HostPower {
   readonly state: PowerState;
   readonly sinceMs: number;
 }
 
-/** What is reported of a host. */
 export interface Standing {
   readonly state: string;
-  /** ms since 1970. */
   readonly since: number;
   readonly reason: string | null;
 }
@@ -25,12 +22,12 @@ export interface PowerNow {
   readonly wakeMs: number;
 }
 
-/** Whoever answers at its address is awake. */
+/** A host that answers at its address is awake. */
 const ANSWERS: ReadonlySet<string> = new Set<HostState>(['up', 'untrusted', 'incompatible']);
 
 /**
- * Reports a host by the state of its power: `asleep` from the moment it was put to sleep until it answers, whichever
- * controller follows it. A host that does not wake in its time is silent, and the reason reports that. Pure.
+ * A host's report by its power state: `asleep` from the order to sleep until it answers, whichever controller follows
+ * it. A host that does not wake in time is silent, with that reason. Pure.
  */
 export function withPower<T extends Standing>(
   name: string,

@@ -1,27 +1,27 @@
 import type { HostPower } from './shown.ts';
 
-/** What is known of one host at one moment. */
 export interface PowerHost {
   readonly name: string;
-  /** Whether the site's program may put it to sleep at all. */
+  /** The site's program may put the host to sleep. */
   readonly isNamed: boolean;
-  /** Whether an automatic policy is after fewer hosts, of which this is one. */
+  /** An automatic consolidation policy has the host. */
   readonly maySleep: boolean;
-  /** It is heard of. */
   readonly isUp: boolean;
-  /** A guest is there or on its way. */
   readonly isUsed: boolean;
-  /** A person drains it, or noted that it needs care; or its manager sets its power by itself. */
+  /** An operator drains it or noted that it needs care, or its manager sets its power. */
   readonly isClosed: boolean;
   readonly memoryBytes: number;
-  /** Since when it is seen without a guest, ms; absent where it has one. */
+  /** Since when it is seen empty, ms; absent if it has guests. */
   readonly emptySinceMs?: number;
   readonly power?: HostPower;
-  /** The site's program has woken it since it was asked for. */
+  /** The program was called after the request to wake it. */
   readonly isCalled: boolean;
 }
 
-/** `close`: no guest may come. `open`: guests may come again. `found-asleep` and `found-on`: it is so, whoever did it. */
+/**
+ * `close`: admit no guests. `open`: admit guests again. `found-asleep` and `found-on`: the observed state, whatever
+ * caused it.
+ */
 export type PowerStep =
   | 'close'
   | 'open'
@@ -32,18 +32,17 @@ export type PowerStep =
   | 'found-on';
 
 export interface PowerRules {
-  /** A host is put to sleep once it was without a guest for so long, ms. */
+  /** Time without guests before a host sleeps, ms. */
   readonly emptyMs: number;
-  /** Hosts without a guest that stay on. */
   readonly spare: number;
 }
 
-/** By then the controller has heard of guests that came while the host was being closed. */
+/** The controller now knows of guests that came while the host was being closed. */
 export const CLOSED_MS = 60_000;
-/** A host that falls asleep is heard of for a while. */
+/** A host that falls asleep still answers for a while. */
 export const FALLS_MS = 120_000;
 
-/** What is to be done with each host; at most one more falls asleep, and one is woken as a spare. Pure. */
+/** The next step of each host; per call at most one more falls asleep, and one is woken as a spare. Pure. */
 export function stepsOf(
   hosts: readonly PowerHost[],
   nowMs: number,
@@ -67,7 +66,7 @@ export function stepsOf(
     else if (asleep !== undefined) steps.set(asleep.name, 'ask-to-wake');
     return steps;
   }
-  // The largest ones stay, since they can take the guests of any host that is lost.
+  // The largest ones stay, since they can take the guests of any lost host.
   const next = spares
     .slice(rules.spare)
     .find(

@@ -27,9 +27,8 @@ export interface PowerWatchDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly held: () => HeldShards;
-  /** Absent: hosts that sleep are not touched, and none is put to sleep. */
+  /** Absent: sleeping hosts are left alone, and none is put to sleep. */
   readonly settings: ControllerConfig['power'];
-  /** Asked before the program is called. */
   readonly hosts: Pick<HostCalls, 'occupancy' | 'open'>;
   readonly runProgram?: (program: SiteProgram) => Promise<SiteAnswer>;
 }
@@ -37,20 +36,17 @@ export interface PowerWatchDependencies {
 type Settings = NonNullable<ControllerConfig['power']>;
 
 const LOOK_MS = 10_000;
-/** A host that could not be put to sleep is left alone for so long; one that does not wake is called again after it. */
+/** Pause after a host could not be put to sleep, or did not wake. */
 const NOT_AGAIN_MS = 3_600_000;
 const CALL_AGAIN_MS = 120_000;
-/** In place of a request: a host that is put to sleep is closed for the program alone. */
+/** Placeholder for a request: the host is closed only for the program. */
 const FALLING_ASLEEP = 'r-fallingasleep';
 
-/**
- * Puts hosts without guests to sleep by the site's program, and wakes those that are asked for: of the hosts whose shards
- * this controller has. What it does is in the store; a controller that takes over calls the program again.
- */
+/** State is in the store; after a takeover the program is called again. */
 export class PowerWatch {
   readonly #deps: PowerWatchDependencies;
   readonly #looks: Poller;
-  /** By host: since when it is seen without a guest; until when it is left alone; when it was woken. By this clock, ms. */
+  /** For each host: since when it is empty, until when it is left alone, when it was woken. Monotonic ms. */
   readonly #empty = new Map<string, number>();
   readonly #leftUntil = new Map<string, number>();
   readonly #called = new Map<string, number>();
@@ -72,12 +68,10 @@ export class PowerWatch {
     await this.settled();
   }
 
-  /** Resolves once no program runs. */
   async settled(): Promise<void> {
     await Promise.all(this.#running.values());
   }
 
-  /** Looks at all hosts once, and begins what is to be done with its own. */
   async look(settings: Settings): Promise<void> {
     const { store, policies, requests, fleet, held } = this.#deps;
     const world = { ...(await requests.world()), ...(await fleet.look('now')) };
@@ -112,7 +106,6 @@ export class PowerWatch {
     if (isUsed) this.#empty.delete(name);
     else if (!this.#empty.has(name)) this.#empty.set(name, nowMs);
     if (power?.state !== 'waking') this.#called.delete(name);
-    // What it does not need it puts to sleep by itself: it is no spare of ours, and none that we put to sleep.
     const isManagers = facts?.powerMode?.sets === 'manager';
     const isLeft = (this.#leftUntil.get(name) ?? 0) > nowMs;
     const emptySinceMs = this.#empty.get(name);
@@ -191,7 +184,7 @@ export class PowerWatch {
     await this.#set(host, 'falling-asleep', 'on', 'guests may come to a host again');
   }
 
-  /** The host's own answer, after it was closed: a list does not have a guest that another program moves there. */
+  /** The closed host's own answer: a list lacks a guest that another program moves there. */
   async #whyInUse(host: string): Promise<string | undefined> {
     const { hosts } = this.#deps;
     const heard = await hosts.occupancy(host, FALLING_ASLEEP);
@@ -225,7 +218,6 @@ export class PowerWatch {
   }
 }
 
-/** Whether an automatic policy that is after fewer hosts has a host. */
 function sleepers(all: readonly Policy[]): (host: string) => boolean {
   const policies = all.filter(({ kind }) => kind === 'consolidate');
   const groups = policies

@@ -1,10 +1,9 @@
 import { MAX_ROWS, type StandbyRow } from '../store/standbys.ts';
 
-/** Which hosts are asked next to keep which guests. The work of each function is linear in what it is given. */
+/** Chooses the hosts to ask next about keeping guests. Each function takes linear time. */
 
-/** Hosts that keep each guest. */
 const WANTED = 2;
-/** A kept guest is asked for again: it may have changed. */
+/** A kept guest is offered again after this time, since it may have changed. */
 const FRESH_MS = 3_600_000;
 /** A host that refused is asked again after this time. */
 const AGAIN_MS = 600_000;
@@ -15,7 +14,6 @@ export interface StandbyAsk {
   readonly to: string;
 }
 
-/** A host with its guests that are to be kept, sorted, and what was answered about them so far. */
 export interface Source {
   readonly host: string;
   readonly guests: readonly string[];
@@ -24,13 +22,13 @@ export interface Source {
 
 type Hash = (text: string) => string;
 
-/** Hosts that are up, in a circle: each guest has its own place to begin at, so that guests spread over the fleet. */
+/** Reachable hosts in a circle. Each guest starts at its own point. */
 export class Circle {
   readonly #hosts: readonly string[];
   readonly #places: ReadonlyMap<string, number>;
   readonly #hash: Hash;
 
-  /** `hash`: of a text, in hexadecimal digits. It takes neighbours of one rack apart. */
+  /** `hash`: hexadecimal hash of a text. It separates neighbours of a rack. */
   constructor(up: readonly string[], hash: Hash) {
     const hashed = up.map((host) => ({ host, key: hash(host) }));
     this.#hosts = hashed.toSorted((one, other) => (one.key < other.key ? -1 : 1)).map(hostOf);
@@ -46,7 +44,7 @@ export class Circle {
     return this.#places.has(host);
   }
 
-  /** All hosts once, from the one after `last`; without it, from the guest's own place. */
+  /** All hosts once, from the one after `last`, or from the guest's own point. */
   *from(host: string, guest: string, last: string | undefined): Generator<string> {
     const { length } = this.#hosts;
     const place = last === undefined ? undefined : this.#places.get(last);
@@ -61,12 +59,11 @@ export class Circle {
 
 const hostOf = ({ host }: { readonly host: string }): string => host;
 
-/** Rows of each guest that are remembered; one ask adds one. */
 const rowsOfEach = (guests: number): number => Math.floor(MAX_ROWS / Math.max(1, guests)) - 1;
 
 /**
- * The rows that are to be forgotten: of guests that are not covered any more, of hosts that left the fleet, and of each guest
- * the oldest ones beyond its share, refusals first. Undefined guests: the host is not up, so its guests are unknown.
+ * Rows to forget: of uncovered guests, of hosts that left the fleet, and the oldest of each guest beyond its share,
+ * refusals first. Undefined guests: the host is down, so they are unknown.
  */
 export function outdatedRows(
   { guests, rows }: { readonly guests: readonly string[] | undefined } & Pick<Source, 'rows'>,
@@ -88,14 +85,12 @@ const byWorth = (one: StandbyRow, other: StandbyRow): number =>
 
 export interface AskOptions {
   readonly circle: Circle;
-  /** Destinations that this host is not asked about now. */
   readonly resting: ReadonlySet<string>;
-  /** The guest that was asked for last: the ones after it come first. */
+  /** The guest of the last ask; the next ones come first. */
   readonly after: string | undefined;
   readonly max: number;
 }
 
-/** The next asks of one host, at most one of each guest. */
 export function nextAsks(
   source: Source,
   { circle, resting, after, max }: AskOptions,
@@ -119,12 +114,11 @@ export function nextAsks(
 interface Candidates {
   readonly circle: Circle;
   readonly isOpen: (to: string) => boolean;
-  /** Number of hosts that are open. */
   readonly open: number;
   readonly maxRefused: number;
 }
 
-/** The host to ask about that guest; undefined while enough keep it, or no host is to be asked now. */
+/** The host to ask about that guest; undefined if enough hosts keep it, or none can be asked now. */
 function nextFor(
   { host, guest, own }: { host: string; guest: string; own: readonly StandbyRow[] },
   { circle, isOpen, open, maxRefused }: Candidates,
@@ -143,7 +137,6 @@ function nextFor(
     } else if (isKept && isOpen(to) && ageMs > (stale?.ageMs ?? 0)) stale = row;
   }
   if (fresh >= WANTED) return undefined;
-  // Hosts that kept it before come first.
   if (stale !== undefined) return stale.to;
   if (refused >= maxRefused || recentOpen >= open) return undefined;
   for (const to of circle.from(host, guest, newest?.to))
@@ -151,13 +144,11 @@ function nextFor(
   return undefined;
 }
 
-/** The sorted names from the first one after `after`. */
 export function rotated(names: readonly string[], after: string | undefined): string[] {
   const at = after === undefined ? -1 : names.findIndex((name) => name > after);
   return at < 0 ? [...names] : [...names.slice(at), ...names.slice(0, at)];
 }
 
-/** The first asks of each host, one of each host in turn until there are `max` of them. Returns no empty list. */
 export function fairShares(hosts: readonly (readonly StandbyAsk[])[], max: number): StandbyAsk[][] {
   const shares = hosts.map((): StandbyAsk[] => []);
   let left = max;

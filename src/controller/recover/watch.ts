@@ -38,11 +38,10 @@ import {
 import { Rests } from './rests.ts';
 
 const LOOK_MS = 15_000;
-/** The agent makes every check of a cold move. */
 const ANSWER_MS = 110_000;
-/** Asks that begin with one look: each check takes hold of a monitor. */
+/** Asks begun per look; each check takes hold of a monitor. */
 const MAX_PER_LOOK = 64;
-/** Asks under way about one destination; each source has one at most. */
+/** Concurrent asks about one destination; each source has at most one. */
 const MAX_AT_ONE = 4;
 
 export interface RecoverWatchDependencies {
@@ -53,35 +52,28 @@ export interface RecoverWatchDependencies {
   readonly held: () => HeldShards;
   readonly agentAt: (host: string) => Pick<Api<typeof agentContract>, 'putStandby'> | undefined;
   readonly add: (request: FleetRequest) => Promise<void>;
-  /** Called with each look: whether a host has more labelled guests than are kept. */
+  /** Called at each look: whether a host has more labelled guests than are kept. */
   readonly exceeds?: (host: string, isExceeded: boolean) => void;
-  /** Called before each piece of work. */
   readonly yieldTurn?: () => Promise<void>;
   readonly hash?: (text: string) => string;
 }
 
 /**
- * Copies the start data of guests with the label godwit/recover to other hosts while their host lives. Requests their
- * recovery, if the policy allows it, once a host is silent for long. It proves nothing: the host that starts a guest does.
- *
- * Each task has a separate loop, and no loop waits for the answer of a host: a host may take as long as it likes.
+ * Copies the start data of guests with the label godwit/recover to other hosts while their host lives. If the policy
+ * allows it, requests their recovery once a host is silent for long. It proves nothing; the host that starts a guest
+ * does.
  */
 export class RecoverWatch {
   readonly #deps: RecoverWatchDependencies;
   readonly #looks: Poller;
   readonly #eventLoop: EventLoopYield;
   readonly #hash: (text: string) => string;
-  /** By host: the request that was asked for last. */
   readonly #requested = new Map<string, string>();
-  /** By source: its asks under way, one after another. */
   readonly #open = new Map<string, Promise<void>>();
-  /** By destination: the number of asks under way. */
   readonly #asked = new Map<string, number>();
   readonly #rests = new Rests();
-  /** By source: the guest that was asked for last. */
   readonly #lastGuests = new Map<string, string>();
   #lastHost: string | undefined;
-  /** By source: guests beyond its limit, as they were logged. */
   readonly #beyond = new Map<string, string>();
 
   constructor(deps: RecoverWatchDependencies) {
@@ -102,12 +94,10 @@ export class RecoverWatch {
     await this.settled();
   }
 
-  /** Resolves once no ask is under way. */
   async settled(): Promise<void> {
     await Promise.all(this.#open.values());
   }
 
-  /** Looks at each guest once, and begins to ask. */
   async look(): Promise<void> {
     const { store } = this.#deps;
     const hosts = await hostsNow(store);
@@ -144,7 +134,6 @@ export class RecoverWatch {
     for (const share of fairShares(asks, MAX_PER_LOOK)) this.#begin(share);
   }
 
-  /** Requests the recovery of each host that is silent for long. */
   async lookForDead(): Promise<void> {
     const { store, policy } = this.#deps;
     if (policy.policy === 'off') return;
@@ -165,7 +154,7 @@ export class RecoverWatch {
     for (const host of this.#requested.keys()) if (!members.has(host)) this.#requested.delete(host);
   }
 
-  /** One request for each time that a host has fallen silent: asked for again it is the same. */
+  /** The id is the same for the same silence, so a repetition changes nothing. */
   async #request(host: string, id: string, nowMs: number): Promise<void> {
     const { add, log } = this.#deps;
     const ask = requestAsk.parse({ kind: 'recover', hosts: [host] });
@@ -174,7 +163,7 @@ export class RecoverWatch {
       this.#requested.set(host, id);
       log.warn({ host, request: id }, 'host does not answer: its guests will be started elsewhere');
     } catch (thrown) {
-      // A person asked for it, and that is open.
+      // A person's request for it is open.
       log.debug({ host, error: toGodwitError(thrown) }, 'recovery not requested');
     }
   }
@@ -211,7 +200,6 @@ export class RecoverWatch {
     this.#open.set(host, round);
   }
 
-  /** All asks of one host; the ones after a slow ask are left to a later look. */
   async #askAll(asks: readonly StandbyAsk[]): Promise<void> {
     const { log } = this.#deps;
     for (const ask of asks) {

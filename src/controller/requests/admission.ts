@@ -4,25 +4,21 @@ import { isTaken, roomBytes } from './room.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { Waiting, WaitsFor } from '../../protocol/controller/fleet-request.ts';
 
-/** A move that could begin. */
 export interface Entry {
   readonly guest: string;
   readonly from: string;
   readonly to: string;
   readonly memoryBytes: number;
-  /** Not before that, ms since 1970. */
+  /** ms since 1970. */
   readonly notBeforeMs: number;
-  /** The host that it leaves is dead, and has no limit. */
+  /** Its source is dead and has no limit. */
   readonly recovers?: boolean;
 }
 
-/** Who asks for admission. */
 export interface RequestingRequest {
   readonly request: string;
   readonly priority: number;
-  /** Moves at a time that it may have. */
   readonly most: number;
-  /** How many more it may name now. */
   readonly begin: number;
 }
 
@@ -38,8 +34,8 @@ interface Obstacle {
 }
 
 /**
- * Decides which moves may begin now, in this order, and gives each other move the reason for its wait. Each admitted move is
- * counted at once, so that no room is promised twice.
+ * Decides which moves may begin now, in this order. An admitted move counts at once, so that room is promised only
+ * once.
  */
 export function admit(
   entries: readonly Entry[],
@@ -71,7 +67,6 @@ const reservationFor = (entry: Entry, request: string): Reservation => ({
   memoryBytes: entry.memoryBytes,
 });
 
-/** The first thing that keeps it from beginning; what lasts longest is looked at first. */
 function obstacleOf(
   entry: Entry,
   requester: RequestingRequest,
@@ -110,7 +105,7 @@ function byDestination({ guest, to, memoryBytes }: Entry, world: World): Obstacl
   const host = world.hosts.get(to);
   const mark = world.marks.get(to);
   const isSilent = host === undefined || host.silentSinceMs !== undefined;
-  // A host that sleeps is silent as well, and that is no news.
+  // A sleeping host is silent as well, as expected.
   if (isSilent && mark?.power === undefined)
     return { waitsFor: 'destination', words: `${to} is silent` };
   const closed = whyClosed(world, to);
@@ -127,7 +122,7 @@ function byDestination({ guest, to, memoryBytes }: Entry, world: World): Obstacl
   return { waitsFor: 'apart', words: `${to} has ${other}, and both are of ${group}` };
 }
 
-/** A guest of that group that is on the host or has room promised there. */
+/** A guest of that group on the host, or with room promised there. */
 export function memberAt(
   world: World,
   group: string,
@@ -170,7 +165,6 @@ function byLimits(
   return undefined;
 }
 
-/** The limit of the whole fleet, and whose turn it is under it. */
 function byFleet({ request, priority }: RequestingRequest, world: World): Obstacle | undefined {
   const { limits, others } = world;
   const moving = world.reservations.filter(({ source }) => source !== undefined);
@@ -196,7 +190,7 @@ function byFleet({ request, priority }: RequestingRequest, world: World): Obstac
   return undefined;
 }
 
-/** Hosts that say that they run this very guest, where those are more than one and no migration explains that. */
+/** Hosts that claim to run this guest, if there are several and no migration explains that. */
 export function doubted(world: World, guest: string): readonly string[] {
   const facts = world.guests.get(guest);
   if (facts === undefined || facts.migration !== undefined) return [];

@@ -2,17 +2,16 @@ import { defined } from '../../protocol/defined.ts';
 import type { World } from './facts.ts';
 import type { Roll, FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
-/** What a request is after now. `empty`: no guest is to be on these hosts. `bring`: these guests are to be elsewhere. */
+/** The request's present aim. `empty`: these hosts must have no guests. `bring`: these guests must be elsewhere. */
 export type Aim =
   | { readonly kind: 'empty'; readonly hosts: readonly string[] }
   | {
       readonly kind: 'bring';
       readonly guests: readonly string[];
-      /** One of these; absent: anywhere but where they are. */
+      /** One of these; absent: anywhere else. */
       readonly to?: readonly string[];
     };
 
-/** As much of the world as an aim rests on. */
 type AimFacts = Pick<World, 'marks' | 'guests'>;
 
 export function aimOf({ id, ask, roll }: FleetRequest, { marks, guests: all }: AimFacts): Aim {
@@ -26,14 +25,13 @@ export function aimOf({ id, ask, roll }: FleetRequest, { marks, guests: all }: A
     case 'recover':
       return { kind: 'empty', hosts };
     case 'evacuate':
-      // A host that was opened since is left out of it.
+      // A host that was opened since no longer counts.
       return { kind: 'empty', hosts: hosts.filter((host) => marks.get(host)?.drainingFor === id) };
     case 'roll':
       return rollAim(hosts, roll, all);
   }
 }
 
-/** One host after the other. */
 function rollAim(
   hosts: readonly string[],
   roll: Roll | undefined,
@@ -50,12 +48,11 @@ function rollAim(
     case 'waiting':
       return { kind: 'empty', hosts: [] };
     case 'returning':
-      // One that is on no host any more has ended, and cannot come back.
+      // A guest without a host has ended and cannot return.
       return { kind: 'bring', guests: roll.away.filter((name) => guests.has(name)), to: host };
   }
 }
 
-/** Hosts that are to be empty. */
 export function emptiedBy(request: FleetRequest, world: AimFacts): readonly string[] {
   const aim = aimOf(request, world);
   return aim.kind === 'empty' ? aim.hosts : [];

@@ -17,7 +17,6 @@ import { isRecovery, recoversOf } from './recover.ts';
 export interface Standing {
   readonly request: FleetRequest;
   readonly left: RemainingWork;
-  /** Moves that are open. */
   readonly open: readonly Move[];
   readonly world: World;
 }
@@ -28,10 +27,9 @@ export interface BeginResult {
   readonly queue: readonly Waiting[];
 }
 
-/** Plans again where the plan has no place for a guest, or its place cannot be had any more; not more often than this. */
+/** Minimum time between plans that are renewed because a guest has no place, or lost it. */
 export const REPLAN_MS = 5000;
 
-/** The moves that begin now, and the reason for the wait of each other guest. */
 export function begin(
   standing: Standing,
   { epoch, ids }: { readonly epoch: number; readonly ids: readonly string[] },
@@ -124,13 +122,12 @@ function newMove(
   };
 }
 
-/** The request with a plan for its remaining moves; the present plan stays as long as it is usable. */
 function withPlan({ request, left, open, world }: Standing): FleetRequest {
   const placed = new Map(request.order.map((each) => [each.guest, each.to]));
   const readyAt = (guest: string): number => ownOf(request.tries, guest)?.notBeforeMs ?? 0;
   const ready = left.candidates.filter(({ guest }) => readyAt(guest) <= world.nowMs);
   const homeless = ready.filter(({ guest }) => !placed.has(guest));
-  // One that was not refused by the present plan came after it.
+  // A guest that the plan did not refuse came after it.
   const isNew = homeless.some(
     ({ guest }) =>
       ownOf(request.refused, guest) === undefined || request.plannedAtMs < readyAt(guest),
@@ -140,12 +137,12 @@ function withPlan({ request, left, open, world }: Standing): FleetRequest {
     const to = placed.get(guest);
     return to !== undefined && isUsable(world, to, guest);
   };
-  // While as many leave its host as may, another place would be chosen in vain.
+  // If its host's limit is reached, choosing another place is useless.
   const mayLeave = (from: string): boolean =>
     isRecovery(request) ||
     world.reservations.filter(({ source }) => source === from).length <
       (world.marks.get(from)?.outLimit ?? world.limits.outPerHost);
-  // A place to which others come meanwhile is given up where there is a free one.
+  // A place that is taken meanwhile is replaced if there is a free one.
   const isTakenFrom = (guest: string, from: string): boolean =>
     isTaken(world, placed.get(guest) ?? '') &&
     othersFor(request, from, world).some(
@@ -154,7 +151,7 @@ function withPlan({ request, left, open, world }: Standing): FleetRequest {
   const isAmiss =
     isOld &&
     ready.some(({ guest, from }) => mayLeave(from) && (!isOf(guest) || isTakenFrom(guest, from)));
-  // With a deadline or a budget, nothing begins on older knowledge.
+  // Moves with a deadline or budget need a current plan.
   const isByDeadline = request.ask.sites !== undefined && (isOld || open.length < request.parallel);
   if (!isNew && !isByDeadline && !isAmiss) return request;
   const guests = left.candidates.map(({ guest }) => guest);
@@ -177,7 +174,6 @@ function withPlan({ request, left, open, world }: Standing): FleetRequest {
   };
 }
 
-/** Where the planner may send a guest of that host: to the hosts that were named, or those of its own site and realm. */
 function othersFor({ ask }: FleetRequest, from: string, { hosts }: World): readonly string[] {
   const here = hosts.get(from);
   return (

@@ -1,7 +1,7 @@
 import { MAX_TEXT } from '../../protocol/names.ts';
 import { MAX_GUESTS, type FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
-/** The request within the bounds of its schema: what is stored must be readable. What a list leaves out is counted in words. */
+/** Cuts the request to its schema's bounds, because stored requests must be readable. */
 export function bounded(request: FleetRequest): FleetRequest {
   const { queue, stays, refused } = request;
   const notes = [
@@ -19,13 +19,11 @@ export function bounded(request: FleetRequest): FleetRequest {
   };
 }
 
-/** As many entries as a list of a request may have, each with words that can be read again. */
 export const boundedList = <E extends { readonly words: string }>(entries: readonly E[]): E[] =>
   entries.slice(0, MAX_GUESTS).map((each) => ({ ...each, words: clipped(each.words) }));
 
 export const clipped = (text: string): string =>
   text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT - 1)}…`;
 
-/** So many texts at most, each short enough to be read again. */
 export const boundedWords = (texts: readonly string[], most: number): string[] =>
   texts.slice(0, most).map(clipped);

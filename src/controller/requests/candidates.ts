@@ -15,21 +15,16 @@ import { isManagers, modeOf } from './maintenance-mode.ts';
 import { isRecovery, isThere, whyNotRecovered } from './recover.ts';
 import type { Move, Stay, Waiting, FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
-/** Moves of one guest for one request, the first one included. */
 export const MAX_TRIES = 3;
 
-/** What is left of a request. */
 export interface RemainingWork {
-  /** Guests that a plan may move. */
   readonly candidates: readonly { readonly guest: string; readonly from: string }[];
   readonly stays: readonly Stay[];
-  /** Guests that nothing can be planned for now. */
   readonly waiting: readonly Waiting[];
-  /** Hosts whose guests are unknown. */
   readonly blind: readonly string[];
 }
 
-/** Guests that are not where the request wants them: those that can go, those that stay for good, those that wait. */
+/** Guests in unwanted places: those that can go, those that stay for good, those that wait. */
 export function leftOf(request: FleetRequest, open: readonly Move[], world: World): RemainingWork {
   const candidates: { guest: string; from: string }[] = [];
   const stays: Stay[] = [];
@@ -49,7 +44,7 @@ export function leftOf(request: FleetRequest, open: readonly Move[], world: Worl
       continue;
     }
     ahead.add(guest.name);
-    // What hosts say of a guest that several of them run binds nobody.
+    // Several hosts claim the guest, so no host's report binds.
     const both = whoseItIs(guest, world);
     if (both !== undefined) {
       waiting.push({ ...entry, ...both });
@@ -84,7 +79,7 @@ export function leftOf(request: FleetRequest, open: readonly Move[], world: Worl
   return { candidates, stays, waiting: [...waiting, ...coming], blind: blindHosts(aim, world) };
 }
 
-/** The same for dead hosts: they do not answer, so their last report counts. */
+/** Like `leftOf`, for dead hosts, whose last report counts. */
 function leftOfDead(
   request: FleetRequest,
   { moving, aim, world }: { moving: ReadonlySet<string>; aim: Aim; world: World },
@@ -97,7 +92,6 @@ function leftOfDead(
     if (moving.has(guest.name) || !isThere(guest, from)) continue;
     const entry = { guest: guest.name, from };
     const both = whoseItIs(guest, world);
-    // A move that its dead host began is over, or the host that it led to says that it has the guest.
     const owner = world.reservations.find(
       (each) => each.guest === guest.name && each.source !== from,
     );
@@ -113,7 +107,7 @@ function leftOfDead(
   return { candidates, stays, waiting, blind: [] };
 }
 
-/** Guests on their way to a host that is to be empty, whoever moves them, and that the host does not list yet. */
+/** Guests on their way to a host that must be empty, and not listed there yet. */
 function onTheirWay(aim: Aim, world: World): Waiting[] {
   if (aim.kind === 'bring') return [];
   const { guests, reservations } = world;
@@ -137,7 +131,6 @@ function onTheirWay(aim: Aim, world: World): Waiting[] {
   return [...promised, ...reported];
 }
 
-/** Guests that are there, or on their way there, and that the request wants elsewhere. */
 function guestsOf(aim: Aim, { moved }: FleetRequest, world: World): GuestFacts[] {
   const { guests } = world;
   if (aim.kind === 'empty') {
@@ -147,14 +140,12 @@ function guestsOf(aim: Aim, { moved }: FleetRequest, world: World): GuestFacts[]
         return facts === undefined ? [] : [[key, facts] as const];
       },
     );
-    // The one that has the name is the one that this request means now.
     const isNamed = ([key, { name }]: (typeof there)[number]): boolean => key === name;
     return [...there.filter(isNamed), ...there.filter((each) => !isNamed(each))].map(
       ([, facts]) => facts,
     );
   }
   const { to } = aim;
-  // Elsewhere, wherever that is.
   if (to === undefined && moved > 0) return [];
   return aim.guests.flatMap((name) => {
     const found = guests.get(name);
@@ -184,7 +175,9 @@ function whyItStays(
   return `it was tried ${past.count} times; the last time: ${past.error?.message ?? 'it was cancelled'}`;
 }
 
-/** Why nobody moves it, whoever asks; undefined for nothing. What stands in the way may be what its label has unplugged: its host knows. */
+/**
+ * Explains why it can never be moved. A device that its label unplugs may be the only obstacle; its host decides that.
+ */
 export function whyItNeverMoves(
   guest: GuestFacts,
   world: World,
@@ -208,7 +201,6 @@ export function whyItNeverMoves(
 
 type Obstacle = Pick<Waiting, 'waitsFor' | 'words'>;
 
-/** Why it does not move now; undefined for nothing. */
 export function whyItWaits(guest: GuestFacts, world: World): Obstacle | undefined {
   const both = whoseItIs(guest, world);
   if (both !== undefined) return both;
@@ -226,7 +218,6 @@ export function whyItWaits(guest: GuestFacts, world: World): Obstacle | undefine
   return { waitsFor: 'silence', words: sinceWhen(world, silent.host) };
 }
 
-/** Why nobody knows which guest this is; undefined where one does. */
 function whoseItIs({ name, rivals }: GuestFacts, world: World): Obstacle | undefined {
   if (rivals !== undefined) {
     const words = `${rivals.join(' and ')} run different guests of that name: give one another name, or drain the host of the one that is meant`;
@@ -253,7 +244,7 @@ function blindHosts(aim: Aim, world: World): string[] {
   if (aim.kind === 'empty') return aim.hosts.filter((host) => isSilent(world, host));
   return aim.guests.flatMap((name) => {
     const found = world.guests.get(name);
-    // A guest that no host has now is not seen to be anywhere: it may be on one that is silent.
+    // A guest that no host lists may be on a silent host.
     if (found === undefined) return ['its host'];
     return found.at.map(({ host }) => host).filter((host) => isSilent(world, host));
   });

@@ -14,15 +14,13 @@ import type {
 } from '../../protocol/controller/fleet-request.ts';
 import type { FleetRequestPlan as ReportedPlan } from '../../protocol/controller/fleet-requests.ts';
 
-/** The evacuation of a site over its line to another, by a deadline and within a budget. Pure. */
+/** Evacuation of a site over its line to another, within a deadline and a budget. Pure. */
 
 export type PlannedLine = NonNullable<ReportedPlan['line']>;
 
-/** What one mover sends at most, bytes/s. */
 const MAX_PER_MOVE = 1e9 / COSTS.plain.secondsPerGb;
-/** A move that should be over by now is taken to need this part of its time more. */
+/** Extra time assumed for an overdue move, as a share. */
 const OVERRUN = 0.1;
-/** What QEMU may be asked for, ms. */
 const MAX_TIMEOUT_MS = 86_400_000;
 const MIN_TIMEOUT_MS = 60_000;
 const GB = 1e9;
@@ -34,13 +32,11 @@ interface EvacuationFacts {
   readonly open: readonly Move[];
 }
 
-/** Where the guests of a site go, and why one has no destination. */
 interface Destinations {
   readonly steps: readonly PlannedStep[];
   readonly refused: ReadonlyMap<string, string>;
 }
 
-/** The part of a plan that the evacuation of a site decides. */
 interface EvacuationPlan extends Destinations {
   readonly late: readonly string[];
   readonly parallel?: number;
@@ -48,7 +44,7 @@ interface EvacuationPlan extends Destinations {
   readonly line?: PlannedLine;
 }
 
-/** The moves in the order of the priorities, without those for which the deadline or the budget leaves no room. */
+/** The moves by priority, without those that exceed the deadline or the budget. */
 export function byDeadline(plan: Destinations, known: EvacuationFacts): EvacuationPlan {
   const { request, inventory, world, open } = known;
   const { ask } = request;
@@ -96,7 +92,6 @@ export function byDeadline(plan: Destinations, known: EvacuationFacts): Evacuati
   };
 }
 
-/** The map was changed since it was asked for. */
 function withoutLine(plan: Destinations, { ask }: FleetRequest): EvacuationPlan {
   const words = noLine(ask.sites ?? { from: '', to: '' });
   const refused = plan.steps.map(({ guest }) => [guest, words] as const);
@@ -119,13 +114,13 @@ function leaverOf(
     noticeSeconds: noticeMsOf(guest.name, request, world) / 1000,
     ...defined({ size }),
     diskBytes: world.guests.get(guest.name)?.diskBytes ?? 0,
-    // Only its hosts know whether a guest can: one that has failed is not asked so again.
+    // Only the hosts can tell whether a guest supports post-copy, so a failed one does not try it again.
     mayPostcopy: (ownOf(request.tries, guest.name)?.count ?? 0) === 0,
     maxPauseSeconds: pauseMs(guest.name, request, world) / 1000,
   };
 }
 
-/** For how long it may be paused: as long as was asked for, and its label allows. */
+/** Permitted pause: the request's and the label's limit. */
 function pauseMs(guest: string, { ask }: FleetRequest, world: World): number {
   const labels = labelsOf(world, guest);
   const labelled = 'words' in labels ? 0 : (labels.maxDowntimeMs ?? Infinity);
@@ -135,7 +130,6 @@ function pauseMs(guest: string, { ask }: FleetRequest, world: World): number {
 const secondsLeft = ({ createdAtMs, seconds }: Move, nowMs: number): number =>
   Math.max(seconds - (nowMs - createdAtMs) / 1000, seconds * OVERRUN);
 
-/** What a move is asked with; of an evacuation by a deadline, as its plan has it. */
 export function settingsFor(
   request: FleetRequest,
   world: World,
@@ -143,7 +137,6 @@ export function settingsFor(
 ): FleetRequestAsk['settings'] {
   const { ask } = request;
   if (ask.sites === undefined || step === undefined) return ask.settings;
-  // Twice its time: one that takes longer than predicted is not rolled back for that.
   const timeoutMs = Math.min(
     MAX_TIMEOUT_MS,
     Math.max(MIN_TIMEOUT_MS, ask.settings.timeoutMs ?? 0, Math.ceil(step.seconds * 2000)),
@@ -157,7 +150,7 @@ export function settingsFor(
   };
 }
 
-/** GODWIT_USAGE where an evacuation of a site cannot be meant so. */
+/** GODWIT_USAGE for an invalid evacuation of a site. */
 export function checkSites(ask: FleetRequestAsk, world: World): void {
   const { kind, sites, hosts, to = [], budgetBytes, maxPauseMs, deadlineAtMs } = ask;
   const usage = (what: string, hint?: string): Error =>

@@ -3,21 +3,20 @@ import type { PlanAnswer } from '../../protocol/public/plan.ts';
 import { leftOf } from './candidates.ts';
 import { priorityOf, whyClosed, type World } from './facts.ts';
 
-/** What the moves of an evacuation send, as the guests' own hosts measure it before the start. Pure. */
+/** Bytes that an evacuation's moves send, as the guests' hosts measure them before the start. Pure. */
 
-/** A guest that is to be measured, and a host to which it may go. */
 export interface SizedGuest {
   readonly guest: string;
   readonly from: string;
   readonly to: string;
 }
 
-/** Pre-copy counts as one that ends from this probability on. */
+/** Pre-copy counts as ending from this probability. */
 const SURE = 0.95;
-/** Of one guest: more than that is no measurement, whoever says it. */
+/** Upper bound of a believable measurement of one guest. */
 const MAX_BYTES = 2 ** 46;
 
-/** The guests of an evacuation of a site, the most important first; none of any other request. */
+/** The guests of a site's evacuation, most important first; empty for other requests. */
 export function guestsToSize(request: FleetRequest, world: World): SizedGuest[] {
   const { sites, to: named = [] } = request.ask;
   const to = named.find((host) => whyClosed(world, host) === undefined);
@@ -27,7 +26,7 @@ export function guestsToSize(request: FleetRequest, world: World): SizedGuest[] 
     .toSorted((left, right) => priorityOf(world, right.guest) - priorityOf(world, left.guest));
 }
 
-/** What a guest's own host predicts that its move sends; undefined where the host predicts nothing. */
+/** The host's prediction of the guest's transfer; undefined without one. */
 export function sizeOf({
   prediction,
   others = [],
@@ -36,7 +35,6 @@ export function sizeOf({
   const { path, bytes, converges } = prediction;
   const postcopy = others.find((each) => each.mode === 'postcopy' && each.path === path);
   const ends = converges.probability >= SURE;
-  // No measured size for either mode: the plan uses the memory and the write rate of the guest.
   if (!ends && postcopy === undefined) return undefined;
   const sent = [bytes.middle, postcopy?.bytes.middle ?? 0];
   if (sent.some((each) => !(each <= MAX_BYTES))) return undefined;

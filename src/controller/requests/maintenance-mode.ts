@@ -10,15 +10,15 @@ import type { Cancel } from './moves.ts';
 import type { Situation } from './transition.ts';
 
 /**
- * A drain of a manager's host takes it out of use (vSphere's maintenance mode, a paused node of Hyper-V's cluster). Where the
- * manager then moves its guests by itself, Godwit plans none of these moves: two would choose destinations for one guest.
+ * A drain of a manager's host also takes it out of use: vSphere's maintenance mode, or a paused node of a Hyper-V
+ * cluster. If the manager then moves guests itself, Godwit plans none of those moves, because two planners would choose
+ * different destinations.
  */
 
-/** The manager is asked so often in all, where it refuses or gives up. */
+/** Attempts if the manager refuses or gives up. */
 export const MAX_ASKED = 3;
 const PAUSE_MS = 10_000;
 
-/** What was heard of the manager. `silent`: no answer, so nobody knows. */
 export type ModeHeard =
   | { readonly of: 'sight'; readonly sight: MaintenanceSight }
   | { readonly of: 'refused'; readonly error: SerialError }
@@ -28,17 +28,15 @@ export interface ModeFacts {
   readonly host: string;
   readonly moves: FleetRequestMode['moves'];
   readonly words: string;
-  /** Guests that the manager leaves to Godwit. */
   readonly leaves: readonly string[];
 }
 
-/** Undefined for a request that puts no host into such a mode. */
 export function modeOf(
   { ask }: Pick<FleetRequest, 'ask'>,
   { hosts }: Pick<World, 'hosts'>,
 ): ModeFacts | undefined {
   const [host, other] = ask.hosts;
-  // An evacuation of one host is its drain, but for one by a deadline: no manager is held to that.
+  // Evacuating one host is a drain, except by a deadline, which managers do not keep.
   const isEvacuation = ask.kind === 'evacuate' && ask.sites === undefined && other === undefined;
   if ((ask.kind !== 'drain' && !isEvacuation) || host === undefined) return undefined;
   const mode = hosts.get(host)?.maintenanceMode;
@@ -47,7 +45,6 @@ export function modeOf(
   return { host, moves: moves === 'manager' ? 'manager' : 'godwit', words, leaves };
 }
 
-/** What is asked of the manager next. */
 export type ModeCall = 'enter' | 'look' | 'leave' | 'nothing';
 
 export function modeCallOf(
@@ -63,7 +60,7 @@ export function modeCallOf(
       return 'nothing';
     case 'wanted':
       return cancel === 'no' && mode.notBeforeMs <= nowMs ? 'look' : 'nothing';
-    // It is written down: whatever state the host is found in from now on is this drain's doing.
+    // Stored, so any later state of the host counts as this drain's doing.
     case 'asking':
       return cancel === 'no' ? 'enter' : 'nothing';
     case 'entering':
@@ -73,7 +70,7 @@ export function modeCallOf(
   }
 }
 
-/** The request with the reported mode of its host. A cancel has it leave the mode again, unless it was in it before. */
+/** A cancel leaves the mode again, unless the host was in it before. */
 export function withMode(
   request: FleetRequest,
   heard: ModeHeard | undefined,
@@ -95,7 +92,6 @@ export function withMode(
         };
   const mode = request.maintenanceMode ?? begun;
   if (mode === undefined) return request;
-  // DRS may be set otherwise meanwhile.
   const now = facts === undefined ? mode : { ...mode, moves: facts.moves, words: facts.words };
   const after = heard === undefined ? now : afterHearing(now, heard, world.nowMs);
   return { ...request, maintenanceMode: isCancelled ? leavingOf(after) : after };
@@ -110,7 +106,7 @@ function afterHearing(mode: FleetRequestMode, heard: ModeHeard, nowMs: number): 
       if (heard.of === 'sight') return afterSight(mode, heard.sight, nowMs);
       return failed(mode, heard.error.message, { nowMs, isFinal: !heard.error.retryable });
     case 'leaving': {
-      // Where it is refused, the host stays closed, and `undrain` asks once more.
+      // If refused, the host stays closed, and `undrain` asks once more.
       if (heard.of === 'refused') {
         const { message, retryable } = heard.error;
         return { ...mode, phase: retryable ? 'leaving' : 'out', reason: message };
@@ -125,7 +121,7 @@ function afterHearing(mode: FleetRequestMode, heard: ModeHeard, nowMs: number): 
   }
 }
 
-/** Only what was asked for is taken back: until then the mode is somebody else's. */
+/** Only a requested mode is left again; before that it is another's. */
 const wasAsked = ({ asked, phase, tries }: FleetRequestMode): boolean =>
   asked ?? (phase !== 'wanted' || tries > 0);
 
@@ -141,10 +137,9 @@ function afterSight(
     case 'entering':
       return { ...rest, found: mode.found || !wasAsked(mode), phase: sight.state };
     case 'leaving':
-      // It is out of it in a moment, and asked for then.
       return isWanted ? mode : failed(mode, 'somebody has it used again', { nowMs, isFinal: true });
     case 'out': {
-      // What was found is over: what comes now is this drain's doing.
+      // The found mode is over; a new one is this drain's doing.
       if (isWanted) return { ...mode, phase: 'asking', asked: true, found: false };
       const { reason = 'its manager does not say why', cancelled = false } = sight.failed ?? {};
       const words = cancelled ? 'somebody cancelled it at the manager' : reason;
@@ -183,7 +178,7 @@ function leavingOf(mode: FleetRequestMode): FleetRequestMode {
   }
 }
 
-/** Whether the manager moves that guest of a drained host by itself; then nobody else does. */
+/** Tells whether the manager itself moves that guest of a drained host, so Godwit must not. */
 export function isManagers(
   guest: Pick<GuestFacts, 'name' | 'at'>,
   { ask }: Pick<FleetRequest, 'ask'>,
@@ -194,7 +189,6 @@ export function isManagers(
   return ask.stopped === true || there.some(({ state }) => state !== 'stopped');
 }
 
-/** How a drain stands with the mode of its host counted in. */
 export function situationWithMode(
   situation: Situation,
   mode: FleetRequestMode | undefined,
@@ -213,12 +207,12 @@ export function situationWithMode(
     case 'asking':
     case 'entering':
       if (situation === 'fulfilled') return 'able';
-      // The mode is never reached while a guest runs there that nobody moves.
+      // A running guest that is not moved prevents the mode.
       return situation === 'stuck' && blocking.length === 0 ? 'able' : situation;
   }
 }
 
-/** Those of the guests that stay which keep the host from the mode: they run there. */
+/** Staying guests that run, and so keep the host out of the mode. */
 export function blockingOf(stays: readonly Stay[], { guests }: Pick<World, 'guests'>): Stay[] {
   return stays.filter(({ guest, host }) => {
     const found = guests.get(guest);
@@ -227,7 +221,6 @@ export function blockingOf(stays: readonly Stay[], { guests }: Pick<World, 'gues
   });
 }
 
-/** A guest that the manager would move although its label forbids it. */
 export function forbiddenBy(request: Pick<FleetRequest, 'ask'>, world: World): string | undefined {
   const facts = modeOf(request, world);
   if (facts?.moves !== 'manager') return undefined;
@@ -240,7 +233,6 @@ export function forbiddenBy(request: Pick<FleetRequest, 'ask'>, world: World): s
   return undefined;
 }
 
-/** Where the mode stands, for people. */
 export function modeWords(mode: FleetRequestMode, host: string): string {
   const { moves, words, reason } = mode;
   const who =

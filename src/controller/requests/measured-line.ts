@@ -2,9 +2,7 @@ import type { MeasuredLine } from '../../protocol/controller/measured-line.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { SiteLink } from '../site-map.ts';
 
-/** Measurements of the line between two sites by the hosts of one, and the part of them that a plan may use. Pure. */
-
-/** Hosts whose measurements are compared: of three, one that is wrong or lies decides nothing. */
+/** Compared hosts: with three, one wrong or lying host decides nothing. */
 export const MAX_MEASURES = 3;
 
 export interface Measure {
@@ -13,8 +11,8 @@ export interface Measure {
 }
 
 /**
- * The one in the middle of three; of two the more careful one. Never more than the map of sites says that the line carries:
- * a host that names more promises what cannot be kept. Undefined where nobody has measured it.
+ * The median of three, or the lower of two, but never more than the map of sites allows: a host could promise too much.
+ * Undefined without measurements.
  */
 export function measuredLine(
   measures: readonly Measure[],
@@ -43,7 +41,7 @@ function careful(values: readonly number[], safe: 'least' | 'most'): number {
   return sorted[at] ?? 0;
 }
 
-/** As it is given to hosts that measure nothing themselves. */
+/** Form for hosts that measure nothing themselves. */
 export const linkMeasureOf = ({ bytesPerS, roundTripMs }: MeasuredLine): LinkMeasure => {
   return { rate: bytesPerS, how: 'measured', roundTripMs };
 };

@@ -3,7 +3,7 @@ import type { FleetRequestAsk } from '../../protocol/controller/fleet-request.ts
 import type { World } from './facts.ts';
 import { forbiddenBy, modeOf } from './maintenance-mode.ts';
 
-/** What cannot be asked of hosts for which a manager speaks. Pure; each refusal is a GODWIT_USAGE. */
+/** Each refusal is a GODWIT_USAGE. Pure. */
 export function checkMode(ask: FleetRequestAsk, world: World): void {
   checkEach(ask, world);
   const mode = modeOf({ ask }, world);
@@ -27,7 +27,6 @@ export function checkMode(ask: FleetRequestAsk, world: World): void {
     );
 }
 
-/** A roll waits for a host's own agent, and one mode is asked for at a time. */
 function checkEach({ kind, hosts, sites }: FleetRequestAsk, world: World): void {
   for (const host of hosts) {
     const facts = world.hosts.get(host);
@@ -36,7 +35,7 @@ function checkEach({ kind, hosts, sites }: FleetRequestAsk, world: World): void 
         `${host} has no agent of its own: nothing would report that it has started again`,
         `Drain it (\`godwit drain ${host}\`), restart it there, and \`godwit undrain ${host}\`.`,
       );
-    // By a deadline Godwit plans each guest: no manager is held to one.
+    // Godwit plans each guest if there is a deadline, since managers keep none.
     if (kind !== 'evacuate' || hosts.length === 1 || sites !== undefined) continue;
     const mode = facts?.maintenanceMode;
     if (mode?.moves !== 'manager') continue;

@@ -14,9 +14,9 @@ export const SEEN = [
   'lost',
 ] as const;
 /**
- * What an agent answered about a move. `silent`: no answer, so nobody knows. `stale`: it has seen a higher epoch.
- * `unknown`: it has no such migration, and has written down an epoch above every one under which the move was asked for,
- * so that it never will.
+ * An agent's answer about a move. `silent`: no answer, so the state is unknown. `stale`: it has seen a higher epoch.
+ * `unknown`: it has no such migration and has stored an epoch above all under which the move was ordered, so the move
+ * will never begin.
  */
 export type MoveAnswer = (typeof SEEN)[number];
 
@@ -36,7 +36,7 @@ const staysAs = <P extends MovePhase>(phase: P): Readonly<Record<MoveAnswer, P>>
   lost: phase,
 });
 
-/** Each phase with each answer; the compiler holds it complete. An end is never left, whatever comes late. */
+/** Next phase for each phase and answer; the compiler checks completeness. Final phases are never left. */
 const MOVES: Readonly<Record<MovePhase, Readonly<Record<MoveAnswer, MovePhase>>>> = {
   chosen: {
     ...ENDS,
@@ -46,7 +46,7 @@ const MOVES: Readonly<Record<MovePhase, Readonly<Record<MoveAnswer, MovePhase>>>
     refused: 'withdrawing',
     silent: 'chosen',
     stale: 'chosen',
-    // A request may be under way still.
+    // A request may still be on its way.
     unknown: 'chosen',
   },
   running: {
@@ -54,17 +54,16 @@ const MOVES: Readonly<Record<MovePhase, Readonly<Record<MoveAnswer, MovePhase>>>
     accepted: 'running',
     going: 'running',
     held: 'held',
-    // A late answer to a doubled request takes nothing back.
+    // A late answer to a repeated request changes nothing.
     refused: 'running',
     silent: 'running',
     stale: 'running',
-    // An agent forgets a migration long after its end: where the guest is decides (settle.ts).
+    // An agent drops a migration long after its end; the guest's place decides (settle.ts).
     unknown: 'running',
   },
   withdrawing: {
     ...ENDS,
     accepted: 'withdrawing',
-    // It had begun after all.
     going: 'running',
     held: 'held',
     refused: 'withdrawing',
@@ -75,7 +74,6 @@ const MOVES: Readonly<Record<MovePhase, Readonly<Record<MoveAnswer, MovePhase>>>
   held: {
     ...ENDS,
     accepted: 'held',
-    // A person has decided, and it goes on.
     going: 'running',
     held: 'held',
     refused: 'held',
@@ -106,10 +104,9 @@ const OPEN: Readonly<Record<MovePhase, boolean>> = {
 export const isOpen = (phase: MovePhase): boolean => OPEN[phase];
 
 export type Cancel = 'no' | 'let-run' | 'roll-back';
-/** `advance`: take a new epoch first, so that what was asked under the present one can be proved not to begin. */
+/** `advance`: first take a new epoch, so that orders under the present one can be proved dead. */
 export type Call = 'put' | 'cancel' | 'look' | 'store-epoch' | 'advance' | 'nothing';
 
-/** What is done next about a move, under that epoch. */
 export function callOf(
   { phase, askedEpoch }: { readonly phase: MovePhase; readonly askedEpoch: number },
   epoch: number,
@@ -117,7 +114,6 @@ export function callOf(
 ): Call {
   switch (phase) {
     case 'chosen':
-      // Its withdrawal is stored first.
       if (cancel !== 'no') return 'nothing';
       return askedEpoch < epoch ? 'store-epoch' : 'put';
     case 'withdrawing':

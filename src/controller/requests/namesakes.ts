@@ -3,14 +3,12 @@ import { runsOf, type GuestFacts, type World } from './facts.ts';
 import type { Move, FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
 /**
- * Different guests of one name. Any host may say that it has a guest of any name, so what it says of its own must not keep
- * another host's guest from moving. One of them is in the world under the name; each other one under a key that no guest's
- * name can be.
+ * Different guests of one name. A host may report a guest of any name, and must not thereby block another host's guest.
+ * One namesake is in the world under the name; each other one has a key that no name can be.
  */
 
 type Guests = Pick<World, 'guests' | 'labels'>;
 
-/** One of several guests that share a name, with its labels. */
 export interface Namesake {
   readonly facts: GuestFacts;
   readonly labels?: Readonly<Record<string, string>>;
@@ -19,7 +17,7 @@ export interface Namesake {
 const keyOf = ({ name, at }: GuestFacts, place: number): string =>
   `${name} (${place + 1}) of ${at[0]?.host ?? 'no host'}`;
 
-/** The name alone means the one that runs; where several do, nobody can say which. */
+/** The name means the running one; if several run, it is ambiguous. */
 export function keyed(name: string, all: readonly Namesake[]): [string, Namesake][] {
   const running = all.filter(({ facts }) => runsOf(facts).length > 0);
   const first = running[0] ?? all[0];
@@ -33,7 +31,6 @@ export function keyed(name: string, all: readonly Namesake[]): [string, Namesake
 
 const shares = new WeakMap<World['guests'], ReadonlySet<string>>();
 
-/** Names that several guests have; looked for once in each look at the fleet. */
 function sharedNames(guests: World['guests']): ReadonlySet<string> {
   const known = shares.get(guests);
   if (known !== undefined) return known;
@@ -43,7 +40,10 @@ function sharedNames(guests: World['guests']): ReadonlySet<string> {
   return shared;
 }
 
-/** The world in which each name is the guest that this request means: the one of its move, or of the host that it empties. */
+/**
+ * The world in which each name means this request's guest: the one that it moves, or the one on the host that it
+ * empties.
+ */
 export function meantBy(request: FleetRequest, moves: readonly Move[], world: World): World {
   const { guests, labels } = world;
   const shared = sharedNames(guests);
@@ -51,7 +51,6 @@ export function meantBy(request: FleetRequest, moves: readonly Move[], world: Wo
   const emptied = emptiedBy(request, world);
   const open = new Map(moves.filter(({ settled }) => !settled).map((each) => [each.guest, each]));
   const ofShared = [...guests].filter(([, { name }]) => shared.has(name));
-  // A host may have one that runs and one that does not: what runs goes first.
   const isRunning = ([, facts]: (typeof ofShared)[number]): boolean => runsOf(facts).length > 0;
   const all = [...ofShared.filter(isRunning), ...ofShared.filter((each) => !isRunning(each))];
   const next = { guests: new Map(guests), labels: new Map(labels) };
@@ -79,7 +78,7 @@ function rename(
   for (const [place, [key, { rivals: _rivals, ...facts }]] of entries.entries()) {
     const own = labels.get(key);
     const now = key === meant ? facts.name : keyOf(facts, place);
-    // How a move ended is judged by all that both of its hosts say, so that no second copy is overlooked.
+    // The end of a move is judged by everything that both hosts report, so that a second copy is noticed.
     const at = key === meant && move !== undefined ? atEnds(move, facts, entries) : facts.at;
     to.guests.set(now, { ...facts, at });
     if (own !== undefined) to.labels.set(now, own);

@@ -7,30 +7,26 @@ import { isRecovery } from './recover.ts';
 import type { Situation } from './transition.ts';
 
 /**
- * "Empty" is a statement of the host, never of a list: the list is seconds old, and does not have a guest that another
- * program moves there. A host that a request empties is asked before the request ends. It has been closed before the
- * question, so its answer stays true.
+ * Only the host itself can state that it is empty: a list is seconds old and lacks guests that another program moves
+ * there. A request asks its hosts before it ends. They were closed first, so the answer stays true.
  */
 
-/** The host's own answer after it was closed. `silent`: no answer, so its state is unknown. */
 export type HostHeard =
   | { readonly of: 'host'; readonly occupancy: Occupancy }
   | { readonly of: 'silent'; readonly words: string };
 
 export interface Confirmation {
   readonly situation: Situation;
-  /** Hosts to ask before the situation counts. */
   readonly asks: readonly string[];
-  /** Guests of which only their host knows so far. */
   readonly waiting: readonly Waiting[];
-  /** Why it is not known whether a host is empty, for people. */
+  /** The reason, for people, why it is unknown whether a host is empty. */
   readonly unconfirmed: readonly string[];
 }
 
-/** Stages of a roll in which its host is to be empty; before and after them nothing rests on that. */
+/** The host must be empty in these stages of a roll. */
 const EMPTYING: ReadonlySet<string> = new Set(['draining', 'noting']);
 
-/** The situation with the answers of the hosts that are to be empty. Without an answer a request does not end. */
+/** Without an answer a request does not end. */
 export function confirmed(
   found: Situation,
   {
@@ -42,7 +38,7 @@ export function confirmed(
 ): Confirmation {
   const asIs = { situation: found, asks: [], waiting: [], unconfirmed: [] };
   if (found !== 'fulfilled' && found !== 'stuck') return asIs;
-  // The hosts of a recovery are dead, and were proved off.
+  // A recovery's hosts are dead, and were proved off.
   if (isRecovery(request)) return asIs;
   if (request.roll !== undefined && !EMPTYING.has(request.roll.stage)) return asIs;
   const hosts = emptiedBy(request, world);
@@ -65,7 +61,6 @@ export function confirmed(
   return waiting.length > 0 ? { ...asIs, situation: 'able', waiting } : asIs;
 }
 
-/** Guests that the host reports and that this request does not count among those that stay. */
 function unlisted(
   host: string,
   { guests, underWay }: Occupancy,

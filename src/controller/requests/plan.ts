@@ -20,27 +20,24 @@ import { byDeadline, type PlannedLine } from './evacuation.ts';
 import { isRecovery, planRecovery } from './recover.ts';
 import type { Move, PlannedStep, FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
-/** A guest with unknown processor load counts with this part of its virtual processors. */
+/** Assumed use of a guest with unknown load, as a share of its virtual processors. */
 const UNKNOWN_SHARE = 0.25;
 
 export interface FleetRequestPlan {
   readonly steps: readonly PlannedStep[];
   readonly parallel: number;
-  /** s until the last move ends, by prediction. */
+  /** Predicted seconds until the last move ends. */
   readonly seconds: number;
-  /** Guests whose moves end after the deadline, by prediction. */
+  /** Guests predicted to miss the deadline. */
   readonly late: readonly string[];
-  /** What takes longest, in words; absent where nothing moves. */
+  /** The bottleneck, in words; absent if nothing moves. */
   readonly through?: string;
-  /** Why a guest has no destination now. */
   readonly refused: ReadonlyMap<string, string>;
-  /** What of the prediction comes from earlier migrations and from no live sample, in words. */
+  /** Parts of the prediction that come from earlier migrations instead of live samples. */
   readonly fromHistory: readonly string[];
-  /** Of an evacuation of a site. */
   readonly line?: PlannedLine;
 }
 
-/** The planner's answer on the present facts: the destinations of these guests, their order, and the moves at a time. */
 export function planFor(
   request: FleetRequest,
   guests: readonly string[],
@@ -61,7 +58,6 @@ export function planFor(
   const inventory = inventoryOf(request, { wanted, running }, world);
   const plan = drain(inventory, {
     hosts: [...hosts],
-    // What runs is of the parallelism and of the links that the plan counts on.
     running: running.map((each) => runningMove(each, world)),
     others: world.reservations.flatMap(({ request: other, source: from, host: to, memoryBytes }) =>
       other === request.id || from === undefined ? [] : [{ from, to, bytes: memoryBytes }],
@@ -127,7 +123,7 @@ const NOBODY: Pick<GuestFacts, 'at'> & GuestFacts = {
   unmovable: [],
 };
 
-/** Nobody asked its mover how far it is: by its own prediction it has sent what its time so far is of the whole. */
+/** Progress is not queried but estimated from its own predicted time. */
 function runningMove(
   { guest, to, createdAtMs, seconds, memoryBytes }: Move,
   { nowMs }: World,
@@ -144,7 +140,7 @@ function inventoryOf(
   world: World,
 ): Inventory {
   const emptied = new Set(emptiedBy(request, world));
-  // The planner seats what runs where it goes: that room is taken once.
+  // The planner places running moves itself, so their room counts once.
   const ids = new Set(running.map(({ id }) => id));
   const comes = world.reservations.filter(({ move }) => ids.has(move));
   const past = world.past ?? NO_RATES;
@@ -155,7 +151,7 @@ function inventoryOf(
       name: host.name,
       cpu: host.cores,
       coreCpu: 1,
-      // This plan does not count on capacity that is promised to others.
+      // Capacity promised to others is not available.
       memoryBytes:
         guestBytes(world, host.name) +
         roomBytes(world, host.name) +
@@ -194,7 +190,6 @@ function plannerGuest(
     cpu: vcpus,
     demand: demand.length > 0 ? demand : [vcpus * UNKNOWN_SHARE],
     ...defined({ dirtyBytesPerSecond }),
-    // Guests that this request does not move stay where they are.
     ...(isWanted ? {} : { neverMove: true }),
     ...defined({ pinnedTo: allowed }),
     ...(isWanted && namedFor(request, world) !== undefined ? { mayChangeSite: true } : {}),
@@ -203,13 +198,12 @@ function plannerGuest(
   };
 }
 
-/** The hosts that were named for its guests; only by them a guest leaves its site. */
 function namedFor(request: FleetRequest, world: World): readonly string[] | undefined {
   const aim = aimOf(request, world);
   return aim.kind === 'bring' ? aim.to : request.ask.to;
 }
 
-/** Where a guest may go: where it has not failed yet comes first; undefined for anywhere. */
+/** Possible destinations, those without a failed attempt first; undefined: anywhere. */
 function destinationsFor(request: FleetRequest, guest: string, world: World): string[] | undefined {
   const failed = ownOf(request.tries, guest)?.at ?? [];
   const named = namedFor(request, world);

@@ -13,7 +13,7 @@ import { modeOf } from './maintenance-mode.ts';
 import { meantBy } from './namesakes.ts';
 import { planFor } from './plan.ts';
 
-/** Plan of a request on the present facts. Pure: nothing is stored, and no host is asked. */
+/** Stores nothing and asks no host. Pure. */
 export function previewOf(request: FleetRequest, all: World): FleetRequestPlan {
   if (request.ask.kind === 'roll') return rollPreview(request, all);
   const world = meantBy(request, [], all);
@@ -53,7 +53,6 @@ const stayOf = ({ guest, from, words }: Pick<Waiting, 'guest' | 'from' | 'words'
   return { guest, host: from, words };
 };
 
-/** The world as it is once the request is stored. */
 export function storedWorld({ id, ask }: FleetRequest, world: World): World {
   if (ask.kind === 'roll') return world;
   const own = ask.hosts.map((host): [string, HostMark] => {
@@ -62,7 +61,7 @@ export function storedWorld({ id, ask }: FleetRequest, world: World): World {
   return { ...world, marks: new Map([...world.marks, ...own]) };
 }
 
-/** Host after host, each with the guests that the ones before have sent to it. The programs’ own time is nobody’s guess. */
+/** Host after host, each with the guests that earlier ones have sent to it. The programs' time is unknown. */
 function rollPreview(request: FleetRequest, world: World): FleetRequestPlan {
   const { ask } = request;
   const first = request.roll?.at ?? 0;

@@ -1,6 +1,5 @@
 import type { Waiting } from '../../protocol/controller/fleet-request.ts';
 
-/** A move that runs, and how long it is predicted to take. */
 export interface Underway {
   readonly createdAtMs: number;
   readonly seconds: number;
@@ -8,22 +7,20 @@ export interface Underway {
 
 export interface Slots {
   readonly nowMs: number;
-  /** Moves at a time. */
   readonly parallel: number;
   readonly running: readonly Underway[];
-  /** s that each waiting guest's move is predicted to take. */
   readonly seconds: ReadonlyMap<string, number>;
 }
 
 /**
- * What may begin at any moment is expected at the end of this time, ms. A moment that is another one at each look would
- * have the request written at each look.
+ * Expected start, from now, of moves that may begin at any moment, ms. Rounded, because a start that changes at each
+ * look would cause a write each time.
  */
 const SOON_MS = 5000;
 
 /**
- * When each entry is expected to start: in their order, each in the slot that is free soonest. One whose start nobody can
- * predict (it waits for room, or for a host that is silent) has none and takes no slot.
+ * Expected start of each entry, in order, in the slot that is free first. Unpredictable ones (waiting for room or a
+ * silent host) have none and take no slot.
  */
 export function withStarts(queue: readonly Waiting[], slots: Slots): Waiting[] {
   const { nowMs, parallel, running, seconds } = slots;
@@ -42,7 +39,7 @@ export function withStarts(queue: readonly Waiting[], slots: Slots): Waiting[] {
   });
 }
 
-/** Whether the end of moves, or the clock, is all that an entry waits for. */
+/** The end of other moves, or time, is all that is awaited. */
 const PREDICTABLE: Readonly<Record<Waiting['waitsFor'], boolean>> = {
   'host-limit': true,
   'destination-limit': true,

@@ -15,22 +15,21 @@ import {
 import { roomBytes } from './room.ts';
 
 /**
- * Which guests of dead hosts are started elsewhere, and where. This code does not know whether a host is dead: whoever
- * is to start a guest proves it (src/mover/direct/destination/recover-guest.ts). A silent host is only where to ask.
+ * Chooses which guests of silent hosts are started elsewhere, and where. The host that starts a guest proves its old
+ * host dead (src/mover/direct/destination/recover-guest.ts).
  */
 
-/** Starts of one guest, the first one included: another host that is silent may come back meanwhile. */
+/** Starts of one guest; another silent host may come back meanwhile. */
 const MAX_RECOVERIES = 10;
-/** From the order until the guest runs, with the time that a host has to be dark and its hook takes, s. */
+/** Seconds from the order until the guest runs, including the proof and the hook. */
 const SECONDS = 60;
 
 export const isRecovery = ({ ask }: Pick<FleetRequest, 'ask'>): boolean => ask.kind === 'recover';
 
-/** Guests that are on a dead host, or were when it was heard of last. One on its way there is its source’s. */
+/** Guests last reported on a dead host, without arriving ones, which are their source's. */
 export const isThere = ({ at }: GuestFacts, host: string): boolean =>
   at.some((each) => each.host === host && each.state !== 'incoming');
 
-/** Why it is not started elsewhere, whatever comes; undefined for nothing. */
 export function whyNotRecovered(
   guest: GuestFacts,
   from: string,
@@ -54,7 +53,6 @@ export function whyNotRecovered(
   }
   const past = ownOf(request.tries, guest.name);
   if (past === undefined) return undefined;
-  // No further try makes a description newer: an operator has to look at it.
   const { error } = past;
   const answering = standby.hosts.filter(
     (each) => world.hosts.get(each)?.silentSinceMs === undefined,
@@ -72,12 +70,11 @@ function standbyOf(guest: string, from: string, { standbys }: World) {
   return { ...NONE, ...standbys?.get(`${from} ${guest}`) };
 }
 
-/** Other dead hosts that one order names. */
 const MAX_OFF = 64;
 
-/** Other hosts that are to be proved off with it: silent ones whose guests this request, or another one, starts elsewhere. */
+/** Other silent hosts to be proved off with it, whose guests this or another request starts elsewhere. */
 function offBeside(from: string, { ask }: FleetRequest, { marks, hosts }: World): string[] {
-  // One that was put to sleep answers nothing either.
+  // A sleeping host does not answer either.
   const isOff = ({ recovering, power }: HostMark): boolean =>
     recovering === true || power === 'asleep';
   const others = [...marks.values()].filter(isOff).map(({ host }) => host);
@@ -86,7 +83,6 @@ function offBeside(from: string, { ask }: FleetRequest, { marks, hosts }: World)
   return all.filter((host) => host !== from && isSilent(host)).slice(0, MAX_OFF);
 }
 
-/** What the order to start a guest says besides the guest. */
 export function recoversOf(
   { guest, from }: { readonly guest: string; readonly from: string },
   request: FleetRequest,
@@ -102,7 +98,7 @@ export interface RecoverPlan {
   readonly refused: ReadonlyMap<string, string>;
 }
 
-/** The most important ones first, each where most memory is left; where it failed comes last. */
+/** Most important first, each at the host with most free memory; hosts of failed attempts last. */
 export function planRecovery(
   request: FleetRequest,
   guests: readonly string[],

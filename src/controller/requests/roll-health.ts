@@ -1,24 +1,19 @@
 import type { Roll, RollPromise } from '../../protocol/controller/fleet-request.ts';
 import type { World } from './facts.ts';
 
-/** What a host, or the site's program, answered to the call of a stage. */
 export type StageAnswer =
   | {
       readonly of: 'host';
       readonly ok: true;
       readonly version: string;
       readonly bootId?: string;
-      /** A sample of how busy it is came. */
       readonly sampled: boolean;
     }
   | { readonly of: 'host'; readonly ok: false; readonly words: string }
   | { readonly of: 'program'; readonly ok: true; readonly promised: RollPromise }
   | { readonly of: 'program'; readonly ok: false; readonly words: string };
 
-/**
- * Why a host does not count as back after its program; undefined where it does. What the program has not promised is as it
- * was before: a host that was started anew without a word of that has not come back as it went.
- */
+/** Facts that the program did not announce must be unchanged, the boot included. */
 export function whyNotBack(
   world: World,
   roll: Roll,

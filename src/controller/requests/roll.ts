@@ -21,8 +21,8 @@ import {
 } from './step.ts';
 
 /**
- * What a step of a roll comes to know. `ready`: each guest of the host has a place. `empty`: none is there. `occupied`: one
- * is there after all. `failed`: it cannot go on with this host. `late`: it waited as long as it may.
+ * Result of a roll's step. `ready`: all guests of the host have a place. `empty`: the host has none. `occupied`: it has
+ * some after all. `failed`: it cannot continue with this host. `late`: it waited too long.
  */
 export const ROLL_NEWS = [
   ...(['nothing', 'ready', 'empty', 'occupied', 'noted'] as const),
@@ -44,15 +44,14 @@ const staysAs = (stage: RollStage): Readonly<Record<RollNews, RollNext>> => ({
   late: 'stopped',
 });
 
-/** Next stage for each stage and each piece of news; the compiler checks that the table is complete. */
+/** Next stage for each stage and result; the compiler checks completeness. */
 const ROLL: Readonly<Record<RollStage, Readonly<Record<RollNews, RollNext>>>> = {
   planning: { ...staysAs('planning'), ready: 'draining' },
   draining: { ...staysAs('draining'), empty: 'noting' },
-  // The program is asked only for a host that was seen empty in the step before it.
+  // The program runs only on a host that was empty in the step before.
   noting: { ...staysAs('noting'), noted: 'running', occupied: 'draining' },
   running: { ...staysAs('running'), ran: 'waiting' },
   waiting: { ...staysAs('waiting'), back: 'returning' },
-  // Guests that do not come back keep no other host from its turn.
   returning: {
     ...staysAs('returning'),
     returned: 'next-host',
@@ -64,13 +63,13 @@ const ROLL: Readonly<Record<RollStage, Readonly<Record<RollNews, RollNext>>>> = 
 export const nextRollStage = (stage: RollStage, news: RollNews): RollNext => ROLL[stage][news];
 
 export interface RollInput extends StepInput {
-  /** The answer of the call that the stage makes; `pending` while it is under way, undefined where none was made. */
+  /** Answer to the stage's call; `pending` while it runs, undefined without a call. */
   readonly heard: StageAnswer | 'pending' | undefined;
 }
 
-/** Room, or an answer of the host, is waited for so long before anything is done to it. */
+/** Longest wait for room or a host's answer before anything is done to it. */
 const STATE_TIMEOUT_MS = 600_000;
-/** A drain that does not end keeps its host closed no longer than that. */
+/** An unfinished drain keeps its host closed no longer than this. */
 const DRAIN_MS = 24 * 3_600_000;
 export const HEALTHY_WITHIN_MS = 1_800_000;
 
@@ -78,7 +77,6 @@ const waitMs = ({ ask }: FleetRequest): Readonly<Record<RollStage, number>> => (
   planning: STATE_TIMEOUT_MS,
   draining: DRAIN_MS,
   noting: STATE_TIMEOUT_MS,
-  // The program has a time of its own.
   running: Infinity,
   waiting: ask.healthyWithinMs ?? HEALTHY_WITHIN_MS,
   returning: STATE_TIMEOUT_MS,
@@ -86,13 +84,12 @@ const waitMs = ({ ask }: FleetRequest): Readonly<Record<RollStage, number>> => (
 
 interface StageJudgement {
   readonly news: RollNews;
-  /** Where the host stands; absent: as before. */
   readonly words?: string;
   readonly roll?: Partial<Roll>;
   readonly request?: Partial<FleetRequest>;
 }
 
-/** One step of a roll: pure, as `step` is. */
+/** Pure. */
 export function rollStep(input: RollInput): StepOutput {
   const { world, cancel } = input;
   if (isRequestEnd(input.request.phase)) return { request: input.request, moves: input.moves };
@@ -105,7 +102,6 @@ export function rollStep(input: RollInput): StepOutput {
   return isCancelled ? cancelled(known, input) : advanced(known, input);
 }
 
-/** Guests that this step saw leave. */
 function withAway({ request, moves }: RequestProgress, input: StepInput): FleetRequest {
   const { roll } = request;
   if (roll?.stage !== 'draining' || request.ask.comeBack !== true) return request;
@@ -268,7 +264,6 @@ const stayWords = ({ stays }: RemainingWork): string => {
   return first === undefined ? 'guests stay' : `${first.guest} stays: ${first.words}${others}`;
 };
 
-/** Nothing is done to a host while the others have no room for all of its guests. */
 function judgePlan({ carried, host }: Judge): StageJudgement {
   const { request, left, world } = carried;
   const { deadlineAtMs } = request.ask;

@@ -1,10 +1,8 @@
 import { guestBytes, isAt, type Reservation, type World } from './facts.ts';
 
-/** Room at hosts: as the guests there leave it, and as it is promised to moves. */
-
 /**
- * Without those given back for a guest that this look shows where it went. A look that is older than the end of a move
- * does not show the guest there yet, and its room would be promised once more.
+ * Reservations are released only for a guest whose new place this look shows. An older look would not show it, and its
+ * room would be promised twice.
  */
 export function stillPromised(
   reservations: readonly Reservation[],
@@ -19,7 +17,6 @@ export function stillPromised(
 
 const promises = new WeakMap<World['reservations'], ReadonlyMap<string, readonly Reservation[]>>();
 
-/** By destination; made once for each list: a plan asks for those of every host of the fleet. */
 function promisedAt(reservations: World['reservations'], host: string): readonly Reservation[] {
   let known = promises.get(reservations);
   if (known === undefined) {
@@ -29,18 +26,18 @@ function promisedAt(reservations: World['reservations'], host: string): readonly
   return known.get(host) ?? [];
 }
 
-/** bytes that are promised there and that no listed guest of it has yet. */
+/** bytes promised there to guests that it does not list yet. */
 export function promisedBytes({ guests, reservations }: World, host: string): number {
   return promisedAt(reservations, host)
     .filter(({ guest }) => guests.get(guest)?.at.some((each) => each.host === host) !== true)
     .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
 }
 
-/** bytes that are promised there in all: a guest that is on its way in does not have its memory from the kernel yet. */
+/** All bytes promised there: an arriving guest has not allocated its memory yet. */
 const reservedBytes = ({ reservations }: World, host: string): number =>
   promisedAt(reservations, host).reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
 
-/** bytes that one more guest may have there; nothing where nobody knows. */
+/** bytes that another guest may have there; 0 if unknown. */
 export function roomBytes(world: World, host: string): number {
   const facts = world.hosts.get(host);
   if (facts === undefined) return 0;
@@ -52,7 +49,6 @@ export function roomBytes(world: World, host: string): number {
 
 const arrivals = new WeakMap<World['reservations'], ReadonlyMap<string, number>>();
 
-/** Guests that are on their way to each host; counted once for each look at the fleet. */
 function comingTo(reservations: World['reservations']): ReadonlyMap<string, number> {
   const known = arrivals.get(reservations);
   if (known !== undefined) return known;
@@ -63,7 +59,6 @@ function comingTo(reservations: World['reservations']): ReadonlyMap<string, numb
   return counts;
 }
 
-/** Whether as many guests come to the host as may at a time. */
 export function isTaken({ reservations, marks, limits }: World, host: string): boolean {
   const coming = comingTo(reservations).get(host) ?? 0;
   return coming >= (marks.get(host)?.inLimit ?? limits.inPerHost);

@@ -4,20 +4,18 @@ import { isAt, ownOf, type World } from './facts.ts';
 import { isOpen, nextMovePhase, type MoveAnswer } from './moves.ts';
 import type { Move, Tries, FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
-/** What was seen of a move, with the agent's error where it named one. */
 export interface Sight {
   readonly seen: MoveAnswer;
   readonly error?: SerialError;
 }
 
-/** An agent that forgot a migration this long after its beginning forgot one that has ended. */
+/** A migration that its agent forgot after this time has ended. */
 const FORGOTTEN_MS = 60_000;
-/** A guest that is not seen at its destination this long after its move has gone on from there. */
+/** A guest not seen at its destination after this time has moved on. */
 const GONE_ON_MS = 30_000;
 const FIRST_PAUSE_MS = 2000;
 const LONGEST_PAUSE_MS = 300_000;
 
-/** The move after what was seen of it. */
 export function sighted(move: Move, sight: Sight | undefined, world: World): Move {
   const judged = sight === undefined ? undefined : judge(move, sight, world);
   const phase = judged === undefined ? move.phase : nextMovePhase(move.phase, judged.seen);
@@ -33,11 +31,11 @@ export function sighted(move: Move, sight: Sight | undefined, world: World): Mov
   return { ...next, settled: next.settled || isSettled(next, world) };
 }
 
-/** The place of the guest shows how a move ended of which its agent knows nothing, or whose agent does not answer any more. */
+/** If its agent does not know the move or is gone, the guest's place shows how it ended. */
 function judge(move: Move, sight: Sight, world: World): Sight {
   const { id, phase, from, to } = move;
   const isForgotten = phase === 'running' && sight.seen === 'unknown';
-  // A source that is no host of the fleet any more answers nobody; the destination alone decides.
+  // A source that left the fleet does not answer; only the destination decides.
   const isDead = move.recovers !== undefined;
   const hasLeft = !isDead && phase !== 'held' && sight.seen === 'silent' && !world.hosts.has(from);
   if (!isForgotten && !hasLeft) return sight;
@@ -49,7 +47,6 @@ function judge(move: Move, sight: Sight, world: World): Sight {
   const guest = world.guests.get(move.guest);
   const homes = hosts.filter((host) => isAt(guest, host));
   const isListed = guest?.at.some(({ host }) => hosts.includes(host)) === true;
-  // Both say that they have it, or it is still on its way in.
   if (homes.length > 1 || (homes.length === 0 && isListed)) return { seen: 'silent' };
   if (homes[0] === to) return { seen: 'done' };
   const hint = `Look for ${move.guest} with \`godwit guests\`: no host of its move has it.`;
@@ -62,18 +59,16 @@ function judge(move: Move, sight: Sight, world: World): Sight {
   return { seen: isGone && !isDead ? 'lost' : 'failed', error };
 }
 
-/** Whether nothing needs to be reserved for it any more. */
 function isSettled(move: Move, { guests, nowMs, hosts }: World): boolean {
   if (isOpen(move.phase)) return false;
   if (move.phase !== 'done') return true;
   const guest = guests.get(move.guest);
-  // What is known of the hosts may be older than its end: until the guest is seen there, its room is kept.
+  // The look may be older than the move's end: room is kept until the guest is seen there.
   if (isAt(guest, move.to) && !isAt(guest, move.from)) return true;
   const seenAtMs = hosts.get(move.to)?.seenAtMs ?? 0;
   return nowMs - (move.endedAtMs ?? nowMs) > GONE_ON_MS && seenAtMs > (move.endedAtMs ?? nowMs);
 }
 
-/** What a request keeps of moves that have ended without success. */
 export function triesAfter(
   request: FleetRequest,
   before: readonly Move[],
@@ -86,7 +81,7 @@ export function triesAfter(
     const old = before[place];
     if (old === undefined || !isOpen(old.phase) || isOpen(move.phase)) continue;
     if (move.phase === 'done') moved += 1;
-    // Dropped without an error: it was withdrawn by a cancel, and nothing was tried.
+    // Without an error it was cancelled before it was tried.
     else if (move.phase !== 'dropped' || move.error !== undefined) {
       const next = failed(ownOf(tries, move.guest), move, nowMs);
       const isPersons = !isCancelled && wasCancelledByPerson(move);

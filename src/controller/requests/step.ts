@@ -23,36 +23,30 @@ import {
 
 export interface StepInput {
   readonly request: FleetRequest;
-  /** Of this request: those that are open or not settled. */
   readonly moves: readonly Move[];
-  /** What agents answered, by the id of the move. */
   readonly sights: ReadonlyMap<string, Sight>;
   readonly world: World;
   readonly cancel: Cancel;
-  /** Of the mode of a manager's host; absent: nothing was asked, or nothing was answered yet. */
   readonly mode?: ModeHeard | undefined;
-  /** Answers of hosts that are to be empty, from this round; absent: none was asked. */
+  /** This round's answers of hosts that must be empty; absent: none was asked. */
   readonly occupancies?: ReadonlyMap<string, HostHeard> | undefined;
-  /** The claim under which this step is made. */
   readonly epoch: number;
-  /** Ids for new moves, never used before; as many as it may begin. */
   readonly ids: readonly string[];
 }
 
 export interface StepOutput {
   readonly request: FleetRequest;
-  /** The given ones as they are now, and behind them those that begin once they are stored. */
+  /** The given moves updated, then the new ones, which begin once stored. */
   readonly moves: readonly Move[];
-  /** A host to which nothing comes from now on, and one to which guests may come again. */
   readonly closes?: string;
   readonly opens?: string;
-  /** It begins something besides moves, so that it is void once a cancel is stored. */
+  /** It begins more than moves, so a stored cancel makes it void. */
   readonly begins?: boolean;
-  /** Hosts that are asked whether they are empty, and with whose answers this step is taken again before it is stored. */
+  /** Hosts to ask whether they are empty; the step is repeated with their answers before it is stored. */
   readonly asks?: readonly string[];
 }
 
-/** One step of a request: pure. Whoever takes it stores all of the output at once, under its epoch, before it asks an agent. */
+/** Pure. The caller stores the whole output under its epoch before it asks an agent. */
 export function step(input: StepInput): StepOutput {
   const { request, cancel } = input;
   if (isRequestEnd(request.phase)) return { request, moves: input.moves };
@@ -63,7 +57,6 @@ export function step(input: StepInput): StepOutput {
   const blocking = blockingOf(left.stays, world);
   const situation = situationWithMode(carried.situation, inMode.maintenanceMode, blocking);
   const ending = nextRequestPhase(request.phase, situation, isCancelled);
-  // Its only move was cancelled, and with it the whole of it.
   const phase = ending === 'left' && isMoveCancelled(carried.request) ? 'cancelled' : ending;
   const queue = isRequestEnd(phase) ? [] : carried.request.queue;
   const next: FleetRequest = { ...carried.request, phase, queue, stays: [...left.stays] };
@@ -82,20 +75,17 @@ export function step(input: StepInput): StepOutput {
 const isMoveCancelled = ({ ask, tries }: FleetRequest): boolean =>
   ask.kind === 'migration' && ownOf(tries, ask.guest ?? '')?.cancelled !== undefined;
 
-/** The moves of a request one look further. */
 export interface RequestProgress extends Pick<Confirmation, 'asks' | 'unconfirmed'> {
-  /** With its plan, its queue and the outcomes of its moves; the phase does not change. */
+  /** The request with its plan, queue and results; the phase is unchanged. */
   readonly request: FleetRequest;
   readonly moves: readonly Move[];
   readonly left: RemainingWork;
   readonly situation: Situation;
-  /** With the reservations of these moves. */
   readonly world: World;
 }
 
 const NO_ANSWERS: ReadonlyMap<string, HostHeard> = new Map();
 
-/** Takes what agents answered, and begins the moves that may begin. */
 export function carryMoves(input: StepInput, mayBegin: boolean): RequestProgress {
   const { request, cancel, epoch } = input;
   const world = meantBy(request, input.moves, input.world);
@@ -117,14 +107,16 @@ export function carryMoves(input: StepInput, mayBegin: boolean): RequestProgress
   const rest = mayBegin && !isSiteSilent(after, now) ? withLeft(next, all, left) : left;
   const listed = { request: next, left: rest, world: now };
   const found = situationOf(all, rest);
-  // A request that is cancelled reports nothing about its hosts.
   if (isCancelled) return { ...listed, moves: all, situation: found, asks: [], unconfirmed: [] };
   const { waiting, ...confirmation } = confirmed(found, listed, input.occupancies ?? NO_ANSWERS);
   const queue = [...next.queue, ...waiting];
   return { ...listed, request: { ...next, queue }, moves: all, ...confirmation };
 }
 
-/** Whether nobody hears any host of the other site, as when its line is cut: until the deadline it may come back. */
+/**
+ * Tells whether the other site is silent as a whole, for example because its line is cut: until the deadline it may
+ * come back.
+ */
 function isSiteSilent({ ask }: FleetRequest, { hosts, nowMs }: World): boolean {
   const { sites, deadlineAtMs = Infinity } = ask;
   if (sites === undefined || nowMs > deadlineAtMs) return false;
@@ -132,7 +124,7 @@ function isSiteSilent({ ask }: FleetRequest, { hosts, nowMs }: World): boolean {
   return there.length > 0 && there.every(({ silentSinceMs }) => silentSinceMs !== undefined);
 }
 
-/** An evacuation by a deadline is over once nothing moves and nothing more can begin: the others stay, each with its reason. */
+/** An evacuation by a deadline ends when nothing moves or can begin: the rest stays, each with a reason. */
 function withLeft(
   { ask, order, refused }: FleetRequest,
   moves: readonly Move[],
@@ -146,7 +138,7 @@ function withLeft(
   return { ...left, candidates: [], stays: [...left.stays, ...stays] };
 }
 
-/** The reservations once these moves are stored: none for settled moves, only memory for ended ones. */
+/** Reservations after these moves are stored: none for settled moves, only memory for ended ones. */
 function reservationsAfter(
   reservations: readonly Reservation[],
   moves: readonly Move[],
@@ -163,7 +155,7 @@ export function reservationOf(move: Move): Reservation | undefined {
   return { move: id, request, guest, host: to, ...source, memoryBytes };
 }
 
-/** Its agent may have heard of it: that it does not begin is proved afterwards. */
+/** The host's agent may have got the order; that it does not begin is proved later. */
 const withdrawn = (move: Move): Move =>
   move.phase === 'chosen' ? { ...move, phase: 'withdrawing' } : move;
 
@@ -178,7 +170,6 @@ function situationOf(moves: readonly Move[], left: RemainingWork): Situation {
 
 const many = (count: number): string => (count === 1 ? '1 guest' : `${count} guests`);
 
-/** Where its moves stand. */
 export function wordsOf(carried: Omit<RequestProgress, 'situation' | 'asks'>): string {
   const { request, moves, left, world, unconfirmed } = carried;
   const open = moves.filter(isUnderway).length;

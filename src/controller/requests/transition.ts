@@ -2,9 +2,9 @@ import type { FleetRequestPhase } from '../../protocol/controller/fleet-request.
 
 export const SITUATIONS = ['fulfilled', 'open', 'able', 'stuck', 'blind'] as const;
 /**
- * Situation of a request. `fulfilled`: the requested state is confirmed, and no move is open. `open`: a move is open, or
- * memory is still reserved. `able`: no move is open, and guests are left to move. `stuck`: all guests that are left stay for
- * good. `blind`: a host is silent or never answered, so its guests are unknown.
+ * Situation of a request. `fulfilled`: the requested state is confirmed, no move is open. `open`: a move is open, or
+ * memory is reserved. `able`: guests remain to be moved. `stuck`: all remaining guests stay for good. `blind`: a host
+ * is silent or never answered, so its guests are unknown.
  */
 export type Situation = (typeof SITUATIONS)[number];
 
@@ -16,7 +16,7 @@ const staysAs = (phase: FleetRequestPhase): Readonly<Record<Situation, FleetRequ
   blind: phase,
 });
 
-/** Each phase in each situation; the compiler holds it complete. Silence never makes a request done. */
+/** Next phase for each phase and situation; the compiler checks completeness. Silence never completes a request. */
 const REQUESTS: Readonly<
   Record<FleetRequestPhase, Readonly<Record<Situation, FleetRequestPhase>>>
 > = {

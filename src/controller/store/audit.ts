@@ -6,7 +6,6 @@ import type { AuditRow, Database } from './tables.ts';
 
 export type NewAuditRow = Omit<AuditRow, 'id' | 'at' | 'rank' | 'caller'>;
 
-/** The age and the number of entries that are kept. */
 export interface AuditPolicy {
   readonly days: number;
   readonly most: number;
@@ -16,7 +15,6 @@ export interface AuditFilter {
   readonly who?: string | undefined;
   readonly what?: string | undefined;
   readonly sinceMs?: number | undefined;
-  /** Behind that one, newest first. */
   readonly after?: { readonly atMs: number; readonly id: string } | undefined;
 }
 
@@ -42,7 +40,6 @@ export async function audit({ schema }: Pick<Database, 'schema'>): Promise<void>
   await schema.createIndex('audit_who').on('audit').columns(['who', 'at']).execute();
 }
 
-/** Each entry counts on the share of its caller, see audit/retention.ts. */
 export async function auditShares(db: Database): Promise<void> {
   await db.schema
     .alterTable('audit')
@@ -77,7 +74,6 @@ export async function shareEntries(db: Database): Promise<void> {
     .execute();
 }
 
-/** The audit log in the controller's database. */
 export class AuditRows {
   readonly #store: Store;
 
@@ -85,7 +81,6 @@ export class AuditRows {
     this.#store = store;
   }
 
-  /** Its id. */
   async add(row: NewAuditRow): Promise<string> {
     const id = randomUUID();
     const { nowMs } = this.#store;
@@ -106,7 +101,6 @@ export class AuditRows {
     );
   }
 
-  /** Newest first. */
   async list({ who, what, sinceMs, after }: AuditFilter, most: number): Promise<AuditRow[]> {
     let rows = this.#store.db.selectFrom('audit').selectAll();
     if (who !== undefined) rows = rows.where('who', '=', who);
@@ -121,7 +115,6 @@ export class AuditRows {
     return rows.orderBy('at', 'desc').orderBy('id', 'desc').limit(most).execute();
   }
 
-  /** Removes entries that are too old, and the oldest entries of callers that have more than their share. */
   async prune({ days, most }: AuditPolicy): Promise<void> {
     const { nowMs } = this.#store;
     const old = sql<number>`${nowMs} - ${sql.lit(days * DAY_MS)}`;
@@ -141,7 +134,7 @@ export class AuditRows {
     for (const each of cutShares(counted, most)) await this.#cut(each);
   }
 
-  /** By the newest entry to go: another controller may cut the same share at the same time. */
+  /** Cuts by the newest entry to remove, since another controller may cut the same share concurrently. */
   async #cut({ rank, caller, keep }: CutShare): Promise<void> {
     await this.#store.transaction(async (db) => {
       const last = await db

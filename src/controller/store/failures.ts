@@ -7,7 +7,6 @@ import type {
 } from 'kysely';
 import { GodwitError, godwitError } from '../../errors.ts';
 
-/** A dialect whose errors are errors of the table: GODWIT_STORE, with what the database said as the cause. */
 export function withStoreErrors(dialect: Dialect, where: string): Dialect {
   return {
     createDriver: () => new ReportingDriver(dialect.createDriver(), where),
@@ -17,25 +16,24 @@ export function withStoreErrors(dialect: Dialect, where: string): Dialect {
   };
 }
 
-/** What a database refused or could not do, in its own words; an error of ours is passed on as it is. */
 export function storeFailure(thrown: unknown, where: string): GodwitError {
   if (thrown instanceof GodwitError) return thrown;
   const { code, message, errstr } = thrown as Error & { code?: string; errstr?: string };
-  // A refused connection to several addresses has a code and no words.
+  // A refused connection to several addresses has a code but no message.
   const words = [message || code || 'it does not answer', errstr];
   const what = [...new Set(words.filter((each) => each !== undefined))].join(': ');
   return godwitError('GODWIT_STORE', { where, what: what.slice(0, 500) }, { cause: thrown });
 }
 
-/** PostgreSQL gave way to another transaction: all of this one may be run again. */
+/** PostgreSQL rolled back in favor of another transaction; this one may be repeated. */
 export function isConflict(thrown: unknown): boolean {
   const { code } = ((thrown as Error).cause ?? thrown) as { code?: unknown };
   return code === '40001' || code === '40P01';
 }
 
 /**
- * Texts come from hosts and from whoever asks, and may have a NUL in them, which PostgreSQL takes in no text: one host would
- * keep all others that are written with it from being written. It is kept as U+FFFD, whatever the database.
+ * Replaces NUL by U+FFFD in every database: PostgreSQL's texts cannot contain it, and one host's text would block
+ * others in the same write.
  */
 function storable<R>(query: CompiledQuery<R>): CompiledQuery<R> {
   const parameters = query.parameters.map((each) =>

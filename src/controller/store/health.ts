@@ -5,10 +5,7 @@ import type { Store } from './store.ts';
 import { addRequest, openDrain, raiseAdmission } from './new-requests.ts';
 import type { Db } from './request-rows.ts';
 
-/**
- * A host that is ill. `words`: what of its hardware fails; empty where a person noted that it needs care and no more. `request`:
- * the drain that was asked for on that ground.
- */
+/** An ill host. `words`: its failing hardware; empty if only an operator noted it. `request`: the resulting drain. */
 export interface IllHost {
   readonly host: string;
   readonly sinceMs: number;
@@ -16,7 +13,6 @@ export interface IllHost {
   readonly request?: string;
 }
 
-/** By host. */
 export async function illHosts({ db }: Pick<Store, 'db'>): Promise<Map<string, IllHost>> {
   const rows = await db.selectFrom('host_health').selectAll().execute();
   return new Map(
@@ -27,7 +23,6 @@ export async function illHosts({ db }: Pick<Store, 'db'>): Promise<Map<string, I
   );
 }
 
-/** What people noted of hosts, by host. */
 export async function maintenanceNotes({ db }: Pick<Store, 'db'>): Promise<Map<string, string>> {
   const rows = await db
     .selectFrom('host_marks')
@@ -37,7 +32,7 @@ export async function maintenanceNotes({ db }: Pick<Store, 'db'>): Promise<Map<s
   return new Map(rows.map(({ host, maintenance }) => [host, maintenance ?? '']));
 }
 
-/** Null takes the note away. GODWIT_HOST_UNKNOWN for a host that no controller knows. */
+/** Null removes the note. GODWIT_HOST_UNKNOWN for an unknown host. */
 export async function setMaintenance(
   store: Store,
   host: string,
@@ -60,7 +55,7 @@ export async function setMaintenance(
   });
 }
 
-/** It is ill from now on; what was written before of the same illness keeps its beginning and its drain. */
+/** Marks it as ill; a repeated call keeps the start and the drain. */
 export async function writeIll(
   store: Store,
   held: HeldShards,
@@ -76,7 +71,7 @@ export async function writeIll(
   });
 }
 
-/** It is well again; what a drain emptied stays empty until a person lets guests come again. */
+/** Marks it as well; a drained host stays empty until an operator opens it. */
 export async function writeWell(store: Store, held: HeldShards, host: string): Promise<void> {
   await store.transaction(async (db) => {
     if (!(await mayWrite(db, store, held, host))) return;
@@ -86,7 +81,6 @@ export async function writeWell(store: Store, held: HeldShards, host: string): P
 
 const POLICY = 'the health policy';
 
-/** Ill hosts that the policy itself drained: what a person drains is that person's to count. */
 async function drainedByPolicy(db: Db): Promise<number> {
   const { count } = await db
     .selectFrom('host_health')
@@ -98,8 +92,8 @@ async function drainedByPolicy(db: Db): Promise<number> {
 }
 
 /**
- * Asks for a drain of an ill host, once for each illness: a person who undrains it meanwhile is not overruled. Undefined
- * where it has one already, or where so many ill hosts were drained that one more is for a person to decide.
+ * Drains an ill host, once per illness, so that an operator's undrain stands. Undefined if it already has a drain, or
+ * the limit of drained hosts is reached.
  */
 export async function drainIll(
   store: Store,
@@ -108,7 +102,6 @@ export async function drainIll(
 ): Promise<string | undefined> {
   return store.transaction(async (db) => {
     if (!(await mayWrite(db, store, held, host))) return undefined;
-    // Of several controllers one counts at a time.
     await raiseAdmission(db);
     const rows = await db.selectFrom('host_health').select(['host', 'request']).execute();
     const own = rows.find((row) => row.host === host);

@@ -27,10 +27,9 @@ export function readLimits(store: Store): Promise<FleetLimits> {
   });
 }
 
-/** All of it or nothing. Null brings back the default. */
+/** Atomic. Null restores the default. */
 export async function changeLimits(store: Store, change: LimitsChange): Promise<void> {
   await store.transaction(async (db) => {
-    // A decision that has not seen them is made again.
     await raiseAdmission(db);
     await setLimit(db, ['fleet', ''], change.fleet);
     await setLimit(db, ['host', 'out'], change.out);

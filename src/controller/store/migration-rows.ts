@@ -3,20 +3,18 @@ import type { MigrationRow } from './tables.ts';
 import type { Db } from './request-rows.ts';
 
 /**
- * The row of one migration: which host may write what into it. A row belongs to the host that reports it (`told_by`), so
- * nothing that one host reports keeps another host from its own rows. A source takes over what others said of its own.
+ * Rows of migrations and the right to write them. A row belongs to the host that reports it (`told_by`), so no host's
+ * report blocks another's. A source takes over others' rows about its own migrations.
  */
 
-/** What names a row. */
 export type MigrationKey = Pick<MigrationRow, 'id' | 'source' | 'told_by'>;
 
-/** What is known of a migration that a host reports. */
 export interface KnownMigration {
   readonly outcome: string | null;
   readonly side: string;
 }
 
-/** Whether there is nothing more to be written of it. A migration that is held may go on, and the source knows most. */
+/** Tells whether the row is final. A held migration may continue, and the source's report is the best. */
 export function isFinal({ outcome, side }: KnownMigration, reporter: string): boolean {
   if (outcome === null || outcome === 'held') return false;
   return side === 'source' || reporter === 'destination';
@@ -37,7 +35,7 @@ export async function begin(db: Db, row: MigrationRow): Promise<boolean> {
   return numInsertedOrUpdatedRows === 1n;
 }
 
-/** What others said of this migration of the source becomes the source's row; what does not agree with it goes. */
+/** Turns others' rows of this migration into the source's row, and deletes contradicting ones. */
 async function takeOver(db: Db, row: MigrationRow): Promise<void> {
   const { id, guest, source, destination, told_by, side, epoch } = row;
   const said = await db
@@ -51,7 +49,6 @@ async function takeOver(db: Db, row: MigrationRow): Promise<void> {
   if (others.length === 0) return;
   const isSame = (each: (typeof said)[number]): boolean =>
     each.guest === guest && each.destination === destination;
-  // The destination knows more than a third host.
   const agreed = others.filter(isSame);
   const taken = agreed.find((each) => each.told_by === destination) ?? agreed[0];
   const hasOwn = others.length < said.length;
@@ -64,7 +61,6 @@ async function takeOver(db: Db, row: MigrationRow): Promise<void> {
     await keyed(db.deleteFrom('migrations'), of(host)).execute();
 }
 
-/** Whether a request asked for a move of that id, and this is not it. */
 async function isOfAnotherMove(db: Db, row: NewMigration): Promise<boolean> {
   const { id, guest, source, destination } = row;
   const columns = ['guest', 'source', 'destination'] as const;
@@ -78,7 +74,7 @@ export async function isReported(db: Db, key: MigrationKey): Promise<boolean> {
   return (await found.executeTakeFirst()) !== undefined;
 }
 
-/** True if no host had reported that it ended. */
+/** True if no host had reported the end. */
 export async function end(db: Db, row: MigrationRow): Promise<boolean> {
   const { id, guest, source, destination, started_at: _started, told_by: _by, ...rest } = row;
   const before = await toEnd(db, row);
@@ -92,7 +88,7 @@ export async function end(db: Db, row: MigrationRow): Promise<boolean> {
   return numUpdatedRows === 1n && (before.outcome === null || before.outcome === 'held');
 }
 
-/** The row that this host's word ends: its own; a destination also ends the row of a source that is gone. */
+/** The row that this report ends: the reporter's, or, from a destination, that of a source that is gone. */
 async function toEnd(
   db: Db,
   { id, source, destination, told_by, side }: NewMigration,

@@ -13,33 +13,26 @@ import type { Store } from './store.ts';
 import type { MigrationRow } from './tables.ts';
 import type { Db } from './request-rows.ts';
 
-/** Values of one statement. */
 const IDS_AT_ONCE = 500;
-/** Of one host: more do not go on at once. */
 const MAX_OPEN = 1000;
-/** Rows of one id: more hosts than that do not claim it. */
 const MAX_FOUND = 64;
 
-/** A migration among those that a host lists. */
 export function knownKey({ id, from }: { readonly id: string; readonly from: string }): string {
   return `${id} ${from}`;
 }
 
-/** Of the rows that were written: those that no host had reported before. */
 export interface News {
   readonly begun: ReadonlySet<NewMigration>;
   readonly ended: ReadonlySet<NewMigration>;
-  /** Those that are open and that the host reports. */
+  /** Open ones that the host itself reports. */
   readonly own: ReadonlySet<NewMigration>;
 }
 
-/** A row with its report as it is kept. */
 export interface FoundMigration {
   readonly row: ListedMigration;
   readonly report: string | null;
 }
 
-/** A row without what is long, and which request asked for it. */
 export type ListedMigration = Omit<MigrationRow, 'report' | 'figures'> & {
   readonly request: string | null;
   readonly by: string | null;
@@ -51,11 +44,9 @@ export interface MigrationFilter {
   readonly state?: 'open' | 'ended' | undefined;
   readonly outcome?: string | undefined;
   readonly sinceMs?: number | undefined;
-  /** Behind that one, newest first. */
   readonly after?: { readonly startedAtMs: number; readonly id: string } | undefined;
 }
 
-/** The history of migrations in the controller's database. */
 export class Migrations {
   readonly #store: Store;
 
@@ -63,7 +54,7 @@ export class Migrations {
     this.#store = store;
   }
 
-  /** What is known of these, as the host reports them, or their sources do. By id and source. */
+  /** Known from the host's or their sources' reports. By id and source. */
   async known(
     host: string,
     reported: readonly { readonly id: string; readonly from: string }[],
@@ -90,7 +81,6 @@ export class Migrations {
     return found;
   }
 
-  /** Those that a host reported, and of which no host reported yet that they ended. */
   async openOf(host: string): Promise<NewMigration[]> {
     const query = this.#store.db.selectFrom('migrations').selectAll().where('told_by', '=', host);
     const rows = await query.where('ended_at', 'is', null).limit(MAX_OPEN).execute();
@@ -98,9 +88,8 @@ export class Migrations {
   }
 
   /**
-   * Writes what a host reported, under the lease of its shard; undefined if another controller has that lease. A row that
-   * has ended stays as it was written. A host writes rows of its own, and its own alone; see migration-rows.ts. A cancel
-   * goes to the host that reports the row.
+   * Undefined if another controller has the shard's lease. Ended rows do not change. A host writes only its own rows;
+   * see migration-rows.ts. A cancel goes to the reporting host.
    */
   async write(
     held: HeldShards,
@@ -128,7 +117,6 @@ export class Migrations {
     });
   }
 
-  /** Newest first. */
   async list(filter: MigrationFilter, most: number): Promise<ListedMigration[]> {
     let rows = listed(this.#store).orderBy('started_at', 'desc').orderBy('migrations.id', 'desc');
     const { guest, host, state, outcome, sinceMs, after } = filter;
@@ -148,7 +136,7 @@ export class Migrations {
     return rows.limit(most).execute();
   }
 
-  /** All rows of that id, of that source if one is given. Hosts may report one id each. */
+  /** Several hosts may report one id. */
   async find(id: string, source?: string): Promise<FoundMigration[]> {
     const all = listed(this.#store).select('migrations.report').where('migrations.id', '=', id);
     const some = source === undefined ? all : all.where('migrations.source', '=', source);
@@ -156,7 +144,6 @@ export class Migrations {
     return rows.map(({ report, ...row }) => ({ row, report }));
   }
 
-  /** That row as it is now. */
   async get({ id, source, told_by }: MigrationKey): Promise<FoundMigration | undefined> {
     const found = await listed(this.#store)
       .select('migrations.report')
@@ -169,13 +156,11 @@ export class Migrations {
     return { row, report };
   }
 
-  /** A migration that this host told of and that has a report. */
   async reportedBy(host: string, id: string): Promise<FoundMigration | undefined> {
     const all = await this.find(id);
     return all.find(({ row, report }) => row.told_by === host && report !== null);
   }
 
-  /** Reports, as they are kept, of migrations that this host told of and that ended from that moment on, the newest first. */
   async reportsSince(host: string, sinceMs: number, most: number): Promise<string[]> {
     const rows = await this.#store.db
       .selectFrom('migrations')
@@ -190,8 +175,8 @@ export class Migrations {
   }
 
   /**
-   * A report that says more by now takes the place of the one that its host gave at the end. Nothing where another
-   * controller has the host, or another host has told of it.
+   * Replaces a report by a more complete one. Does nothing if another controller follows the host, or another host
+   * reported the row.
    */
   async complete(held: HeldShards, host: string, id: string, report: string): Promise<void> {
     await this.#store.transaction(async (db) => {
@@ -203,7 +188,6 @@ export class Migrations {
     });
   }
 
-  /** Those that ended from that moment on, the newest first, with their figures. */
   async endedSince(
     sinceMs: number,
     most: number,
@@ -217,7 +201,6 @@ export class Migrations {
       .execute();
   }
 
-  /** Of the newest ones that came to their end and say something about a link or a guest. */
   async rates(most: number): Promise<PastMigration[]> {
     return this.#store.db
       .selectFrom('migrations')
@@ -233,7 +216,6 @@ export class Migrations {
       .execute();
   }
 
-  /** By the database's clock. */
   async nowMs(): Promise<number> {
     const { now } = await this.#store.db
       .selectNoFrom(this.#store.nowMs.as('now'))

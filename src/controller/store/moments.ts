@@ -3,9 +3,9 @@ import type { Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
 /**
- * Whether something is due that was written as due in at most `aheadMs`. By the database's clock, which can be set back: a
- * moment that lies much further ahead was written before that, and is over too. Else it would stay undone until the clock
- * is there again. Not for leases: see `boundLeases`.
+ * Tells whether something is due that was scheduled at most `aheadMs` ahead, by the database's clock. If the clock was
+ * set back, a moment further ahead counts as due; otherwise it would wait until the clock catches up. Not for leases:
+ * see `boundLeases`.
  */
 export function isDue(
   column: string,
@@ -24,9 +24,8 @@ const LEASES = {
 } as const;
 
 /**
- * To be called before leases are looked at. One that holds for longer than `leaseMs` from now was written before the
- * database's clock was set back: from now on it holds for that long. A controller that lives renews it before, and keeps
- * it; what one left that died is free after one lease, and not only once the clock is there again.
+ * Call before reading leases. A lease longer than `leaseMs` was written before the database's clock was set back, and
+ * is cut to that length. A live controller renews it in time; a dead one's is free after one lease.
  */
 export async function boundLeases(
   db: Transaction<Tables>,

@@ -8,15 +8,13 @@ import {
 } from '../../protocol/controller/fleet-request.ts';
 import { readRequest, subjectOf, type Db } from './request-rows.ts';
 
-/** What people ask for and take back. */
-
 /** Open requests of one caller; the list of all has 1,000. */
 export const MAX_OPEN_OF_ONE = 500;
 
 /**
- * Stores a request, and marks its hosts as draining, but for those of a roll; asked for again, it changes nothing. GODWIT_REQUEST_TAKEN where the id is
- * that of another one; GODWIT_REQUEST_OPEN where one for the same guest, or for one of its hosts, is open; GODWIT_OVERLOADED where
- * the caller has `MAX_OPEN_OF_ONE` open ones.
+ * Marks its hosts as draining, except for a roll; a repetition changes nothing. GODWIT_REQUEST_TAKEN if the id belongs
+ * to another request; GODWIT_REQUEST_OPEN if one for the same guest or one of its hosts is open; GODWIT_OVERLOADED
+ * above `MAX_OPEN_OF_ONE`.
  */
 export async function addRequest(
   db: Db,
@@ -44,12 +42,11 @@ export async function addRequest(
       ended_at: null,
     })
     .execute();
-  // A roll closes its hosts one after the other.
   if (ask.kind === 'roll') return;
   for (const host of ask.hosts) await markDraining(db, request.id, host, now);
 }
 
-/** A controller that reserved room without having seen a new mark, or one that was taken away, decides again. */
+/** Makes controllers that reserved room without seeing a changed mark decide again. */
 export async function raiseAdmission(db: Db): Promise<void> {
   await db
     .updateTable('counters')
@@ -72,7 +69,7 @@ export async function markDraining(
     .execute();
 }
 
-/** Guests may come to it again; where a request is named, only if it is that one which keeps them away. */
+/** Opens a host; with a request, only if that one closed it. */
 export async function openHost(db: Db, host: string, request?: string): Promise<void> {
   await raiseAdmission(db);
   let update = db
@@ -93,19 +90,18 @@ async function checkNoneOpen(db: Db, { ask }: FleetRequest): Promise<void> {
     .execute();
   const named = new Set(ask.guest === undefined ? ask.hosts : [ask.guest]);
   for (const { id, kind, subject } of open) {
-    // A host may die while it is drained: what is left of that drain waits for it for ever.
+    // A host may die while it is drained; the rest of that drain would wait forever.
     if (ask.kind === 'recover' && kind !== 'recover') continue;
     const same = subject.split(',').filter((each) => named.has(each));
-    // A host that was opened since is not of an evacuation any more.
     const of = kind === 'evacuate' ? await markedFor(db, id, same) : same;
     if (of[0] !== undefined)
       throw godwitError('GODWIT_REQUEST_OPEN', { subject: of[0], request: id });
   }
 }
 
-/** A request is read and decided again with each step, and no caller takes all the time of the others. */
+/** Limits open requests per caller, since each is read and decided at every step. */
 async function checkCount(db: Db, { ask, createdBy }: FleetRequest): Promise<void> {
-  // The guests of a dead host do not wait for it, and there is one such request of a host at most.
+  // A recovery must not wait, and there is at most one per host.
   if (ask.kind === 'recover') return;
   const { open } = await db
     .selectFrom('requests')
@@ -118,7 +114,6 @@ async function checkCount(db: Db, { ask, createdBy }: FleetRequest): Promise<voi
   throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX_OPEN_OF_ONE });
 }
 
-/** Those of the hosts that this request empties still. */
 async function markedFor(db: Db, request: string, hosts: readonly string[]): Promise<string[]> {
   if (hosts.length === 0) return [];
   const rows = await db
@@ -130,7 +125,7 @@ async function markedFor(db: Db, request: string, hosts: readonly string[]): Pro
   return hosts.filter((host) => marked.has(host));
 }
 
-/** The request that was asked for under this id. GODWIT_REQUEST_TAKEN where that was something else. */
+/** GODWIT_REQUEST_TAKEN if its content differs. */
 export async function sameAsked(
   db: Db,
   id: string,
@@ -147,7 +142,7 @@ export async function sameAsked(
   throw godwitError('GODWIT_REQUEST_TAKEN', { request: id });
 }
 
-/** False where it has ended, or there is none. A cancel that asks for more than an earlier one counts. */
+/** False if it has ended or does not exist. Only a stronger cancel replaces an earlier one. */
 export async function cancelRequest(db: Db, id: string, asked: number): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('requests')
@@ -161,7 +156,6 @@ export async function cancelRequest(db: Db, id: string, asked: number): Promise<
   return numUpdatedRows > 0n;
 }
 
-/** The open request that empties this host. */
 export async function openDrain(db: Db, host: string): Promise<string | undefined> {
   const row = await db
     .selectFrom('host_marks')
@@ -173,10 +167,7 @@ export async function openDrain(db: Db, host: string): Promise<string | undefine
   return row?.id;
 }
 
-/**
- * Guests may come to the host again. The open request that empties it is cancelled, or, where that is an evacuation which has
- * other hosts still, goes on without this one.
- */
+/** Opens the host. Cancels the open request that empties it, or removes it from an evacuation with other hosts. */
 export async function undrainHost(db: Db, host: string, cancel: number): Promise<void> {
   const open = await openDrain(db, host);
   await openHost(db, host);
@@ -188,7 +179,6 @@ export async function undrainHost(db: Db, host: string, cancel: number): Promise
     .limit(1)
     .executeTakeFirst();
   if (left === undefined) await cancelRequest(db, open, cancel);
-  // What was decided by then counted this host as one to be emptied.
   else
     await db
       .updateTable('requests')

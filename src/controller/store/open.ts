@@ -11,19 +11,18 @@ import { sqliteDialect } from './sqlite-dialect.ts';
 import type { Store } from './store.ts';
 import type { Database, Tables } from './tables.ts';
 
-/** Place of a controller's persistent data. */
 export type StorePlace = { readonly sqlite: string } | { readonly postgres: PostgresPlace };
 
-/** While a file is opened. Later a query waits without holding up this process: see the dialect. */
+/** Only while a file is opened; later waits do not block the process, see the dialect. */
 const OPEN_BUSY_MS = 2000;
 const BUSY_MS = 20;
 const TRIES = 5;
-/** One read asks several things at once. */
 const READ_CONNECTIONS = 4;
 
 /**
- * Opens a database and brings its schema to this version. GODWIT_STORE_NEWER, GODWIT_STORE_FOREIGN: it is not for this
- * build; GODWIT_STORE_IN_USE: a controller of an older build works on it. Nothing in it was changed then. GODWIT_STORE where it cannot be used.
+ * Opens a database and migrates its schema to this version. GODWIT_STORE_NEWER, GODWIT_STORE_FOREIGN: unsuitable for
+ * this build; GODWIT_STORE_IN_USE: a controller of an older build uses it. Nothing was changed then. GODWIT_STORE if it
+ * cannot be used.
  */
 export async function openStore(place: StorePlace, log: Log): Promise<Store> {
   const isFile = 'sqlite' in place;
@@ -92,7 +91,6 @@ async function again<T>(transaction: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Without what may be secret in it. */
 export function placeOf(url: string): string {
   return url.replace(/\/\/[^@/]*@/, '//').replace(/\?[^]*$/, '');
 }
@@ -108,14 +106,14 @@ function openFile(file: string): DatabaseSync {
   } finally {
     process.umask(mask);
   }
-  // An accepted request is on the disk: a controller that answered may lose its power.
+  // An accepted request must survive a power loss.
   database.exec(
     `pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${BUSY_MS};`,
   );
   return database;
 }
 
-/** Refuses a file that is not ours before anything in it changes: SQLite's journal mode is part of the file. */
+/** Refuses a foreign file before it is changed: SQLite's journal mode is stored in it. */
 async function lookFirst(file: string): Promise<void> {
   if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
   const look = new Kysely<Tables>({ dialect: withStoreErrors(readOnly(file), file) });

@@ -1,19 +1,15 @@
 import type { Limits, Other, Reservation } from '../requests/facts.ts';
 import { MAX_LISTED, readRequest, type Db } from './request-rows.ts';
 
-/** Turns between requests matter once the fleet is this close to its limit, in moves. */
+/** Turns between requests matter this close to the fleet's limit, in moves. */
 const NEAR_LIMIT = 64;
 
 interface Read {
   readonly version: number;
-  /** Entries of its queue that wait for nothing but the limit of the whole fleet. */
   readonly waiting: number;
 }
 
-/**
- * Open requests, where the limit of the fleet is near enough for their turns to matter. One that nobody has written since it
- * was read is not read again: hundreds of them are looked at several times a second.
- */
+/** Unchanged requests are not read again, since hundreds are checked several times a second. */
 export class OtherRequests {
   #read: ReadonlyMap<string, Read> = new Map();
 
@@ -53,7 +49,6 @@ const entryOf = (all: ReadonlyMap<string, Read>, id: string): [string, Read][] =
   return each === undefined ? [] : [[id, each]];
 };
 
-/** Reads requests that were written again since their version was read: the new content and the new version count. */
 async function readAnew(db: Db, ids: readonly string[]): Promise<[string, Read][]> {
   if (ids.length === 0) return [];
   const rows = await db

@@ -18,7 +18,7 @@ import { lockProposal, readPolicy, readProposal, writeProposal } from './proposa
 import { addRequest, cancelRequest } from './new-requests.ts';
 import type { Db } from './request-rows.ts';
 
-/** The right to look for one policy: a lease by the clock of the store, with an epoch of its own. */
+/** A lease by the store's clock, with an epoch. */
 export interface PolicyClaim {
   readonly kind: PolicyKind;
   readonly scope: string;
@@ -27,24 +27,20 @@ export interface PolicyClaim {
 
 export interface PolicyChange {
   readonly look: PolicyLook;
-  /** Each with the requests that it becomes, where the policy accepts it itself. */
+  /** Each with its requests, if the policy accepts it. */
   readonly proposals: readonly {
     readonly proposal: Proposal;
     readonly requests: readonly FleetRequest[];
   }[];
-  /** Requests of which nothing more begins. */
   readonly cancel: readonly string[];
-  /** Hosts that sleep and are needed. */
   readonly wake: readonly string[];
 }
 
-/** Proposals of one policy that are kept; the oldest settled ones go. */
+/** Kept proposals of one policy; the oldest settled ones are removed. */
 const MAX_KEPT = 2000;
 const CANCEL_LET_RUN = 1;
-/** A policy looks again within this time at the latest. */
 const MAX_AHEAD_MS = 3_600_000;
 
-/** Standing policies in the controller's database. */
 export class Policies {
   readonly #store: Store;
 
@@ -63,8 +59,9 @@ export class Policies {
   }
 
   /**
-   * It looks soon; a look that began before is not written. GODWIT_POLICY_OVERLAP where another group of the kind has one of
-   * its hosts. `ifSetAtMs`: when it was set last, 0 where it was not; GODWIT_POLICY_CHANGED where that is not so any more.
+   * Sets a policy; it looks soon, and a running look's result is dropped. GODWIT_POLICY_OVERLAP if another group of the
+   * kind has one of its hosts. `ifSetAtMs`: expected time of the last setting, 0: none; otherwise
+   * GODWIT_POLICY_CHANGED.
    */
   async put(
     kind: PolicyKind,
@@ -92,10 +89,10 @@ export class Policies {
         due_at: 0,
       };
       const free = { ...set, lease_until: 0 };
-      // A group of this name may have been removed: its epochs lie before now.
+      // The epoch must exceed every epoch of a removed group of this name.
       const fresh = { look: null, owner: '', epoch: nowMs };
       const epoch = sql<number>`policies.epoch + 1`;
-      // Each setting has a moment of its own, whatever the clock does: it is what the next one compares.
+      // Strictly increasing whatever the clock does, because the next setting compares it.
       const later = sql<number>`CASE WHEN policies.set_at >= ${nowMs} THEN policies.set_at + 1 ELSE ${nowMs} END`;
       const row = await db
         .insertInto('policies')
@@ -109,7 +106,7 @@ export class Policies {
     });
   }
 
-  /** Its proposals go with it. GODWIT_POLICY_UNKNOWN where there is none. */
+  /** Removes its proposals, too. GODWIT_POLICY_UNKNOWN if there is none. */
   async remove(kind: PolicyKind, scope: string): Promise<void> {
     await this.#store.transaction(async (db) => {
       const { numDeletedRows } = await db
@@ -126,7 +123,6 @@ export class Policies {
     });
   }
 
-  /** A policy that is due and that nobody looks for now; undefined where there is none. */
   async acquire(owner: string, leaseMs: number): Promise<PolicyClaim | undefined> {
     return this.#store.transaction(async (db) => {
       await boundLeases(db, this.#store, 'policies', leaseMs);
@@ -143,7 +139,7 @@ export class Policies {
     });
   }
 
-  /** Takes it whoever looks for it: what that one finds is not written. GODWIT_POLICY_UNKNOWN where there is none. */
+  /** Takes the claim from its holder, whose result is dropped. GODWIT_POLICY_UNKNOWN if there is none. */
   async seize(
     kind: PolicyKind,
     scope: string,
@@ -157,12 +153,12 @@ export class Policies {
     return claim;
   }
 
-  /** GODWIT_POLICY_UNKNOWN where it is there no more. */
+  /** GODWIT_POLICY_UNKNOWN if it is gone. */
   view(kind: PolicyKind, scope: string): Promise<PolicyView> {
     return this.#store.transaction((db) => policyView(db, kind, scope, this.#store.nowMs));
   }
 
-  /** All of it or nothing; false where another one looks for it by now. */
+  /** Atomic; false if the claim is lost. */
   async commit(claim: PolicyClaim, change: PolicyChange, dueInMs: number): Promise<boolean> {
     const { kind, scope, epoch } = claim;
     const until = (ms: number): RawBuilder<number> =>
@@ -188,7 +184,6 @@ export class Policies {
         .executeTakeFirstOrThrow();
       const { rejectedMs } = readPolicy(row);
       for (const { proposal, requests } of change.proposals) {
-        // A person may have decided while this look was made; what he said stands.
         if (await isDecided(db, proposal)) continue;
         for (const request of requests) await addRequest(db, request, this.#store.nowMs);
         await writeProposal(db, proposal, isSettled(proposal, change.look.atMs, rejectedMs));
@@ -220,14 +215,14 @@ export class Policies {
       })
       .where('kind', '=', kind)
       .where('scope', '=', scope);
-    // Another controller may have taken it since: its lease is looked at again as the row is written.
+    // The lease is checked again in the write, since another controller may have taken it.
     if (free) update = update.where('lease_until', '<=', this.#store.nowMs);
     const taken = await update.returning('epoch').executeTakeFirst();
     return taken === undefined ? undefined : { kind, scope, epoch: taken.epoch };
   }
 }
 
-/** Policies of a kind are set one after the other: two new groups with the same host must see each other. */
+/** Serializes settings of a kind, so that two new groups see each other's hosts. */
 async function lockKind(db: Db, kind: PolicyKind): Promise<void> {
   await db
     .updateTable('policies')
@@ -257,7 +252,6 @@ async function mustBeAsRead(
   throw godwitError('GODWIT_POLICY_CHANGED', { kind, scope, by });
 }
 
-/** The stored one was open or put off when this look began, and is decided by now. */
 async function isDecided(
   db: Db,
   { id, state, decidedBy, decidedAtMs }: Proposal,
@@ -271,7 +265,6 @@ async function isDecided(
   if (row === undefined) return false;
   const stored = readProposal(row.body);
   if (stored.decidedAtMs === undefined) return false;
-  // Two may decide within a millisecond.
   const isSame = decidedBy === stored.decidedBy && decidedAtMs === stored.decidedAtMs;
   return state === 'open' || !isSame;
 }

@@ -16,24 +16,20 @@ import { readMove, readRequest, type Db } from './request-rows.ts';
 const DAY_MS = 86_400_000;
 const MAX_READ = 10_000;
 
-/** What is stored about a policy, read at one moment. */
 export interface PolicyView {
   readonly nowMs: number;
   readonly policy: Policy;
-  /** Those of it that are not settled. */
   readonly proposals: readonly Proposal[];
   readonly requests: ReadonlyMap<string, FleetRequest>;
   readonly made: readonly MadeMove[];
-  /** Moves of the last day that were made, and all that Godwit made or makes. */
+  /** Made moves of the last day, and all of Godwit's own. */
   readonly past: readonly PastMove[];
   readonly own: readonly OwnMove[];
-  /** Guests that a request is to move, whether its move has begun or not, and where to; '' where it may be several hosts. */
   readonly asked: ReadonlyMap<string, string>;
-  /** Hosts of the groups of this kind. */
   readonly groups: readonly { readonly scope: string; readonly hosts: readonly string[] }[];
 }
 
-/** GODWIT_POLICY_UNKNOWN where it is there no more. */
+/** GODWIT_POLICY_UNKNOWN if it is gone. */
 export async function policyView(
   db: Db,
   kind: PolicyKind,
@@ -88,7 +84,7 @@ interface KnownMove {
   readonly endedAtMs: number | null;
 }
 
-/** Moves that requests asked for, and migrations that anybody asked an agent for; those that are open or ended since. */
+/** Requests' moves and agents' migrations that are open or ended since then. */
 async function movesOf(db: Db, sinceMs: number): Promise<KnownMove[]> {
   const moves = await db
     .selectFrom('moves')
@@ -101,7 +97,6 @@ async function movesOf(db: Db, sinceMs: number): Promise<KnownMove[]> {
     .where((eb) => eb.or([eb('ended_at', 'is', null), eb('ended_at', '>', sinceMs)]))
     .execute();
   const ids = new Set(moves.map(({ id }) => id));
-  // A migration of a request has the id of its move.
   return [...moves, ...migrations.filter(({ id }) => !ids.has(id))].map((each) => ({
     guest: each.guest,
     source: each.source,
@@ -127,7 +122,6 @@ async function askedGuests(db: Db): Promise<ReadonlyMap<string, string>> {
   );
 }
 
-/** The groups of a kind, with their hosts. */
 export async function groupsOf(
   db: Db,
   kind: PolicyKind,

@@ -8,24 +8,24 @@ import type { Log } from '../../log.ts';
 const CONNECTIONS = 8;
 const CONNECT_MS = 5000;
 const STATEMENT_MS = 20_000;
-/** Shorter than any lease: a process that is stalled within a transaction holds no rows of others for longer. */
+/** Shorter than any lease, so that a process stalled in a transaction releases its locks. */
 const IDLE_MS = 3000;
 
 export interface PostgresPlace {
   /** postgres://USER@HOST/DATABASE, without a password. */
   readonly url: string;
-  /** Read anew for each connection, so that a password may change. */
+  /** Read for each connection, so that a password can change. */
   readonly passwordFile?: string | undefined;
-  /** A CA in PEM, by which the server is to be known; absent: no TLS. */
+  /** PEM of the server's CA; absent: no TLS. */
   readonly caFile?: string | undefined;
 }
 
-/** Kysely over a pool of connections. A connection that breaks is logged; the next query opens another. */
+/** Kysely over a connection pool. A broken connection is logged; the next query opens another. */
 export function postgresDialect(place: PostgresPlace, log: Log, most = CONNECTIONS): Dialect {
   const { url, passwordFile, caFile } = place;
   const { hostname, port, username, pathname } = new URL(url);
   const pool = new pg.Pool({
-    // A directory, percent-encoded, is that of a unix socket.
+    // A percent-encoded directory is a Unix socket's.
     host: decodeURIComponent(hostname),
     port: port === '' ? 5432 : Number(port),
     user: decodeURIComponent(username),
@@ -43,14 +43,13 @@ export function postgresDialect(place: PostgresPlace, log: Log, most = CONNECTIO
   });
   const broke = (error: Error): void => log.warn({ error }, 'connection to the database broke');
   pool.on('error', broke);
-  // The pool listens to idle ones only: one that breaks between two queries of a transaction would end this process.
+  // The pool handles errors only of idle connections; another one's would end this process.
   pool.on('connect', (connection) => connection.on('error', broke));
   return new PostgresDialect({ pool });
 }
 
 const INT8 = 20;
 
-/** Counts and times fit into a number; the driver would make texts of them. */
 function parserOf(oid: number, format?: 'text' | 'binary'): unknown {
   return oid === INT8 ? Number : (pg.types.getTypeParser(oid, format) as unknown);
 }

@@ -2,14 +2,13 @@ import { WAKE_MS, type HostPower, type PowerNow } from '../power/shown.ts';
 import type { PowerState } from '../requests/facts.ts';
 import type { Store } from './store.ts';
 
-/** By host. */
 export async function powerOf(
   db: Pick<Store['db'], 'selectFrom'>,
 ): Promise<Map<string, HostPower>> {
   return byHost(await db.selectFrom('host_power').selectAll().execute());
 }
 
-/** What is known of the power of hosts now. `settings`: absent where nobody puts any to sleep any more. */
+/** `settings`: absent if power management is off. */
 export async function powerNow(
   { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
   settings: { readonly wakeMs: number } | undefined,

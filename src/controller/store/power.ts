@@ -5,10 +5,7 @@ import type { Store } from './store.ts';
 import { raiseAdmission } from './new-requests.ts';
 import type { Db } from './request-rows.ts';
 
-/**
- * Closes a host that is to fall asleep: from now on nobody moves a guest there. False where one is there or on its way,
- * or a person has closed it.
- */
+/** Closes a host before it sleeps. False if it has or expects a guest, or an operator has closed it. */
 export async function closeForSleep(
   store: Store,
   held: HeldShards,
@@ -16,9 +13,8 @@ export async function closeForSleep(
 ): Promise<boolean> {
   return store.transaction(async (db) => {
     if (!(await mayWrite(db, store, held, host))) return false;
-    // Whoever is about to promise room there decides again.
     await raiseAdmission(db);
-    // Each report counts, even an older one: a host that may have a guest stays on.
+    // Even an old report counts: a host that may have a guest stays on.
     const guest = await db
       .selectFrom('guests')
       .select('name')
@@ -48,7 +44,7 @@ export async function closeForSleep(
   });
 }
 
-/** From one state to another; `on`: it is a host like any other again. False where it is in another state by now. */
+/** Changes the state; `on`: an ordinary host. False if the state is no longer the expected one. */
 export async function setPower(
   store: Store,
   held: HeldShards,
@@ -78,7 +74,6 @@ export async function setPower(
   });
 }
 
-/** Asks for hosts that sleep, or are about to; who follows them wakes them. */
 export async function askToWake(
   db: Db,
   hosts: readonly string[],

@@ -32,8 +32,8 @@ export function settingsOf(policy: Policy): PolicySettings {
 }
 
 /**
- * Locks a proposal until this transaction ends, so that later reads stay valid. Without the lock, PostgreSQL answers with
- * the state before a write that is not committed yet, and the later write overwrites the earlier one.
+ * Locks a proposal until the transaction ends. Without the lock, PostgreSQL returns the state before an uncommitted
+ * write, which would then be overwritten.
  */
 export async function lockProposal(db: Db, id: string): Promise<void> {
   await db

@@ -11,12 +11,11 @@ export interface ProposalsAsked {
   readonly state?: ProposalState | undefined;
   readonly kind?: string | undefined;
   readonly scope?: string | undefined;
-  /** Those after this one, which was the last of the page before. */
   readonly after?: { readonly createdAtMs: number; readonly id: string } | undefined;
   readonly limit: number;
 }
 
-/** Proposals of policies, and the decisions of people on them. Each decision is one transaction. */
+/** Each decision is one transaction. */
 export class Proposals {
   readonly #store: Store;
 
@@ -24,7 +23,6 @@ export class Proposals {
     this.#store = store;
   }
 
-  /** Newest first. */
   async list({ state, kind, scope, after, limit }: ProposalsAsked): Promise<Proposal[]> {
     let rows = this.#store.db
       .selectFrom('proposals')
@@ -44,14 +42,14 @@ export class Proposals {
     return found.map(({ body }) => readProposal(body));
   }
 
-  /** GODWIT_PROPOSAL_UNKNOWN where there is none. */
+  /** GODWIT_PROPOSAL_UNKNOWN if there is none. */
   async get(id: string): Promise<Proposal> {
     return this.#store.transaction((db) => proposalIn(db, id));
   }
 
   /**
-   * Asks for its moves; where its policy's mode is approve, for those of all that its look made and that are open still.
-   * GODWIT_PROPOSAL_CLOSED where it is decided or expired; GODWIT_REQUEST_OPEN where one of its guests is asked to move already.
+   * Requests its moves; in approve mode, those of all open proposals of its look. GODWIT_PROPOSAL_CLOSED if it is
+   * decided or expired; GODWIT_REQUEST_OPEN if one of its guests already has a request.
    */
   async accept(id: string, by: string): Promise<{ accepted: string[]; requests: string[] }> {
     return this.#store.transaction(async (db) => {
@@ -70,12 +68,12 @@ export class Proposals {
     });
   }
 
-  /** GODWIT_PROPOSAL_CLOSED where it is decided or expired. */
+  /** GODWIT_PROPOSAL_CLOSED if it is decided or expired. */
   async reject(id: string, reason: string, by: string): Promise<Proposal> {
     return this.#decide(id, by, () => ({ state: 'rejected', why: reason }));
   }
 
-  /** Nothing like it is open for so long. GODWIT_PROPOSAL_CLOSED where it is decided or expired. */
+  /** Hides similar proposals for that time. GODWIT_PROPOSAL_CLOSED if it is decided or expired. */
   async snooze(id: string, forMs: number, by: string): Promise<Proposal> {
     return this.#decide(id, by, (nowMs) => ({ state: 'snoozed', snoozedUntilMs: nowMs + forMs }));
   }
@@ -116,7 +114,7 @@ async function proposalIn(db: Db, id: string): Promise<Proposal> {
   return readProposal(row.body);
 }
 
-/** Two people may decide at once: the row is locked before it is read. */
+/** Locks the row before reading it, against concurrent decisions. */
 async function undecided(db: Db, id: string): Promise<Proposal> {
   await lockProposal(db, id);
   const found = await proposalIn(db, id);
@@ -149,7 +147,6 @@ async function ofRun(db: Db, first: Proposal): Promise<Proposal[]> {
     if (id === first.id) continue;
     await lockProposal(db, id);
     const found = await proposalIn(db, id);
-    // A person may have rejected it or put it off since.
     if (found.state === 'open') all.push(found);
   }
   return all;

@@ -14,9 +14,8 @@ import type { Tables } from './tables.ts';
 
 export type Db = Transaction<Tables>;
 
-/** No look at the fleet that a promise rests on is older, ms. */
+/** Maximum age of a look that a promise relies on, ms. */
 const KEPT_MS = 60_000;
-/** Requests that are read at once. */
 export const MAX_LISTED = 1000;
 
 export const subjectOf = ({ ask }: FleetRequest): string =>
@@ -34,7 +33,7 @@ export async function nextEpoch(db: Db): Promise<number> {
   return value;
 }
 
-/** False where the claim is another’s by now. */
+/** False if the claim is lost. */
 export async function updateClaim(
   db: Db,
   { request, epoch }: Claim,
@@ -73,7 +72,7 @@ export async function writeMove(
     await giveBack(db, move, nowMs);
     return;
   }
-  // An empty source: the move has ended, and only its memory counts.
+  // Empty source: the move has ended, and only its memory counts.
   const promised = { source: reservation.source ?? '', memory_bytes: reservation.memoryBytes };
   await db
     .insertInto('reservations')
@@ -88,7 +87,7 @@ export async function writeMove(
     .execute();
 }
 
-/** Only a move that is done took the room; that one counts for who has not seen its guest there yet. */
+/** Only a completed move used the room; it still counts for controllers that have not seen the guest there. */
 async function giveBack(db: Db, { id, phase }: Move, nowMs: Store['nowMs']): Promise<void> {
   const old = sql<number>`${nowMs} - ${sql.lit(KEPT_MS)}`;
   const isDone = phase === 'done';
@@ -107,7 +106,7 @@ async function giveBack(db: Db, { id, phase }: Move, nowMs: Store['nowMs']): Pro
     .execute();
 }
 
-/** A host that is proved off runs nothing: what it said of a guest that runs elsewhere since is no claim to it. */
+/** A host that is proved off runs nothing, so its old report of a guest started elsewhere is no conflict. */
 export async function forgetAtDead(db: Db, { guest, from }: Move): Promise<void> {
   await db.deleteFrom('guests').where('host', '=', from).where('name', '=', guest).execute();
 }
@@ -132,7 +131,6 @@ function readReservation(row: {
   };
 }
 
-/** Those that were given back a moment ago as well. */
 export async function reservationsOf(
   db: Db,
   { nowMs }: Pick<Store, 'nowMs'>,
@@ -147,11 +145,10 @@ export async function reservationsOf(
   return rows.map(readReservation);
 }
 
-/** A time to come is of a clock that was set back. */
+/** A future time comes from a clock that was set back. */
 const isRecent = (nowMs: Store['nowMs']): RawBuilder<boolean> =>
   sql<boolean>`given_back_at between ${nowMs} - ${sql.lit(KEPT_MS)} and ${nowMs}`;
 
-/** Of one request, those that are open or not settled. */
 export async function reservedMoves({ db }: Pick<Store, 'db'>, request: string): Promise<Move[]> {
   const rows = await db
     .selectFrom('moves')
@@ -202,8 +199,8 @@ export async function limitsOf(db: Db): Promise<Limits> {
 }
 
 /**
- * What all moves of a request count as sent, bytes: as predicted, or what the history shows where that is more. It shows
- * memory alone, and a prediction has the disks, too.
+ * Bytes that all moves of a request have sent: predicted, or from the history if that is more. The history has only
+ * memory, the prediction includes disks.
  */
 export async function sentFor({ db }: Pick<Store, 'db'>, request: string): Promise<number> {
   const rows = await db
@@ -213,7 +210,6 @@ export async function sentFor({ db }: Pick<Store, 'db'>, request: string): Promi
     .where('request_id', '=', request)
     .execute();
   return rows.reduce((sum, { body, bytes, outcome }) => {
-    // One that never began sent nothing.
     if (outcome === 'dropped') return sum;
     return sum + Math.max(bytes ?? 0, readMove(body).bytes ?? 0);
   }, 0);

@@ -41,13 +41,12 @@ const CANCELS: readonly Cancel[] = ['no', 'let-run', 'roll-back'];
 const isRecovered = ({ recovers, phase }: Move): boolean =>
   recovers !== undefined && phase === 'done';
 
-/** A request that waits is looked at again within this time at the latest. */
 const MAX_AHEAD_MS = 60_000;
 
-/** The facts of a decision have changed: the transaction is undone. */
+/** The decision's basis has changed; rolls the transaction back. */
 class ChangedFactsError extends Error {}
 
-/** Requests in the controller's database. Whatever writes is one transaction. */
+/** Every write is one transaction. */
 export class Requests implements RequestStore {
   readonly #store: Store;
   readonly #shared: SharedWorld;
@@ -57,12 +56,10 @@ export class Requests implements RequestStore {
     this.#shared = new SharedWorld(store, () => systemClock.monotonicMs());
   }
 
-  /** See addRequest. */
   async add(request: FleetRequest): Promise<void> {
     await this.#store.transaction((db) => addRequest(db, request, this.#until(0)));
   }
 
-  /** Newest first. */
   async list(): Promise<FleetRequest[]> {
     const rows = await this.#store.db
       .selectFrom('requests')
@@ -73,12 +70,12 @@ export class Requests implements RequestStore {
     return rows.map(({ body }) => readRequest(body));
   }
 
-  /** The request that was asked for under this id. GODWIT_REQUEST_TAKEN where that was something else. */
+  /** GODWIT_REQUEST_TAKEN if its content differs. */
   async sameAsked(id: string, ask: FleetRequestAsk): Promise<FleetRequest | undefined> {
     return this.#store.transaction((db) => sameAsked(db, id, ask));
   }
 
-  /** With all of its moves. GODWIT_REQUEST_UNKNOWN where there is none. */
+  /** With all of its moves. GODWIT_REQUEST_UNKNOWN if there is none. */
   async get(id: string): Promise<{ request: FleetRequest; moves: Move[] }> {
     const { db } = this.#store;
     const row = await db
@@ -96,7 +93,7 @@ export class Requests implements RequestStore {
     return { request: readRequest(row.body), moves: moves.map(({ body }) => readMove(body)) };
   }
 
-  /** From now on none of its moves begins. False where it has ended. GODWIT_REQUEST_UNKNOWN where there is none. */
+  /** Stops further moves. False if it has ended. GODWIT_REQUEST_UNKNOWN if there is none. */
   async cancel(id: string, how: Exclude<Cancel, 'no'>): Promise<boolean> {
     const asked = CANCELS.indexOf(how);
     if (await this.#store.transaction((db) => cancelRequest(db, id, asked))) return true;
@@ -104,17 +101,15 @@ export class Requests implements RequestStore {
     return false;
   }
 
-  /** The open request that empties this host. */
   async openDrain(host: string): Promise<string | undefined> {
     return this.#store.transaction((db) => openDrain(db, host));
   }
 
-  /** See undrainHost. */
   async undrain(host: string): Promise<void> {
     await this.#store.transaction((db) => undrainHost(db, host, CANCELS.indexOf('let-run')));
   }
 
-  /** What a plan rests on besides the fleet itself. Writes nothing. */
+  /** A plan's input, apart from the fleet. Read only. */
   async world(): Promise<Omit<World, 'hosts' | 'guests' | 'labels'>> {
     const { marks, limits, reservations: all } = await readShared(this.#store);
     const reservations = all.filter(({ givenBackAtMs }) => givenBackAtMs === undefined);
@@ -142,7 +137,7 @@ export class Requests implements RequestStore {
       if (due === undefined) return undefined;
       const epoch = await nextEpoch(db);
       const lease = { owner, epoch, lease_until: this.#until(leaseMs) };
-      // Another controller may have taken it since: its lease is looked at again as the row is written.
+      // The lease is checked again in the write, since another controller may have taken it.
       const written = await db
         .insertInto('claims')
         .values({ request_id: due.id, ...lease })
@@ -177,16 +172,15 @@ export class Requests implements RequestStore {
       db
         .updateTable('claims')
         .set(renewed)
-        // An epoch is that of one claim alone.
         .where('request_id', 'in', requests)
         .where('epoch', 'in', epochs)
-        // One that was released while this write waited for its row stays so.
+        // A claim released while this write waited stays released.
         .where('lease_until', '>', 0)
         .execute(),
     );
   }
 
-  /** No transaction: a change that is written between its readings makes the version that was read first an old one. */
+  /** Not a transaction: a change between the reads makes the first-read version stale. */
   async view(claim: Claim, leaseMs: number): Promise<RequestView | undefined> {
     const { nowMs, db } = this.#store;
     const row = await db
@@ -202,7 +196,7 @@ export class Requests implements RequestStore {
     if (row === undefined) return undefined;
     const isHalfOver = row.lease_until - row.now < leaseMs / 2;
     if (isHalfOver && !(await this.renew(claim, leaseMs))) return undefined;
-    // Before the readings that all requests share: parsed after them, all would be parsed at once.
+    // Parsed before the shared reading; otherwise all requests would be parsed at once.
     const request = readRequest(row.body);
     const moves = await reservedMoves(this.#store, claim.request);
     const { admission, ...shared } = await this.#shared.at(row.count);
@@ -227,7 +221,7 @@ export class Requests implements RequestStore {
   async commit(claim: Claim, change: Change): Promise<CommitOutcome> {
     try {
       return await this.#store.transaction(async (db) => {
-        // Also locks the row: nobody takes the claim over until this is written.
+        // Locks the row against a takeover until the write is done.
         if (!(await updateClaim(db, claim, { owner: claim.owner }))) return 'stale';
         await this.#writeRequest(db, change);
         for (const each of change.moves) await writeMove(db, each, this.#store);

@@ -4,20 +4,18 @@ import type { Database, StoreKind, Tables } from './tables.ts';
 import { VERSIONS } from './versions.ts';
 
 const PRODUCT = 'godwit controller';
-/** The newest version that this build knows. */
 export const SCHEMA_VERSION = VERSIONS.length;
-/** Of an advisory lock: two controllers that start at once bring the schema forward one after the other. */
+/** Advisory lock that serializes schema migrations of starting controllers. */
 const LOCK = 1_196_377_943;
 
-/** The clock of each database, ms since 1970. */
 export const CLOCK = {
   sqlite: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
   postgres: sql<number>`cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)`,
 } as const;
-/** No sign of life holds for longer, ms: one that seems to was written before the clock was set back. */
+/** Upper bound of a sign of life, ms; a longer one was written before the clock was set back. */
 const MAX_ALIVE_MS = 16_000;
 
-/** 0: nothing is there. GODWIT_STORE_FOREIGN where it belongs to something else. */
+/** 0: empty. GODWIT_STORE_FOREIGN if it belongs to another program. */
 export async function versionOf(db: Database, kind: StoreKind, where: string): Promise<number> {
   const tables = await tablesOf(db, kind);
   if (tables.length === 0) return 0;
@@ -37,10 +35,7 @@ export function checkVersion(version: number, where: string): void {
   throw godwitError('GODWIT_STORE_NEWER', { where, version, known: SCHEMA_VERSION });
 }
 
-/**
- * A controller of an older build knows nothing of what a newer one keeps in the same tables: it would count room that was
- * given back, or promise it twice.
- */
+/** An older build would misread newer tables: it would count released room, or promise it twice. */
 async function checkUnused(
   db: Database,
   kind: StoreKind,
@@ -60,15 +55,15 @@ async function checkUnused(
 }
 
 /**
- * The first of each transaction: GODWIT_STORE_NEWER where a newer build has brought the schema forward since it was opened,
- * as it may where this controller was stalled for longer than it counts as alive. None brings it forward until this one ends.
+ * First statement of each transaction: GODWIT_STORE_NEWER if a newer build has migrated the schema since it was opened,
+ * which can happen if this controller was stalled. Blocks migrations until the transaction ends.
  */
 export async function checkStands(
   during: Transaction<Tables>,
   kind: StoreKind,
   where: string,
 ): Promise<void> {
-  // A statement of its own: the next one sees what was written before it had the lock.
+  // A separate statement: the next one sees everything written before the lock.
   if (kind === 'postgres')
     await sql`select pg_advisory_xact_lock_shared(${sql.lit(LOCK)})`.execute(during);
   const found = await during.selectFrom('godwit_schema').select('version').executeTakeFirst();
@@ -76,8 +71,8 @@ export async function checkStands(
 }
 
 /**
- * What was changed; undefined where the schema is the newest. All in one transaction, or nothing. GODWIT_STORE_IN_USE where
- * a controller of an older build works on it.
+ * Migrates the schema in one transaction and returns the change; undefined if it is current. GODWIT_STORE_IN_USE if a
+ * controller of an older build uses it.
  */
 export async function bringForward(
   db: Database,

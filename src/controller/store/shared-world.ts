@@ -5,17 +5,16 @@ import type { Store } from './store.ts';
 import { OtherRequests } from './other-requests.ts';
 import { limitsOf, marksOf, reservationsOf } from './request-rows.ts';
 
-/** What the decisions of all requests rest on alike, and the count of promises that it has seen at least. */
 export interface SharedFacts extends Pick<World, 'marks' | 'reservations' | 'limits' | 'others'> {
   readonly admission: number;
 }
 
-/** Room that moves give back shows after that, ms. What makes room less is seen at once: see `at`. */
+/** Delay until released room is visible, ms. Used room is visible at once: see `at`. */
 const FRESH_MS = 300;
 
 /**
- * One reading for all requests of a controller: each of them looks several times a second, and the promises of a fleet are
- * hundreds of rows.
+ * One reading for all requests of a controller: each looks several times a second, and a fleet's promises are hundreds
+ * of rows.
  */
 export class SharedWorld {
   readonly #store: Store;
@@ -29,14 +28,13 @@ export class SharedWorld {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** With every promise, mark and limit that was stored by the time when the count of them was this one. */
   async at(admission: number): Promise<SharedFacts> {
     for (;;) {
       const last = this.#last;
       if (last !== undefined && last.shared.admission >= admission) {
         if (this.#monotonicMs() < last.untilMs) return last.shared;
       }
-      // One that is under way may have begun too early.
+      // A running read may have begun too early.
       const shared = await (this.#reading ??= this.#read());
       if (shared.admission >= admission) return shared;
     }
@@ -55,7 +53,7 @@ export class SharedWorld {
 
 export function readShared(store: Store, others = new OtherRequests()): Promise<SharedFacts> {
   return store.transaction(async (db) => {
-    // Before the promises themselves: one that is made meanwhile makes this count an old one.
+    // Read before the promises, so that a concurrent one makes this count stale.
     const { value: admission } = await db
       .selectFrom('counters')
       .select('value')
@@ -73,7 +71,7 @@ export function readShared(store: Store, others = new OtherRequests()): Promise<
   });
 }
 
-/** Its own moves are read anew; one that was settled since the others were read is given back now. */
+/** Uses the request's own newer moves; one that was settled meanwhile counts as released now. */
 export function withOwn(
   all: readonly Reservation[],
   request: string,

@@ -13,16 +13,15 @@ import {
 import { Mutex } from '../../mutex.ts';
 import { EventLoopYield } from '../event-loop-yield.ts';
 
-/** Prepared statements that are kept; a controller has some dozens. */
 const MAX_STATEMENTS = 256;
 const SQLITE_BUSY = 5;
-/** How long a query waits for another process that writes. SQLite itself would hold up all of this process meanwhile. */
+/** Wait for another writing process. SQLite's own wait would block this process. */
 const BUSY_MS = 5000;
 const BUSY_STEP_MS = 10;
 
 /**
- * Kysely over node:sqlite: its own dialect expects another library. One connection; whoever has it has it alone, so that
- * the statements of two transactions never mix. `open` is called once, with the first query.
+ * Kysely over node:sqlite, which its own dialect does not support. The single connection is exclusive, so that
+ * transactions do not mix. `open` is called once, at the first query.
  */
 export function sqliteDialect(open: () => DatabaseSync): Dialect {
   return {
@@ -36,7 +35,7 @@ export function sqliteDialect(open: () => DatabaseSync): Dialect {
 class SqliteFileDriver implements Driver {
   readonly #open: () => DatabaseSync;
   readonly #turns = new Mutex();
-  /** SQLite answers at once: without them a queue of transactions would run as one. */
+  /** SQLite answers synchronously, so a queue of transactions needs explicit yields. */
   readonly #eventLoop = new EventLoopYield(() => performance.now());
   #database: DatabaseSync | undefined;
   #connection: SqliteFileConnection | undefined;
@@ -69,7 +68,7 @@ class SqliteFileDriver implements Driver {
   }
 
   async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    // Not deferred: a transaction that reads and then writes would fail where another process wrote between both.
+    // Not deferred: a read followed by a write would fail after another process's write.
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
   }
 
@@ -78,7 +77,7 @@ class SqliteFileDriver implements Driver {
   }
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    // A full disk ends a transaction by itself.
+    // A full disk has already ended the transaction.
     if (this.#database?.isTransaction === true) {
       await connection.executeQuery(CompiledQuery.raw('rollback'));
     }
@@ -111,7 +110,7 @@ class SqliteFileConnection implements DatabaseConnection {
       try {
         return this.#run(query);
       } catch (thrown) {
-        // Within a transaction it has the right to write already.
+        // In a transaction the write lock is already held.
         const mayWait = !this.#database.isTransaction && performance.now() < untilMs;
         if (!mayWait || (thrown as { errcode?: unknown }).errcode !== SQLITE_BUSY) throw thrown;
         await sleep(BUSY_STEP_MS);
@@ -122,7 +121,6 @@ class SqliteFileConnection implements DatabaseConnection {
   #run<R>({ sql, parameters }: CompiledQuery): QueryResult<R> {
     const statement = this.#statement(sql);
     const values = parameters.map(bindable);
-    // Rows come of RETURNING as well.
     if (statement.columns().length > 0) return { rows: statement.all(...values) as R[] };
     const { changes, lastInsertRowid } = statement.run(...values);
     return { numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid), rows: [] };
@@ -149,7 +147,6 @@ class SqliteFileConnection implements DatabaseConnection {
   }
 }
 
-/** A value as SQLite has it; it has neither truth values nor dates. */
 function bindable(value: unknown): SQLInputValue {
   if (typeof value === 'boolean') return value ? 1 : 0;
   if (value === null || typeof value === 'string' || typeof value === 'number') return value;

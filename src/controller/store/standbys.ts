@@ -6,43 +6,39 @@ import { mergeRows } from '../inventory/claims.ts';
 import type { StandbyFacts } from '../requests/facts.ts';
 import type { Store } from './store.ts';
 
-/** The last answer of one host about one guest of another host. */
 export interface AskedStandby {
   readonly host: string;
   readonly guest: string;
   readonly to: string;
   /** ms since the answer, by the database's clock. */
   readonly ageMs: number;
-  /** Why the host does not keep the guest; undefined: it keeps it. */
+  /** The reason why the host does not keep the guest; undefined: it keeps it. */
   readonly words: string | undefined;
 }
 
-/** The guests of one host that have the label. */
 export interface LabelledGuests {
-  /** In the order of their names. */
   readonly covered: readonly string[];
-  /** Some guests beyond the limit of the host, to be named. */
+  /** Some guests beyond the host's limit, to be named. */
   readonly beyond: readonly string[];
 }
 
-/** Labelled guests of one host that are kept: any other host keeps that many of it. */
+/** Limit of covered guests per host; any other host keeps as many. */
 export const MAX_COVERED = MAX_OF_ONE_SOURCE;
 const MAX_BEYOND = 8;
-/** Rows of the guests of one host, including the refusals. */
+/** Rows for one host's guests, including refusals. */
 export const MAX_ROWS = 8192;
-/** A guest's label as the inventory writes it. No other text of a guest contains it: quotes within values are escaped. */
+/** The label as the inventory writes it. Quotes within values are escaped, so no other text contains it. */
 const LABEL = '"godwit/recover":"true"';
 export const MAX_WORDS = 1000;
-/** Names, and rows, of one statement. A name may have 64 rows of each host, with long texts. */
+/** Names and rows per statement. A name may have 64 long rows of each host. */
 const NAMES_AT_ONCE = 32;
 const ROWS_AT_ONCE = 100;
-/** Hosts of one statement: most have no labelled guest. */
 const HOSTS_AT_ONCE = 8;
 
 /**
- * The labelled guests of these hosts. A guest that moves is at the host that its newest report names, but no host takes a
- * guest away from another one that does not report the move. The texts of guests are read only if several reports have the
- * name. `yieldTurn`: called before each piece of the work.
+ * The labelled guests of these hosts. A moving guest belongs to the host of its newest report, but no host can take a
+ * guest from one that does not report the move. Full texts are read only for names with several reports. `yieldTurn`:
+ * called before each piece of work.
  */
 export async function labelledGuests(
   store: Pick<Store, 'db' | 'nowMs'>,
@@ -70,7 +66,7 @@ export async function labelledGuests(
   return found;
 }
 
-/** Hosts with a guest that may have the label. LIKE of SQLite ignores case, so `labelledRows` compares again. */
+/** Hosts that may have a labelled guest. SQLite's LIKE ignores case, so `labelledRows` compares again. */
 async function hostsWithLabel(
   { db }: Pick<Store, 'db'>,
   hosts: readonly string[],
@@ -94,7 +90,6 @@ async function hostsWithLabel(
 interface LabelledRow {
   readonly name: string;
   readonly state: string;
-  /** Of all hosts. */
   readonly reports: number;
 }
 
@@ -115,7 +110,7 @@ async function labelledRows(
     ])
     .where('host', '=', host)
     .where('info', 'like', `%${LABEL}%`)
-    // LIKE of SQLite ignores case.
+    // SQLite's LIKE ignores case.
     .where((eb) => sql<boolean>`replace(${eb.ref('info')}, ${LABEL}, '') <> ${eb.ref('info')}`)
     .groupBy('name')
     .orderBy('name')
@@ -124,7 +119,7 @@ async function labelledRows(
   return rows.map(({ name, state, reports }) => ({ name, state, reports: Number(reports) }));
 }
 
-/** By name: the hosts at which a guest of that name runs with the label, if several reports have the name. */
+/** Hosts that run a guest with the label, by its name, if several reports have the name. */
 async function homesOf(
   { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
   names: readonly string[],
@@ -154,8 +149,8 @@ async function homesOf(
 }
 
 /**
- * Whether a host whose report of a guest counts less than the report of `newest` has the guest all the same. Its own report
- * decides: any host can claim the guest by a newer right. A guest that moved to `newest` is the guest of that host.
+ * Tells whether a host keeps a guest despite a newer report elsewhere. Its own report decides, because any host can
+ * claim the guest. A guest that moved to `newest` belongs there.
  */
 function keepsIt(info: string, newest: string): boolean {
   const report = guestInfo.safeParse(JSON.parse(info)).data;
@@ -167,7 +162,6 @@ function keepsIt(info: string, newest: string): boolean {
   );
 }
 
-/** State of a host, the time of its last change, and the present time by the database's clock. */
 export interface HostNow {
   readonly host: string;
   readonly state: string;
@@ -175,7 +169,6 @@ export interface HostNow {
   readonly nowMs: number;
 }
 
-/** Names and states alone: what is known of a whole fleet is much to read. */
 export async function hostsNow({ db, nowMs }: Pick<Store, 'db' | 'nowMs'>): Promise<HostNow[]> {
   return db
     .selectFrom('hosts')
@@ -183,18 +176,16 @@ export async function hostsNow({ db, nowMs }: Pick<Store, 'db' | 'nowMs'>): Prom
     .execute();
 }
 
-/** The last answer of one other host about a guest of one host. */
 export interface StandbyRow {
   readonly guest: string;
   readonly to: string;
-  /** Whether it keeps the guest. */
   readonly isKept: boolean;
   readonly ageMs: number;
 }
 
 /**
- * Answers about the guests of one host, without the words, which may be long. An earlier build kept any number of rows: the
- * ones beyond MAX_ROWS are read once the ones before them were forgotten.
+ * Answers about one host's guests, without the long words. Rows of an earlier build beyond MAX_ROWS are read once
+ * earlier ones are forgotten.
  */
 export async function standbysOf(
   { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
@@ -218,7 +209,6 @@ export async function standbysOf(
   });
 }
 
-/** Hosts of whose guests other hosts were asked. */
 export async function standbySources({ db }: Pick<Store, 'db'>): Promise<string[]> {
   const rows = await db.selectFrom('standbys').select('source').distinct().execute();
   return rows.map(({ source }) => source);
@@ -238,7 +228,7 @@ export async function askedStandbys({
   });
 }
 
-/** By `HOST GUEST`: who can start it, or what one of those said that cannot. */
+/** Key: `HOST GUEST`. Hosts that can start it, or a refusal. */
 export async function standbyFacts(
   store: Pick<Store, 'db' | 'nowMs'>,
 ): Promise<Map<string, StandbyFacts>> {
@@ -272,7 +262,6 @@ export async function writeStandby(
   );
 }
 
-/** A host that has left the fleet has no guests to be started elsewhere. */
 export async function forgetStandbysOf({ db }: Pick<Store, 'db'>, host: string): Promise<void> {
   await db.deleteFrom('standbys').where('source', '=', host).execute();
 }
@@ -284,7 +273,7 @@ export async function forgetStandbys(
 ): Promise<void> {
   for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
     const some = rows.slice(at, at + ROWS_AT_ONCE);
-    // Each alternative has the whole key: databases look it up by the index.
+    // Each alternative has the whole key, so that the index is used.
     await transaction((db) =>
       db
         .deleteFrom('standbys')

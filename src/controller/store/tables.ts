@@ -1,22 +1,21 @@
 import type { Generated, Kysely } from 'kysely';
 
 /**
- * The controller's tables. Times are ms since 1970, by the database's clock where they end a lease; what is JSON is text;
- * truth values are 0 and 1. Rows of a host or a guest are written only when something about them changed.
+ * The controller's tables. Times are ms since 1970, by the database's clock if they end a lease; JSON is text; booleans
+ * are 0 and 1. Rows of hosts and guests are written only on changes.
  */
 export interface Tables {
-  /** What this database is, in one row. */
+  /** Product and schema version, one row. */
   readonly godwit_schema: { readonly product: string; version: number };
-  /** `epoch`: the number that the last acquisition of any lease took. */
+  /** `epoch`: the last one given to a lease. */
   counters: { name: string; value: number };
 
-  /** The controllers that share this database. */
   controllers: { id: string; name: string; alive_until: number };
-  /** Who follows the hosts of a shard. The row stays after a release, so that an epoch never comes twice. */
+  /** The controller of each shard. The row stays after a release, so that epochs never repeat. */
   host_leases: { shard: number; owner: string; epoch: number; lease_until: number };
   hosts: HostRow;
   guests: GuestRow;
-  /** Roll-ups of all hosts of a shard, for one minute or one hour from `at`. */
+  /** Roll-ups of a shard's hosts for one minute or hour from `at`. */
   rollups: { shard: number; span: string; at: number; body: string };
 
   requests: {
@@ -34,9 +33,8 @@ export interface Tables {
     ended_at: number | null;
   };
   claims: { request_id: string; owner: string; epoch: number; lease_until: number };
-  /** Every migration that a host reported, whoever asked for it. */
+  /** Every reported migration, also those of other programs. */
   migrations: MigrationRow;
-  /** Migrations that requests asked for. */
   moves: {
     id: string;
     request_id: string;
@@ -51,7 +49,7 @@ export interface Tables {
     ended_at: number | null;
     outcome: string | null;
   };
-  /** Memory that a destination keeps for a move; it outlives the controller that promised it. */
+  /** Memory that a destination reserves for a move; it outlives the controller that promised it. */
   reservations: {
     move_id: string;
     request_id: string;
@@ -59,7 +57,7 @@ export interface Tables {
     source: string;
     memory_bytes: number;
     created_at: number;
-    /** When its move was settled: it counts still for who looked at the fleet before. */
+    /** When its move was settled; it still counts for older looks at the fleet. */
     given_back_at: number | null;
   };
   host_marks: {
@@ -70,13 +68,13 @@ export interface Tables {
     in_limit: number | null;
     maintenance: string | null;
   };
-  /** Hosts that are ill. `request`: the drain that the policy asked for. */
+  /** Ill hosts. `request`: the drain that the policy requested. */
   host_health: { host: string; began_at: number; words: string; request: string | null };
   /** Hosts that fall asleep, sleep or wake; all others are on. */
   host_power: { host: string; state: string; since: number };
   limits: { scope: string; name: string; most: number };
 
-  /** Who may what at the web listener. `hash`: of the secret, which is kept nowhere. */
+  /** Tokens of the web listener. `hash`: of the secret, which is not stored. */
   tokens: {
     name: string;
     hash: string;
@@ -86,10 +84,10 @@ export interface Tables {
     expires_at: number | null;
     used_at: number | null;
   };
-  /** Of people's browsers. It began either with a token, or with a person whom a provider named. */
+  /** Browser sessions, begun with a token or by a person whom a provider named. */
   sessions: {
     hash: string;
-    /** Of the token itself: its name may have another token later. */
+    /** Identifies the token, whose name may be reused later. */
     token_hash: string | null;
     issuer: string | null;
     subject: string | null;
@@ -99,7 +97,7 @@ export interface Tables {
     expires_at: number;
   };
 
-  /** vCenters and Hyper-V hosts. `secret`: the password, sealed by the key of that id, which lies outside of the database. */
+  /** vCenters and Hyper-V hosts. `secret`: the password, sealed by the key of that id outside of the database. */
   managers: {
     name: string;
     body: string;
@@ -109,7 +107,7 @@ export interface Tables {
     created_by: string;
   };
 
-  /** Hosts that keep the data to start a guest once its host is dead. `words`: why a host does not; null: it does. */
+  /** Hosts that keep a guest's start data. `words`: why a host refuses; null: it keeps it. */
   standbys: {
     source: string;
     guest: string;
@@ -120,7 +118,6 @@ export interface Tables {
 
   audit: AuditRow;
 
-  /** Standing policies, and who looks for each of them now. */
   policies: {
     kind: string;
     scope: string;
@@ -128,14 +125,13 @@ export interface Tables {
     body: string;
     set_by: string;
     set_at: number;
-    /** What it saw when it looked last. */
     look: string | null;
     owner: string;
     epoch: number;
     lease_until: number;
     due_at: number;
   };
-  /** `subject`: what two proposals have in common that are the like of each other. */
+  /** `subject`: equal for proposals that count as alike. */
   proposals: {
     id: string;
     kind: string;
@@ -145,7 +141,7 @@ export interface Tables {
     subject: string;
     body: string;
     created_at: number;
-    /** It needs no more looks: nothing of its body changes any more. */
+    /** No look changes it any more. */
     settled: number;
   };
 }
@@ -156,9 +152,7 @@ export interface HostRow {
   address: string;
   site: string | null;
   shard: number;
-  /** See protocol/controller/host.ts. */
   state: string;
-  /** Since when it is in that state. */
   since: number;
   reason: string | null;
   version: string | null;
@@ -168,9 +162,9 @@ export interface HostRow {
   guests: number;
   /** JSON of the host's last report. */
   info: string | null;
-  /** JSON of the manager's other facts about it; null: it has an agent. See inventory/managed-facts.ts. */
+  /** JSON of the manager's other facts; null: it has an agent. See inventory/managed-facts.ts. */
   managed: string | null;
-  /** In which respect it sends more than its share, and since when; null: it does not. */
+  /** Exceeded limit and since when; null: none. */
   excess: string | null;
   excess_since: number | null;
   changed_at: number;
@@ -179,7 +173,7 @@ export interface HostRow {
 
 export interface GuestRow {
   host: string;
-  /** With the uuid the guest's name on its host: two guests of one name are two rows. */
+  /** The name and the UUID are the key on its host: two guests of one name are two rows. */
   name: string;
   uuid: string;
   state: string;
@@ -192,7 +186,6 @@ export interface GuestRow {
   epoch: number;
 }
 
-/** A change that was asked for, see protocol/controller/audit.ts. */
 export interface AuditRow {
   id: string;
   at: number;
@@ -206,7 +199,6 @@ export interface AuditRow {
   arguments: string | null;
   result: string | null;
   unkept: number;
-  /** The share on which it counts, see audit/retention.ts. */
   rank: string;
   caller: string;
 }
@@ -217,14 +209,14 @@ export interface MigrationRow {
   source: string;
   destination: string;
   mode: string;
-  /** The host whose agent reported it, and which side that was: the source knows most. */
+  /** The host whose agent reported it, and its side; the source's report is the best. */
   told_by: string;
   side: string;
-  /** Null while it is open; what its host says, within what the database's clock allows. */
+  /** Null while it is open; the host's time, limited by the database's clock. */
   started_at: number;
   ended_at: number | null;
   outcome: string | null;
-  /** Why it did not come to its end. */
+  /** Error code of a failed migration. */
   code: string | null;
   words: string | null;
   total_ms: number | null;
@@ -237,7 +229,7 @@ export interface MigrationRow {
   figures: string | null;
   /** Packed, see history/kept-report.ts. */
   report: string | null;
-  /** Of the lease under which it was written. */
+  /** Epoch of the lease under which it was written. */
   epoch: number;
 }
 

@@ -1,19 +1,18 @@
 import { sql } from 'kysely';
 import type { Database, StoreKind } from './tables.ts';
 
-/** The history of migrations, see MigrationRow. */
 export async function migrations(db: Database): Promise<void> {
   const { schema } = db;
   await migrationTable(db, 'migrations')
     .addPrimaryKeyConstraint('migrations_pkey', ['id'])
     .execute();
   await indexes(db);
-  // No build ever filled these: a guest's host keeps its labels.
+  // Never filled by any build: a guest's host keeps its labels.
   await schema.dropTable('guest_labels').execute();
   await schema.alterTable('moves').dropColumn('report').execute();
 }
 
-/** Each reporting host has rows of its own: an id that one host claims keeps no other host from writing its migration. */
+/** Adds the reporting host to the key, so that an id claimed by one host does not block another's migration. */
 export async function migrationsByReporter(db: Database, kind: StoreKind): Promise<void> {
   const key = ['id', 'source', 'told_by'] as const;
   if (kind === 'postgres') {
@@ -24,7 +23,7 @@ export async function migrationsByReporter(db: Database, kind: StoreKind): Promi
       .execute();
     return;
   }
-  // SQLite changes no key of a table.
+  // SQLite cannot change a table's key.
   const before = 'migrations_before' as const;
   await db.schema.alterTable('migrations').renameTo(before).execute();
   for (const [name] of INDEXES) await db.schema.dropIndex(name).execute();

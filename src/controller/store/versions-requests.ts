@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Database } from './tables.ts';
 
-/** Earlier builds called a request a wish: tables, columns, and the JSON of their rows. */
+/** Renames the wishes of earlier builds to requests: tables, columns, and the JSON of their rows. */
 export async function requestNames(db: Database): Promise<void> {
   const { schema } = db;
   await schema.alterTable('wishes').renameTo('requests').execute();
@@ -10,7 +10,7 @@ export async function requestNames(db: Database): Promise<void> {
   }
   await schema.alterTable('host_health').renameColumn('wish', 'request').execute();
   await indexes(db);
-  // A quotation mark inside a JSON string has a backslash before it, so that only keys and whole values match.
+  // Quotation marks inside JSON strings are escaped, so only keys and whole values match.
   await sql`update requests set body = replace(body, '"wish-limit"', '"request-limit"')`.execute(
     db,
   );
@@ -28,7 +28,7 @@ async function indexes({ schema }: Pick<Database, 'schema'>): Promise<void> {
     .on('requests')
     .columns(['subject', 'ended_at'])
     .execute();
-  // One host has one open drain.
+  // A host has one open drain.
   await schema
     .createIndex('requests_open')
     .unique()

@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from './tables.ts';
 
-/** Tokens and sessions of those who have no certificate. */
 export async function whoMayWhat({ schema }: Pick<Database, 'schema'>): Promise<void> {
   await schema
     .createTable('tokens')
@@ -31,7 +30,7 @@ export async function whoMayWhat({ schema }: Pick<Database, 'schema'>): Promise<
   await schema.createIndex('sessions_end').on('sessions').column('expires_at').execute();
 }
 
-/** Earlier builds kept only a person's name, which two people may share: these sessions end, and people sign in again. */
+/** Ends sessions of earlier builds that have only a person's name, which two people may share. */
 export async function sessionSubjects(db: Database): Promise<void> {
   await sql`delete from sessions where token is null`.execute(db);
   await db.schema.alterTable('sessions').addColumn('issuer', 'text').execute();
@@ -43,10 +42,7 @@ export async function sessionSubjects(db: Database): Promise<void> {
     .execute();
 }
 
-/**
- * Earlier builds kept only the name of a session's token, which a later token may have, too: these sessions end, and people
- * sign in again.
- */
+/** Ends sessions of earlier builds that have only their token's name, which a later token may reuse. */
 export async function sessionTokens(db: Database): Promise<void> {
   await db.deleteFrom('sessions').where('issuer', 'is', null).execute();
   await db.schema.dropIndex('sessions_token').execute();

@@ -5,7 +5,6 @@ import { migrations, migrationsByReporter } from './versions-history.ts';
 import { requestNames } from './versions-requests.ts';
 import { sessionSubjects, sessionTokens, whoMayWhat } from './versions-who.ts';
 
-/** Where guests of dead hosts can be started, see Tables. */
 async function standbys({ schema }: Database): Promise<void> {
   await schema
     .createTable('standbys')
@@ -18,7 +17,6 @@ async function standbys({ schema }: Database): Promise<void> {
     .execute();
 }
 
-/** Hosts that sleep, fall asleep or wake, see Tables. */
 async function hostPower({ schema }: Database): Promise<void> {
   await schema
     .createTable('host_power')
@@ -28,7 +26,6 @@ async function hostPower({ schema }: Database): Promise<void> {
     .execute();
 }
 
-/** Hosts that are ill, see Tables. */
 async function hostHealth({ schema }: Database): Promise<void> {
   await schema
     .createTable('host_health')
@@ -40,8 +37,7 @@ async function hostHealth({ schema }: Database): Promise<void> {
 }
 
 /**
- * How a database of one version becomes one of the next: the first makes it out of nothing. A version that was released
- * is never changed; what is new is one more at the end.
+ * Schema migrations in order; the first creates the schema. A released version never changes; new ones are appended.
  */
 export const VERSIONS: readonly ((db: Database, kind: StoreKind) => Promise<void>)[] = [
   async (db) => {
@@ -67,17 +63,15 @@ export const VERSIONS: readonly ((db: Database, kind: StoreKind) => Promise<void
   requestNames,
 ];
 
-/** Hosts that have no agent, since a manager speaks for them. */
 async function managedHosts({ schema }: Database): Promise<void> {
   await schema.alterTable('hosts').addColumn('managed', 'text').execute();
 }
 
-/** What was promised to a move that is settled, until all controllers have looked at the fleet since. */
+/** Releases of settled moves' reservations, until all controllers have looked at the fleet since. */
 async function promisesGivenBack({ schema }: Database): Promise<void> {
   await schema.alterTable('reservations').addColumn('given_back_at', 'bigint').execute();
 }
 
-/** Hosts that send more than their share. */
 async function hostExcess({ schema }: Database): Promise<void> {
   await schema.alterTable('hosts').addColumn('excess', 'text').execute();
   await schema.alterTable('hosts').addColumn('excess_since', 'bigint').execute();
@@ -95,12 +89,11 @@ async function managers({ schema }: Database): Promise<void> {
     .execute();
 }
 
-/** Where each host stands. */
 async function sites({ schema }: Database): Promise<void> {
   await schema.alterTable('hosts').addColumn('site', 'text').execute();
 }
 
-/** Both policies of the fleet propose, and nothing moves by them, until somebody chooses otherwise. */
+/** Both policies of the fleet start in a mode that only proposes. */
 async function policies(db: Database): Promise<void> {
   await db.schema
     .createTable('policies')
@@ -264,7 +257,7 @@ async function wishes({ schema }: Pick<Database, 'schema'>): Promise<void> {
     .on('wishes')
     .columns(['subject', 'ended_at'])
     .execute();
-  // One host has one open drain.
+  // A host has one open drain.
   await schema
     .createIndex('wishes_open')
     .unique()

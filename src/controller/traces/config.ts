@@ -1,12 +1,11 @@
 import { z } from 'zod';
 
-/** Where traces of migrations go: the section `traces`. */
 export const tracesConfig = z.strictObject({
-  /** Of a receiver of OTLP over HTTP, whole, as in http://127.0.0.1:4318/v1/traces. */
+  /** Full URL of an OTLP receiver over HTTP, such as http://127.0.0.1:4318/v1/traces. */
   url: z.string().max(512).refine(isClosed, {
     error: 'neither https://... nor http:// of this host: no byte leaves it without TLS',
   }),
-  /** PEM of the CA by which the receiver is known. Default: those that Node knows. */
+  /** PEM of the receiver's CA. Default: Node's CAs. */
   caFile: z.string().min(1).max(4096).optional(),
 });
 export type TracesConfig = z.infer<typeof tracesConfig>;

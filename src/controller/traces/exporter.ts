@@ -18,21 +18,20 @@ export interface TracesDependencies {
   readonly migrations: Pick<Migrations, 'find'>;
   readonly clock: Clock;
   readonly log: Log;
-  /** The name of this controller. */
   readonly name: string;
 }
 
-/** Traces that wait to be sent; of more, the oldest of the host with the most is dropped. */
+/** Unsent traces; beyond, the oldest of the host with most is dropped. */
 const MAX_WAITING = 1000;
 const SEND_MS = 10_000;
 const TRIES = 5;
 const RETRY_MS = 1000;
-/** By the specification these are worth another try, and no others. */
+/** The specification allows retries only for these. */
 const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 type EndedMigration = Pick<FleetMigration, 'id' | 'source'>;
 
-/** Sends a trace of each migration that ends. Nothing waits for it, and unsent traces are dropped. */
+/** Nothing waits for traces, and unsent ones are dropped. */
 export class Traces {
   readonly #deps: TracesDependencies;
   readonly #waiting: EndedMigration[] = [];
@@ -44,11 +43,9 @@ export class Traces {
     this.#deps = deps;
   }
 
-  /** Ends of migrations; other news is none of its business. */
   heard(news: FleetNews): void {
     if (news.type !== 'migration' || news.what !== 'ended' || this.#end.signal.aborted) return;
     const { id, source, outcome } = news.migration;
-    // It ends once more when a person has decided it.
     if (outcome === 'held') return;
     if (this.#waiting.length >= MAX_WAITING) this.#drop();
     this.#waiting.push({ id, source });
@@ -67,7 +64,6 @@ export class Traces {
     await this.#sending;
   }
 
-  /** One after the other, until none waits. */
   async #send(): Promise<void> {
     for (;;) {
       const next = this.#waiting.shift();
@@ -109,7 +105,7 @@ export class Traces {
     }
   }
 
-  /** Once for each way in which it fails, and once when it goes again. */
+  /** Logs each kind of failure once, and the recovery once. */
   #said(problem: string): void {
     const { log, config } = this.#deps;
     if (problem === this.#failed || this.#end.signal.aborted) return;
@@ -125,7 +121,6 @@ interface ExportRefusal {
   readonly mayRetry: boolean;
 }
 
-/** Undefined where it was taken. */
 async function post(
   { url, caFile }: TracesConfig,
   body: string,

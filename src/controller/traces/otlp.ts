@@ -1,9 +1,9 @@
-/** The part of OTLP that traces need, as its JSON has it: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding */
+/** The parts of OTLP's JSON that traces need: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding */
 
 export type OtlpValue =
   | { readonly stringValue: string }
   | { readonly boolValue: boolean }
-  /** 64 bits, so JSON has it as text. */
+  /** 64 bits, text in JSON. */
   | { readonly intValue: string }
   | { readonly doubleValue: number };
 
@@ -19,7 +19,7 @@ export interface OtlpEvent {
 }
 
 export interface OtlpSpan {
-  /** In hexadecimal: 16 bytes, and 8 bytes. */
+  /** Hexadecimal, 16 and 8 bytes. */
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId?: string;
@@ -37,7 +37,6 @@ export const STATUS = { unset: 0, ok: 1, error: 2 } as const;
 
 export type Facts = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** What is undefined is left out. Pure. */
 export function attributesOf(facts: Facts): OtlpAttribute[] {
   return Object.entries(facts).flatMap(([key, value]) =>
     value === undefined ? [] : [{ key, value: valueOf(value) }],
@@ -50,12 +49,11 @@ function valueOf(value: string | number | boolean): OtlpValue {
   return Number.isSafeInteger(value) ? { intValue: String(value) } : { doubleValue: value };
 }
 
-/** Nanoseconds since 1970 of a moment in ms; more digits than a number has. Pure. */
+/** Nanoseconds since 1970, as text, since a number is too imprecise. Pure. */
 export function nanosOf(ms: number): string {
   return (BigInt(Math.round(ms * 1000)) * 1000n).toString();
 }
 
-/** The body of a request, with the spans of one resource. Pure. */
 export function requestOf(
   resource: Facts,
   scope: { readonly name: string; readonly version: string },

@@ -14,12 +14,12 @@ import {
 const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;
 
-/** The trace of a migration has an id that follows from the migration's: who knows one finds the other. Pure. */
+/** Trace id derived from the migration's id, so that each leads to the other. Pure. */
 export function traceIdOf(migration: string): string {
   return idOf(migration, TRACE_BYTES);
 }
 
-/** By SHA-256, so that no two places of a trace share one, and a trace that is sent twice is the same. */
+/** SHA-256 avoids collisions within a trace, and makes a repeated trace identical. */
 function idOf(place: string, bytes: number): string {
   return createHash('sha256')
     .update(place)
@@ -28,8 +28,8 @@ function idOf(place: string, bytes: number): string {
 }
 
 /**
- * A migration that has ended: one span of the whole, with rounds and decisions as its events, and one below it for each
- * phase. Without a report nothing but the whole is known. Pure.
+ * The spans of an ended migration: one for the whole, with rounds and decisions as events, and a child for each phase.
+ * Without a report only the whole. Pure.
  */
 export function spansOf(migration: FleetMigration, report: Report | undefined): OtlpSpan[] {
   const { id, guest, startedAt } = migration;
@@ -57,7 +57,7 @@ function phasesOf(whole: OtlpSpan, report: Report | undefined, startMs: number):
   return phases.map(({ phase, ms }, index) => {
     const beganMs = atMs;
     atMs += ms;
-    // What ended the migration ended its last phase, and none before it.
+    // The migration's error belongs to its last phase.
     const isLast = index === phases.length - 1;
     return {
       traceId,
@@ -106,7 +106,6 @@ function statusOf({ outcome, words }: FleetMigration): OtlpSpan['status'] {
       return { code: STATUS.error, ...defined({ message: words }) };
     case 'cancelled':
     case undefined:
-      // A person wanted it so.
       return { code: STATUS.unset };
   }
 }

@@ -12,10 +12,8 @@ import { problemOf, PROBLEM_TYPE } from './problem.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 
 const INDEX = '/index.html';
-/** Of a directory that is served. */
 const MAX_FILES = 1000;
 const MAX_BYTES = 32 * 1024 * 1024;
-/** Whether there are new files is looked at so often. */
 const LOOK_MS = 1000;
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -31,12 +29,11 @@ const TYPES: Readonly<Record<string, string>> = {
   '.webmanifest': 'application/manifest+json',
   '.woff2': 'font/woff2',
 };
-/** Those that are compressed already. */
 const DENSE: ReadonlySet<string> = new Set(['.png', '.woff2']);
 
 type Encoding = 'br' | 'gzip';
 const brotli = promisify(brotliCompress);
-/** A larger file is compressed fast: brotli's best takes seconds for some MiB. */
+/** A larger file is compressed fast, because brotli's best level takes seconds for some MiB. */
 const MAX_BEST_BYTES = 512 * 1024;
 const COMPRESS: Readonly<Record<Encoding, (bytes: Buffer) => Promise<Buffer>>> = {
   br: (bytes) => {
@@ -50,19 +47,16 @@ interface ServedFile {
   readonly type: string;
   readonly etag: string;
   readonly bytes: Buffer;
-  /** Made when first asked for. */
   readonly encoded: Map<Encoding, Promise<Buffer>>;
   readonly isDense: boolean;
 }
 
-/** A directory of pages, and the path that serves it. */
 export interface Pages {
   readonly directory: string;
   /** `/docs`, or empty: everything that is not elsewhere. */
   readonly base: string;
-  /** A path without an extension is one of the pages' own, which their index shows. */
+  /** Paths without an extension show the index, for client-side routing. */
   readonly hasOwnPaths: boolean;
-  /** The hint if they are not built. */
   readonly unbuilt: string;
 }
 
@@ -73,7 +67,6 @@ export const dashboardPages = (directory: string): Pages => ({
   unbuilt: 'The pages of the dashboard are not built: `npm run web`.',
 });
 
-/** The documentation, which is built next to the dashboard. */
 export const docsPages = (dashboard: string): Pages => ({
   directory: path.join(path.dirname(dashboard), 'site'),
   base: '/docs',
@@ -82,8 +75,7 @@ export const docsPages = (dashboard: string): Pages => ({
 });
 
 /**
- * The files of the dashboard or of the documentation, in memory, keyed by the path that serves them. A request finds one of
- * them or none: no path of this host is ever made from its text.
+ * Files of the dashboard or the documentation in memory, keyed by URL path. Requests never become paths of this host.
  */
 export class Files {
   readonly #pages: Pages;
@@ -130,7 +122,7 @@ export class Files {
     await sendBytes(response, { status: 200, headers, bytes }, stallMs);
   }
 
-  /** A build that took the place of another is seen by its first page. */
+  /** A changed first page shows a new build. */
   async #now(): Promise<ReadonlyMap<string, ServedFile>> {
     const nowMs = performance.now();
     if (nowMs - this.#lookedMs < LOOK_MS) return this.#files;
@@ -140,13 +132,12 @@ export class Files {
     if (mark === this.#mark) return this.#files;
     this.#mark = mark;
     this.#files = mark === '' ? Promise.resolve(new Map()) : filesBelow(this.#pages.directory);
-    // A build that is not complete yet is read again.
+    // An incomplete build is read again.
     this.#files.catch(() => (this.#mark = ''));
     return this.#files;
   }
 }
 
-/** What lies under a path: a file, or the index of a folder. */
 function fileAt(
   files: ReadonlyMap<string, ServedFile>,
   place: string,
@@ -164,7 +155,7 @@ async function filesBelow(directory: string): Promise<ReadonlyMap<string, Served
   for (const entry of entries) {
     const extension = path.extname(entry.name);
     const type = TYPES[extension];
-    // No links: they lead elsewhere.
+    // No links, which may lead elsewhere.
     if (!entry.isFile() || type === undefined) continue;
     const file = path.join(entry.parentPath, entry.name);
     const bytes = await readFile(file);
@@ -178,7 +169,6 @@ async function filesBelow(directory: string): Promise<ReadonlyMap<string, Served
   return found;
 }
 
-/** The file as the caller takes it, if that is smaller. */
 async function encodingFor(
   { bytes, encoded, isDense }: ServedFile,
   accepted: string | undefined,

@@ -6,17 +6,15 @@ import { bytesOf, sendBytes, type AnswerForm } from '../../rpc/answer.ts';
 import { Ready } from '../../rpc/ready-answer.ts';
 import { problemOf, PROBLEM_TYPE } from './problem.ts';
 
-/** Below, compression saves less than it costs. */
 const WORTH_BYTES = 1400;
 const zip = promisify(gzip);
 
-/** What was worked out of an answer that goes to many. */
 interface EncodedAnswer {
   readonly etag: string;
   zipped?: Promise<Buffer>;
 }
 
-/** Answers for browsers and programs: with an ETag, compressed where they take that, errors as problem+json. */
+/** Answers with an ETag, compressed on request, errors as problem+json. */
 export function webForm(further: (error: GodwitError) => object): AnswerForm {
   const known = new WeakMap<Ready, EncodedAnswer>();
   const workedOf = (ready: Ready): EncodedAnswer => {
@@ -52,17 +50,15 @@ export function webForm(further: (error: GodwitError) => object): AnswerForm {
   };
 }
 
-/** Weak: the compressed answer has the same. */
+/** Weak, because the compressed answer has the same. */
 export function etagOf(bytes: Buffer): string {
   return `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
 }
 
-/** Whether a list of ETags that somebody has names this one. */
 export function isAmong(header: string | undefined, etag: string): boolean {
   return (header ?? '').split(',').some((each) => each.trim() === etag || each.trim() === '*');
 }
 
-/** Whether an Accept-Encoding header takes that encoding. */
 export function takes(header: string | string[] | undefined, encoding: string): boolean {
   return String(header ?? '')
     .split(',')

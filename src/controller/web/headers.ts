@@ -1,6 +1,6 @@
 /**
- * Of every answer of the web listener. Pages load only what the controller itself serves: no script, style, picture or
- * connection of elsewhere, nothing written into a page, and no other site shows it in a frame.
+ * Headers of every answer. Pages load only the controller's own scripts, styles, images and connections, contain no
+ * inline code, and cannot be framed.
  */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy':

@@ -1,12 +1,11 @@
 import { DEFAULT_LIMITS, type RpcLimits, type Share } from '../../rpc/limits.ts';
 
-/** Hundreds of people behind one proxy have one address, and each of them follows events. */
+/** Hundreds of people behind one proxy share an address, and each follows events. */
 const FOLLOWERS: Pick<Share, 'connections' | 'streams'> = {
   connections: { each: 1024, all: 2048 },
   streams: { each: 768, all: 1024 },
 };
 
-/** Of the web listener. */
 export const WEB_LIMITS: RpcLimits = {
   ...DEFAULT_LIMITS,
   connections: 4096,

@@ -12,22 +12,18 @@ import { SECURITY_HEADERS } from './headers.ts';
 import { WEB_LIMITS } from './limits.ts';
 import { SIGN_IN_PATH } from './sign-in.ts';
 
-/** Everything that is not a file. */
 const API = /^\/(v1|hello|health|healthz|readyz|metrics|openapi\.json)(\/|$)/;
 
 export interface WebDependencies {
   readonly config: WebConfig;
-  /** The controller's own. */
   readonly credentials: Credentials;
   readonly api: RequestListener;
-  /** With a provider; absent: there is none. */
   readonly signIn: RequestListener | undefined;
   readonly files: Files;
   readonly docs: Files;
   readonly listening: ListenOptionsOf;
 }
 
-/** Serves the API, the dashboard and the documentation over TLS to whoever has no certificate. GODWIT_CONFIG where it cannot. */
 export async function listenWeb(deps: WebDependencies): Promise<Listening> {
   const { config, credentials, listening } = deps;
   const shown = config.certFile === undefined ? credentials : filesOf(config);
@@ -53,14 +49,14 @@ function webListener(deps: WebDependencies): RequestListener {
   };
 }
 
-/** Nobody is asked for a certificate. TLS 1.2 too: many programs speak no other. */
+/** No client certificates. Allows TLS 1.2, the highest version of many programs. */
 function webTls(credentials: Credentials): TlsOptions {
   const { cert, key, secureOptions, ALPNProtocols } = serverTls(credentials);
   const shown = credentials.ca === '' ? (credentials.current?.() ?? credentials).cert : cert;
   return { cert: shown, key, secureOptions, ALPNProtocols, minVersion: 'TLSv1.2' };
 }
 
-/** A certificate of one's own, with its chain; read again whenever one of its files is another. */
+/** The configured certificate and chain; read again when a file changes. */
 function filesOf({ certFile = '', keyFile = '' }: WebConfig): Credentials {
   const mark = (): string => [certFile, keyFile].map(markOf).join(' ');
   let known = mark();
@@ -72,7 +68,7 @@ function filesOf({ certFile = '', keyFile = '' }: WebConfig): Credentials {
     try {
       pair = readPair(certFile, keyFile);
     } catch {
-      // A file that is half written is read again once it has changed.
+      // A half-written file is read again after its next change.
     }
     return pair;
   };

@@ -2,7 +2,7 @@ import type { GodwitError } from '../../errors.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-/** An error of the table as RFC 9457 has it; `code`, `hint`, `retryable` and `facts` are ours. */
+/** RFC 9457 form of an error; `code`, `hint`, `retryable` and `facts` are extensions. */
 export function problemOf(error: GodwitError): object {
   const { code, message, hint, retryable, facts, http } = error;
   const title = code

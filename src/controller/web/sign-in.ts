@@ -20,13 +20,11 @@ import type { Sessions } from '../who/sessions.ts';
 import { WEB_LIMITS } from './limits.ts';
 import { html } from '../../formats/html.ts';
 
-/** Where the sign-in page sends a browser; it is sent on from here. */
 export const SIGN_IN_PATH = '/v1/session/oidc';
-/** As the audit log has it. */
 const AUDITED = { what: 'signInByProvider', route: `GET ${CALLBACK_PATH}` } as const;
-/** Browsers for which a provider is asked at once: strangers all of them, until it has answered. */
+/** Concurrent sign-ins; they are strangers until the provider has answered. */
 const MAX_AT_ONCE = 32;
-/** The limit of one network, so that no stranger keeps the others out. */
+/** Limit per network, so that no stranger locks others out. */
 const MAX_PER_NETWORK = 8;
 
 export interface SignInDependencies {
@@ -42,7 +40,7 @@ interface Onward {
   readonly cookies: readonly string[];
 }
 
-/** The two addresses by which a browser signs in with a provider: to it, and back. Whoever is refused reads a page. */
+/** The two URLs of a sign-in: to the provider, and back. A refusal is a page. */
 export function signInListener(deps: SignInDependencies): RequestListener {
   const running: string[] = [];
   const onward = async (request: IncomingMessage): Promise<Onward> => {
@@ -133,7 +131,7 @@ async function refuse(
   await sendBytes(response, { status: error.http, headers, bytes }, WEB_LIMITS.stallMs);
 }
 
-/** What a person reads who comes back from a provider and is not let in: a page without a script. Pure. */
+/** The refusal page after a failed sign-in, without scripts. Pure. */
 function refusalPage({ code, message, hint }: GodwitError): string {
   return html`<!doctype html>
     <html lang="en">

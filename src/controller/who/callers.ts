@@ -13,16 +13,15 @@ export interface WhoDependencies {
   readonly tokens: Pick<Tokens, 'find'>;
   readonly sessions: Pick<Sessions, 'find'>;
   readonly recognition: Pick<Recognition, 'owner'>;
-  /** See `Shown.origin`. */
   readonly origin: string | undefined;
 }
 
 const BEARER = /^bearer +(\S{1,256}) *$/i;
 
 /**
- * The caller of the web listener, by `authorization: Bearer` or by the cookie of a session. GODWIT_REQUEST_FORGED if another
- * site may have made a browser send the request; GODWIT_OVERLOADED if the caller has too many connections;
- * GODWIT_SIGN_IN_OFTEN if its network has sent too many secrets that are not valid.
+ * The caller of the web listener, by `authorization: Bearer` or session cookie. GODWIT_REQUEST_FORGED if another site
+ * may have caused the request; GODWIT_OVERLOADED above the caller's connection limit; GODWIT_SIGN_IN_OFTEN if its
+ * network has sent too many invalid secrets.
  */
 export async function webCaller(deps: WhoDependencies, request: IncomingMessage): Promise<Caller> {
   const { authorization, cookie } = request.headers;

@@ -1,9 +1,8 @@
-/** `__Host-`: a browser takes it only over TLS, for this very host, and no other host sets it. */
+/** `__Host-`: browsers accept it only over TLS for this host, and no other host can set it. */
 export const COOKIE = '__Host-godwit';
 
 const SECRET = /^gds_[A-Za-z0-9_-]{43}$/;
 
-/** The session's secret in a Cookie header; undefined where there is none. */
 export function secretIn(header: string | undefined): string | undefined {
   for (const part of (header ?? '').split(';')) {
     const [name = '', value = ''] = part.trim().split('=', 2);
@@ -12,11 +11,10 @@ export function secretIn(header: string | undefined): string | undefined {
   return undefined;
 }
 
-/** The Set-Cookie header that keeps a session's secret in a browser for `forMs`, where no script reads it. */
+/** Set-Cookie header that keeps a session's secret for `forMs`, hidden from scripts. */
 export function cookieOf(secret: string, forMs: number): string {
   const seconds = Math.max(0, Math.floor(forMs / 1000));
   return `${COOKIE}=${secret}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=${seconds}`;
 }
 
-/** The Set-Cookie header that takes it from the browser. */
 export const NO_COOKIE = cookieOf('', 0);

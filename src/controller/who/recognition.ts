@@ -2,22 +2,20 @@ import { godwitError, type GodwitError } from '../../errors.ts';
 import { hashOf } from './secrets.ts';
 import type { WebIdentity } from './tokens.ts';
 
-/** A bucket of look-ups: `burst` at once, one more each `everyMs`. */
 interface Rate {
   readonly burst: number;
   readonly everyMs: number;
 }
 
-/** Look-ups of secrets that no caller has proved here yet: of one network, and of all networks. */
+/** Look-ups of unproved secrets: of one network, and of all. */
 export const OF_A_NETWORK: Rate = { burst: 128, everyMs: 100 };
 export const OF_ALL: Rate = { burst: 1024, everyMs: 10 };
-/** Networks that are remembered; the one that was seen first is forgotten for a new one. */
 const MAX_NETWORKS = 4096;
-/** Secrets that were valid at the last look-up here, by their hashes: at most 64 bytes each. */
+/** Hashes of secrets that were valid at their last look-up; at most 64 bytes each. */
 const MAX_PROVED = 8192;
-/** Hashes of valid secrets that are read from the database at once: at most 64 bytes each. */
+/** Hashes of valid secrets read at once; at most 64 bytes each. */
 export const MAX_LISTED = 16_384;
-/** A list stands for so long; a secret that is newer gets through after that at the latest, ms. */
+/** Maximum age of a list, and the longest delay for a newer secret, ms. */
 export const LIST_EVERY_MS = 10_000;
 
 interface Bucket {
@@ -25,16 +23,13 @@ interface Bucket {
   readonly atMs: number;
 }
 
-/** A secret's owner; undefined if the secret is not valid. */
 type LookUp = (secret: string) => Promise<WebIdentity | undefined>;
-/** The hashes of valid secrets, at most MAX_LISTED. */
 export type ListHashes = () => Promise<readonly string[]>;
 
 /**
- * Bounds the questions that strangers put to the database. A made-up secret is recognised only by a look-up, so each
- * network has a budget of them. A secret that was valid before does not count: nobody who knocks keeps its owner out. Once a
- * budget is spent, the hashes of all valid secrets are read at once and no more often than LIST_EVERY_MS. So strangers also
- * keep out no owner whose secret this controller has not seen since it was started.
+ * Limits strangers' database look-ups. An invented secret is detected only by a look-up, so each network has a budget;
+ * secrets that were valid before are exempt. With a spent budget, the hashes of all valid secrets are read together, so
+ * that an owner whose secret is new to this process gets in as well.
  */
 export class Recognition {
   readonly #monotonicMs: () => number;
@@ -50,7 +45,7 @@ export class Recognition {
     this.#listHashes = listHashes;
   }
 
-  /** GODWIT_SIGN_IN_OFTEN, before anything is looked up. */
+  /** GODWIT_SIGN_IN_OFTEN before any look-up. */
   async owner(secret: string, network: string, lookUp: LookUp): Promise<WebIdentity | undefined> {
     const hash = hashOf(secret);
     const isProved = this.#proved.has(hash);
@@ -69,28 +64,26 @@ export class Recognition {
       this.#listedAtMs = nowMs;
       this.#listed = this.#listHashes().then(
         (hashes) => new Set(hashes.slice(0, MAX_LISTED)),
-        // A database that does not answer now recognises no secret either.
+        // A database that does not answer recognises no secret either.
         () => new Set(),
       );
     }
     return (await this.#listed)?.has(hash) === true;
   }
 
-  /** It is not valid any more: the next look-up of it counts. */
   async #forget(hash: string): Promise<void> {
     this.#proved.delete(hash);
     (await this.#listed)?.delete(hash);
   }
 
   #prove(hash: string): void {
-    // The one that was used last is forgotten last.
+    // Moves it to the end, because the first is dropped first.
     this.#proved.delete(hash);
     this.#proved.add(hash);
     const [oldest] = this.#proved;
     if (this.#proved.size > MAX_PROVED && oldest !== undefined) this.#proved.delete(oldest);
   }
 
-  /** The reason to look nothing up; undefined if the budgets allow it. */
   #take(network: string): GodwitError | undefined {
     const nowMs = this.#monotonicMs();
     const own = filled(this.#networks.get(network), OF_A_NETWORK, nowMs);

@@ -9,18 +9,16 @@ import type { WebIdentity } from './tokens.ts';
 
 /** A working day. */
 const SESSION_MS = 12 * 3_600_000;
-/** Sessions of one token or one person; the oldest ends for a new one. */
+/** Sessions of one token or person; a new one ends the oldest. */
 const MAX_EACH = 32;
 const ID_DIGITS = 16;
 
-/** A session begins with the secret of a token, or with a person whom a provider has named. */
 export type NewSession = { readonly token: string } | PersonSession;
 
 interface PersonSession {
   readonly person: { readonly issuer: string; readonly subject: string };
   readonly name: string;
   readonly role: WebRole;
-  /** Default: SESSION_MS. */
   readonly lifeMs?: number;
 }
 
@@ -29,7 +27,6 @@ interface NewSecret extends WebIdentity {
   readonly expiresAtMs: number;
 }
 
-/** The columns of a new row that depend on how the session begins. */
 type Owner = Pick<
   Selectable<Tables['sessions']>,
   'token_hash' | 'issuer' | 'subject' | 'name' | 'role' | 'expires_at'
@@ -38,11 +35,9 @@ type Owner = Pick<
 export interface SessionsAsked {
   readonly name?: string | undefined;
   readonly limit: number;
-  /** The last entry of the page before. */
   readonly after?: { readonly atMs: number; readonly id: string } | undefined;
 }
 
-/** Sessions of people's browsers, in the database that all controllers share. */
 export class Sessions {
   readonly #store: Store;
 
@@ -50,7 +45,7 @@ export class Sessions {
     this.#store = store;
   }
 
-  /** The secret for the cookie, and the owner. GODWIT_TOKEN_REFUSED if the token was revoked meanwhile. */
+  /** Returns the cookie's secret and the owner. GODWIT_TOKEN_REFUSED if the token was revoked meanwhile. */
   async begin(session: NewSession): Promise<NewSecret> {
     const secret = newSecret('gds');
     const { nowMs } = this.#store;
@@ -81,7 +76,7 @@ export class Sessions {
     return { secret, name, role: webRole.parse(role), expiresAtMs };
   }
 
-  /** The owner of the session; undefined if the session is not valid. A token's session has the token's present role. */
+  /** The owner of a valid session. A token's session has the token's present role. */
   async find(secret: string): Promise<WebIdentity | undefined> {
     const row = await this.#valid().where('sessions.hash', '=', hashOf(secret)).executeTakeFirst();
     if (row === undefined) return undefined;
@@ -124,7 +119,6 @@ export class Sessions {
     if (ended.numDeletedRows === 0n) throw godwitError('GODWIT_SESSION_UNKNOWN', { id });
   }
 
-  /** The number of sessions that ended. */
   async endByName(name: string): Promise<number> {
     const ended = await this.#store.transaction((db) =>
       db.deleteFrom('sessions').where('name', '=', name).executeTakeFirst(),
@@ -132,15 +126,14 @@ export class Sessions {
     return Number(ended.numDeletedRows);
   }
 
-  /** The hashes of valid secrets, the newest first. */
   async hashes(limit: number): Promise<string[]> {
     const newest = this.#valid().orderBy('sessions.created_at', 'desc').limit(limit);
     return (await newest.execute()).map(({ hash }) => hash);
   }
 
   /**
-   * Without sessions whose token was revoked. A token is its hash, not its name: a revocation at the same moment as a
-   * sign-in can miss the new row, and the next token of that name must not make the row count again.
+   * Excludes sessions of revoked tokens. Tokens are matched by hash: a revocation concurrent with a sign-in can miss
+   * the new row, and a later token of that name must not revive it.
    */
   #valid() {
     const { db, nowMs } = this.#store;
@@ -187,7 +180,6 @@ function entryOf(
     id: hash.slice(0, ID_DIGITS),
     name,
     role: webRole.parse(row.now ?? row.role),
-    // Its sessions have its name.
     ...(tokenHash === null ? {} : { token: name }),
     ...(issuer === null || subject === null ? {} : { issuer, subject }),
     createdAt: momentOf(row.created_at),

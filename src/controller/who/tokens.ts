@@ -7,7 +7,7 @@ import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { hashOf, newSecret } from './secrets.ts';
 
-/** The last use of a token is written this often, not with each request. */
+/** Interval of writes of a token's last use. */
 const USED_EVERY_MS = 60_000;
 
 export interface NewToken {
@@ -17,14 +17,12 @@ export interface NewToken {
   readonly by: string;
 }
 
-/** Who a token or a session says that it is. */
 export interface WebIdentity {
   readonly name: string;
   readonly role: WebRole;
   readonly expiresAtMs: number | undefined;
 }
 
-/** The tokens of programs and people, in the database that all controllers share. */
 export class Tokens {
   readonly #store: Store;
 
@@ -32,13 +30,12 @@ export class Tokens {
     this.#store = store;
   }
 
-  /** Those that count, by name. */
   async list(): Promise<TokenEntry[]> {
     const rows = await this.#valid().orderBy('name').limit(MAX_TOKENS).execute();
     return rows.map(entryOf);
   }
 
-  /** GODWIT_TOKEN_TAKEN where that name has one that counts; GODWIT_OVERLOADED where there are too many. */
+  /** GODWIT_TOKEN_TAKEN if the name has a valid token; GODWIT_OVERLOADED if there are too many. */
   async create({ name, role, expiresInMs, by }: NewToken): Promise<{
     readonly token: string;
     readonly entry: TokenEntry;
@@ -46,7 +43,6 @@ export class Tokens {
     const token = newSecret('gdw');
     const { nowMs } = this.#store;
     const entry = await this.#store.transaction(async (db) => {
-      // One that has ended gives its name away.
       await db.deleteFrom('tokens').where('expires_at', '<=', nowMs).execute();
       const { count } = await db
         .selectFrom('tokens')
@@ -81,7 +77,7 @@ export class Tokens {
     return { token, entry };
   }
 
-  /** Its sessions end with it. GODWIT_TOKEN_UNKNOWN where there is none. */
+  /** Ends its sessions, too. GODWIT_TOKEN_UNKNOWN if there is none. */
   async revoke(name: string): Promise<void> {
     await this.#store.transaction(async (db) => {
       const gone = await db
@@ -94,7 +90,6 @@ export class Tokens {
     });
   }
 
-  /** The owner of the secret; undefined where the secret is not valid. */
   async find(secret: string): Promise<WebIdentity | undefined> {
     const { nowMs } = this.#store;
     const row = await this.#valid()
@@ -110,7 +105,7 @@ export class Tokens {
     return { name, role: webRole.parse(row.role), expiresAtMs: expiresAt ?? undefined };
   }
 
-  /** The hashes of valid secrets, those that were used last first. */
+  /** Hashes of valid secrets, most recently used first. */
   async hashes(limit: number): Promise<string[]> {
     const { db, nowMs } = this.#store;
     const rows = await db

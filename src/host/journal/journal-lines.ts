@@ -4,10 +4,10 @@ import { godwitError } from '../../errors.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
 
 /**
- * A journal's lines. Each is one record as JSON, with its number and a checksum:
- * `{"v":1,"seq":3,"at":…,"mono":…,"event":{…},"sum":"89abcdef"}`. The checksum is the CRC-32 of every line so far, this
- * one up to its checksum, so a line also holds those before it. Builds before it was introduced write lines without,
- * which end with `}}` and are still read; those builds take `sum` for a field that they do not know and pass it by.
+ * Lines of a journal. Each is one JSON record with its number and a checksum:
+ * `{"v":1,"seq":3,"at":…,"mono":…,"event":{…},"sum":"89abcdef"}`. The checksum is the CRC-32 of all lines so far, up to
+ * itself, so it also covers earlier lines. Earlier builds write no checksum; their lines end with `}}` and are still
+ * read, and those builds ignore `sum`.
  */
 
 export interface JournalRecord {
@@ -15,44 +15,38 @@ export interface JournalRecord {
   readonly event: { readonly type: string };
 }
 
-/** What the records of a journal are, and the event that is always the first. */
 export interface JournalKind<T extends JournalRecord> {
   readonly schema: z.ZodType<T>;
   readonly first: T['event']['type'];
 }
 
-/** Why a journal cannot be trusted from a line on. */
+/** The reason why a journal cannot be trusted from a line on. */
 export interface Damage {
-  /** Counted from 1. */
   readonly line: number;
   readonly saw: string;
-  /** The line is whole, and holds something that this build does not know. */
+  /** The line is intact, but has content that this build does not support. */
   readonly isNewer: boolean;
 }
 
 /** `,"sum":"89abcdef"}` */
 const SUM_BYTES = 18;
 const SUM = /^,"sum":"([0-9a-f]{8})"\}$/;
-/** A line that is complete, with something after it. In a text within a record the quotes are escaped. */
+/** A complete line followed by more. Quotes within a record are escaped. */
 const SUM_INSIDE = /,"sum":"[0-9a-f]{8}"\}[^]/;
 const NEWLINE = 10;
-/** So much of a line is shown. */
 const SHOWN = 60;
 
-/** One record’s line, newline included; `sum` is that of the line before, 0 for the first. */
+/** A record's line with its newline; `sum`: of the line before, 0 for the first. */
 export function encodeLine(record: JournalRecord, sum: number): { line: Buffer; sum: number } {
   const body = Buffer.from(JSON.stringify(record).slice(0, -1));
   const own = crc32(body, sum);
   return { line: Buffer.concat([body, Buffer.from(`,"sum":"${hex(own)}"}\n`)]), sum: own };
 }
 
-/** Reads a journal's lines one after the other; what is appended later is given to the same reader. */
 export class LineReader<T extends JournalRecord> {
   readonly #kind: JournalKind<T>;
-  /** Length of all lines that were read, in bytes. */
   bytes = 0;
   count = 0;
-  /** Checksum of the last line. */
   sum = 0;
   damage: Damage | undefined;
 
@@ -61,8 +55,8 @@ export class LineReader<T extends JournalRecord> {
   }
 
   /**
-   * The records in `bytes`, which begin where the last whole line ended. It stops at the first line that is not as it
-   * was written, and says so in `damage`. A last line without its newline is torn, not damaged.
+   * The records in `bytes`, which continue after the last whole line. Stops at the first damaged line and reports it in
+   * `damage`. A last line without newline is torn, not damaged.
    */
   take(bytes: Buffer): T[] {
     const records: T[] = [];
@@ -119,7 +113,7 @@ export class LineReader<T extends JournalRecord> {
     return data;
   }
 
-  /** A crash leaves a part of a line at the end, or nothing; a whole line without its newline means another byte there. */
+  /** A crash leaves a partial line or none; a complete line without its newline means a damaged byte. */
   #judgeEnd(end: Buffer): void {
     if (SUM_INSIDE.test(end.toString('latin1'))) {
       this.#damaged(`it is whole and another byte stands for its newline`);
@@ -133,7 +127,6 @@ export class LineReader<T extends JournalRecord> {
 
 const OLD_END = Buffer.from('}}');
 
-/** GODWIT_JOURNAL_DAMAGED where what was read of `file` is. */
 export function mustBeWhole(file: string, damage: Damage | undefined): void {
   if (damage === undefined) return;
   const { line, saw, isNewer } = damage;
@@ -154,7 +147,6 @@ function hex(sum: number): string {
   return sum.toString(16).padStart(8, '0');
 }
 
-/** The beginning of a line, in letters that a terminal takes. */
 function shown(line: Buffer): string {
   const text = line.toString('latin1', 0, SHOWN).replaceAll(/[^\x20-\x7e]/g, '.');
   return line.length > SHOWN ? `${text}…` : text;

@@ -4,7 +4,6 @@ import { MAX_JOURNAL_BYTES } from '../../system/journal-file.ts';
 import { LineReader, mustBeWhole, type JournalKind, type JournalRecord } from './journal-lines.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 
-/** A journal that somebody else writes, read as far as it has grown: each byte once. Reads only. */
 export class JournalReader<T extends JournalRecord> {
   readonly #file: string;
   readonly #kind: JournalKind<T>;
@@ -19,8 +18,8 @@ export class JournalReader<T extends JournalRecord> {
   }
 
   /**
-   * All records so far, always the same array while the file only grows. GODWIT_JOURNAL_DAMAGED where it is not as it
-   * was written, GODWIT_TOO_LARGE where somebody else grew it; both until the file changes.
+   * All records so far; the same array while the file only grows. GODWIT_JOURNAL_DAMAGED for a damaged file,
+   * GODWIT_TOO_LARGE for an oversized one; both until the file changes.
    */
   read(): readonly T[] {
     const stat = statSync(this.#file, { throwIfNoEntry: false });
@@ -40,7 +39,7 @@ export class JournalReader<T extends JournalRecord> {
     return this.#records;
   }
 
-  /** Put there anew, shorter than what was read, written to without growing, or touched since it was found damaged. */
+  /** Replaced, truncated, rewritten in place, or changed since it was found damaged. */
   #isAnother(stat: Stats): boolean {
     const seen = this.#seen;
     if (seen === undefined || isSame(stat, seen)) return false;
@@ -55,7 +54,7 @@ export class JournalReader<T extends JournalRecord> {
     const fd = openSync(this.#file, 'r');
     try {
       let got = 0;
-      // A mover that cuts a torn end meanwhile leaves less.
+      // A mover may cut a torn end meanwhile.
       for (let count = 1; count > 0 && got < bytes.length; got += count) {
         count = readSync(fd, bytes, got, bytes.length - got, from + got);
       }

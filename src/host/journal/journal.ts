@@ -23,14 +23,14 @@ import {
 } from './journal-lines.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 
-/** A `soon` record reaches the disk after so long at most, ms. */
+/** Longest delay until a `soon` record is on disk, ms. */
 const SOON_MS = 100;
 /**
- * Beyond this, looks at the stream and the copies are left out: what is decided needs no room of theirs. It holds some
- * 20,000 of them.
+ * Beyond this, samples of the stream and the copies are skipped, to leave room for decisions. Holds some 20,000
+ * samples.
  */
 const LOOKS_BYTES = 8 * 1024 * 1024;
-/** Beyond this nothing is taken: well below what is still read. A migration that writes so much goes round in circles. */
+/** Beyond this nothing is accepted; far below the limit of reading. Such a migration must be looping. */
 const LIMIT_BYTES = 32 * 1024 * 1024;
 
 export const SOURCE_JOURNAL: JournalKind<SourceRecord> = { schema: sourceRecord, first: 'planned' };
@@ -55,15 +55,13 @@ interface StampedEvent<E> {
   readonly event: E;
 }
 
-/** One side's journal, open for appending. A write is in the kernel at once; `sync` waits for the disk too. */
+/** One side's journal, open for appending. A write reaches the kernel at once; `sync` waits for the disk. */
 export class Journal<E extends { readonly type: string }> {
   readonly #file: JournalFile;
   readonly #schema: z.ZodType<StampedEvent<E>>;
   readonly #clock: Clock;
   #seq: number;
-  /** Length of the file up to the end of its last record. */
   #bytes: number;
-  /** Checksum of its last record. */
   #sum: number;
   #soon: NodeJS.Timeout | undefined;
   /** The failure of a later sync: records may be missing after a power loss. */
@@ -89,14 +87,13 @@ export class Journal<E extends { readonly type: string }> {
     this.#clock = clock;
   }
 
-  /** Hears each record once it is written. */
   onRecord(listener: (record: StampedEvent<E>) => void): void {
     this.#onRecord = listener;
   }
 
   /**
-   * Appends one event. With `sync` the promise resolves once it lies on the disk. Throws when it cannot be written, and
-   * GODWIT_TOO_LARGE once the journal is at its limit. A long journal leaves out records that may be `spared`.
+   * Appends one event. With `sync` the promise resolves once it is on the disk. Throws on a write failure, and
+   * GODWIT_TOO_LARGE at the size limit. A long journal skips `spared` records.
    */
   async append(event: E, durability: Durability): Promise<void> {
     if (durability === 'spared' && this.#bytes >= LOOKS_BYTES) return;
@@ -105,11 +102,10 @@ export class Journal<E extends { readonly type: string }> {
   }
 
   /**
-   * Hands one event to the kernel, in order; from then on only a power loss can take it.
-   * GODWIT_INTERNAL when it breaks its schema; then nothing is written.
+   * Passes one event to the kernel, in order; only a power loss can lose it then. GODWIT_INTERNAL, without a write, if
+   * it breaks its schema.
    */
   write(event: E): void {
-    // Its descriptor’s number may be another file’s by now.
     if (this.#closed) throw godwitError('GODWIT_INTERNAL', { what: 'the journal is closed' });
     const record: StampedEvent<E> = {
       v: 1,
@@ -118,7 +114,7 @@ export class Journal<E extends { readonly type: string }> {
       mono: Math.round(this.#clock.monotonicMs() * 1000) / 1000,
       event,
     };
-    // A record that cannot be read again would hide every record after it: better none, and the caller knows.
+    // An unreadable record would hide every later one.
     const checked = this.#schema.safeParse(record);
     if (!checked.success) {
       const what = `an event that the journal cannot hold: ${whatIsWrong(checked.error)}`;
@@ -133,7 +129,7 @@ export class Journal<E extends { readonly type: string }> {
         { hint: AT_LIMIT },
       );
     }
-    // A short write would tear the journal in its middle: go on until all of it is there, or none.
+    // A partial write would tear the journal: continue until all of it is written, or none.
     try {
       for (let sent = 0; sent < line.length;) sent += this.#file.write(line, sent);
     } catch (cause) {
@@ -146,7 +142,6 @@ export class Journal<E extends { readonly type: string }> {
     this.#onRecord?.(checked.data);
   }
 
-  /** Waits for the disk, or (`soon`) sees to it that it is not forgotten. */
   async settle(durability: Durability): Promise<void> {
     // The kernel may report success after it dropped the pages of a failed sync.
     if (this.#unsynced !== undefined) throw this.#unsynced;
@@ -174,12 +169,11 @@ export class Journal<E extends { readonly type: string }> {
 
 export interface OpenedJournal<E extends { readonly type: string }> {
   readonly journal: Journal<E>;
-  /** What was there before: empty for a new migration. */
+  /** Earlier events: empty for a new migration. */
   readonly events: E[];
   readonly records: StampedEvent<E>[];
 }
 
-/** GODWIT_JOURNAL_DAMAGED, with the file as it was, where it is not as it was written. */
 export function openSourceJournal(
   dir: string,
   clock: Clock,
@@ -189,7 +183,6 @@ export function openSourceJournal(
   return open(name, openFile(name), SOURCE_JOURNAL, clock);
 }
 
-/** As openSourceJournal. */
 export function openDestinationJournal(
   dir: string,
   clock: Clock,
@@ -200,9 +193,8 @@ export function openDestinationJournal(
 }
 
 /**
- * Goes on with a journal where its last whole record ends. A torn end is cut off: nothing was done on the strength of a
- * line that was not written whole. Any other damage is GODWIT_JOURNAL_DAMAGED, and then nothing is cut or written: what
- * was done since that line is not known.
+ * Opens a journal after its last whole record. A torn end is cut, because no action followed an incomplete line. Other
+ * damage is GODWIT_JOURNAL_DAMAGED without any change: the actions after that line are unknown.
  */
 export function open<E extends { readonly type: string }>(
   name: string,
@@ -227,10 +219,7 @@ export function open<E extends { readonly type: string }>(
   }
 }
 
-/**
- * The records of a migration's directory, of whichever sides it has; reads only. GODWIT_JOURNAL_DAMAGED where a journal
- * is not as it was written.
- */
+/** GODWIT_JOURNAL_DAMAGED for a damaged journal. Read only. */
 export function readJournals(dir: string): {
   source: SourceRecord[];
   destination: DestinationRecord[];

@@ -4,16 +4,13 @@ import { z } from 'zod';
 import { refusal, type Refusal } from '../../protocol/public/trust.ts';
 import type { Refusals } from '../../rpc/refusals.ts';
 
-/** In a migration's directory: what its mover refused to others, for its agent to show. */
 const REFUSED_FILE = 'refused.json';
-/** A peer that is refused over and over has it written no more often. */
+/** Minimum interval of writes, even if a peer is refused repeatedly. */
 const WRITE_EVERY_MS = 1000;
-/** Of one migration. */
 const MAX = 64;
 
 const refusedFile = z.array(refusal).max(MAX);
 
-/** From now on `refusals` are written where the agent looks. That it cannot be written stops nothing. */
 export function keepRefused(dir: string, refusals: Refusals): void {
   const earlier = readRefused(dir);
   let isWaiting = false;
@@ -30,7 +27,7 @@ export function keepRefused(dir: string, refusals: Refusals): void {
   refusals.changed = () => {
     if (isWaiting) return;
     isWaiting = true;
-    // Refusals of the same second are written together. A mover that ends writes what it has.
+    // Refusals of the same second share a write. An ending mover writes the rest.
     const end = (): void => {
       isWaiting = false;
       write();
@@ -43,7 +40,6 @@ export function keepRefused(dir: string, refusals: Refusals): void {
   });
 }
 
-/** What a migration's mover has refused; nothing where that cannot be read. */
 export function readRefused(dir: string): Refusal[] {
   try {
     return refusedFile.parse(JSON.parse(readFileSync(path.join(dir, REFUSED_FILE), 'utf8')));
@@ -52,7 +48,7 @@ export function readRefused(dir: string): Refusal[] {
   }
 }
 
-/** Several lists as one: for each peer and kind the sum, and the last one's words. The last refused first. */
+/** Merges lists: per peer and kind the sum, with the last text. Last refused first. */
 export function addRefusals(lists: readonly (readonly Refusal[])[]): Refusal[] {
   const all = new Map<string, Refusal>();
   for (const each of lists.flat()) {

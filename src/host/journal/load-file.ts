@@ -6,12 +6,11 @@ import { guestName } from '../../protocol/names.ts';
 import { loadHour, MAX_LOAD_HOURS } from '../../protocol/public/hosts/guest-load.ts';
 import { writeWhole } from '../../system/files/whole-file.ts';
 
-/** In stateDir. The agent writes it, and movers read it. */
 const FILE = 'guest-load.json';
 const MAX_BYTES = 32 * 1024 * 1024;
 const shape = z.array(z.tuple([guestName, z.array(loadHour).max(MAX_LOAD_HOURS)])).max(10_000);
 
-/** What is kept; empty where there is nothing yet. Throws where the file is not what it was. */
+/** Empty without a file. Throws if the file is damaged. */
 export function readLoadHistory(stateDir: string): LoadHistory {
   const file = path.join(stateDir, FILE);
   if (!existsSync(file)) return new Map();

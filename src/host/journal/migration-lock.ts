@@ -7,9 +7,8 @@ import type { MoverRequest } from '../../protocol/mover/request.ts';
 import { unixSockets } from '../../system/kernel-tables.ts';
 import { opens, pids } from '../../system/processes/process.ts';
 
-/** What is held: one side of a migration on this host. */
 export interface LockedSide {
-  /** stateDir/migrations/<id>, which only its owner may enter. */
+  /** stateDir/migrations/<id>, accessible only to its owner. */
   readonly dir: string;
   readonly host: string;
   readonly id: string;
@@ -20,20 +19,18 @@ export interface HeldMigration {
   release(): void;
 }
 
-/** SQLITE_BUSY: somebody else has the lock. */
+/** SQLITE_BUSY: another process has the lock. */
 const BUSY = 5;
 
 /**
- * Holds one side of a migration for this process alone: GODWIT_INTERNAL while another process has it, GODWIT_JOURNAL
- * where the file cannot be locked. The kernel holds
- * the lock on a file in the migration's directory and frees it when the process ends, however it ends: there is no stale
- * lock to judge, and no moment in which two can take it. Node has no call that locks a file; its SQLite has, and opening
- * an empty database for one writer does nothing else.
+ * Locks one side of a migration for this process: GODWIT_INTERNAL while another process has it, GODWIT_JOURNAL if the
+ * file cannot be locked. The kernel releases the lock when the process ends in any way, so there are no stale locks and
+ * no races. Node cannot lock files, but its SQLite can: opening an empty database for one writer does only that.
  */
 export async function holdMigration(locked: LockedSide): Promise<HeldMigration> {
   const { dir, host, id, side } = locked;
   const file = path.join(dir, `mover-${side}.lock`);
-  // Made before it is locked, for its mode: whoever closes it later would give the lock up.
+  // Created first, for its mode: closing it later would release the lock.
   closeSync(openSync(file, 'a', 0o600));
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
@@ -48,8 +45,8 @@ export async function holdMigration(locked: LockedSide): Promise<HeldMigration> 
 }
 
 /**
- * Movers of builds before lock files hold a name among abstract sockets. It is taken too, so that one of them that starts
- * now finds it taken; where it is taken already, only a process of this user counts: any user can take such a name.
+ * Movers of earlier builds hold an abstract socket instead. It is taken as well, against such a mover that starts now.
+ * If it is already taken, only a process of this user counts, because any user can take the name.
  */
 async function besideEarlierMovers(
   { host, id, side }: LockedSide,
@@ -79,7 +76,7 @@ function refusal(id: string, side: string, cause: unknown): Error {
   return godwitError('GODWIT_INTERNAL', { what }, { cause });
 }
 
-/** Whether another process of this user holds that abstract socket, as the kernel lists it. */
+/** Tells whether another process of this user holds that abstract socket. */
 function isOurs(name: string): boolean {
   const all = unixSockets(readFileSync('/proc/net/unix', 'utf8'));
   const held = all.find(({ boundTo }) => boundTo === `@${name}`);

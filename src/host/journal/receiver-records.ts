@@ -8,11 +8,11 @@ import {
 import { isAlive, ownIdentity } from '../../system/processes/process.ts';
 import { writeWhole } from '../../system/files/whole-file.ts';
 
-/** The receivers of this host, a file for each: by them an agent that has started anew knows those of the one before. */
+/** Records of this host's receivers, one file each; a restarted agent finds earlier receivers by them. */
 
 type Of = Pick<ReceiverOrder, 'id' | 'from'>;
 
-/** Of all that one host may open under one id, there is one at a time. */
+/** At most one per host and id. */
 export function receiverName({ id, from }: Of): string {
   return `${id}-${from}`;
 }
@@ -21,7 +21,6 @@ function fileOf(stateDir: string, of: Of): string {
   return path.join(stateDir, 'receivers', `${receiverName(of)}.json`);
 }
 
-/** This process is that receiver from now on. */
 export function recordReceiver(stateDir: string, order: ReceiverOrder): void {
   const { id, from, socket, diskSocket } = order;
   const file = fileOf(stateDir, { id, from });
@@ -34,7 +33,6 @@ export function forgetReceiver(stateDir: string, of: Of): void {
   rmSync(fileOf(stateDir, of), { force: true });
 }
 
-/** What a receiver that has ended is to leave nothing of. */
 export function removeSockets({
   socket,
   diskSocket,
@@ -42,7 +40,6 @@ export function removeSockets({
   for (const each of [socket, diskSocket]) if (each !== undefined) rmSync(each, { force: true });
 }
 
-/** Those that live, and those that were killed. */
 export function recordedReceivers(stateDir: string): {
   readonly alive: readonly ReceiverRecord[];
   readonly dead: readonly ReceiverRecord[];
@@ -61,7 +58,7 @@ function filesIn(directory: string): string[] {
   }
 }
 
-/** Nothing where it has gone meanwhile, or is none of this build. */
+/** Empty if the file is gone or of another build. */
 function read(file: string): ReceiverRecord[] {
   try {
     return [receiverRecord.parse(JSON.parse(readFileSync(file, 'utf8')))];

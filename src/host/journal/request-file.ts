@@ -8,7 +8,7 @@ import { moverRequest, type MoverRequest } from '../../protocol/mover/request.ts
 import { writeWhole } from '../../system/files/whole-file.ts';
 
 /**
- * `request.json` of a migration or `plan.json` of a disk move: the object as JSON, then a CRC-32 of it in the field `sum`.
+ * `request.json` of a migration or `plan.json` of a disk move: the object as JSON, then its CRC-32 in the field `sum`.
  * Earlier builds write no checksum and ignore this one. A request without a checksum is accepted.
  */
 const SUM = /^,"sum":"([0-9a-f]{8})"\}\n?$/;
@@ -19,25 +19,24 @@ export function requestFile(dir: string): string {
   return path.join(dir, 'request.json');
 }
 
-/** Written whole or not at all; synced when this returns. */
 export function writeRequest(dir: string, request: MoverRequest): void {
   writeSummed(requestFile(dir), request);
 }
 
-/** Undefined if there is no such file. GODWIT_REQUEST_DAMAGED if it is not as it was written, or is of a newer build. */
+/** GODWIT_REQUEST_DAMAGED if it is damaged or of a newer build. */
 export function readRequest(dir: string): MoverRequest | undefined {
   return readSummed(requestFile(dir), moverRequest);
 }
 
-/** Written whole or not at all; synced when this returns. */
+/** Atomic and synced. */
 export function writeSummed(file: string, given: object): void {
   const body = JSON.stringify(given).slice(0, -1);
   writeWhole(file, `${body},"sum":"${sumOf(body)}"}\n`);
 }
 
 /**
- * Undefined if there is no such file. GODWIT_REQUEST_DAMAGED if it is not as it was written, is of a newer build, or has another
- * id than its directory.
+ * Undefined without the file. GODWIT_REQUEST_DAMAGED if it is damaged, of a newer build, or has another id than its
+ * directory.
  */
 export function readSummed<T extends { readonly id: string }>(
   file: string,

@@ -13,7 +13,7 @@ import { pkiDirOf } from '../fleet.ts';
 import { readPlatform } from './platform.ts';
 import { rdmaDevices } from './rdma.ts';
 
-/** Reads what this host reports to the other host of a migration, for checks. What cannot be read is left out. */
+/** Unreadable facts are left out. */
 export function hostFactsOf(config: AgentConfig, clock: Clock): () => Promise<HostFacts> {
   return () => readHostFacts(config, () => clock.wallMs());
 }
@@ -38,7 +38,6 @@ async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise
     rdma,
     platform,
     givesBack: true,
-    // Read last: the less lies between it and the answer, the better.
     wallMs: wallMs(),
   };
 }
@@ -61,13 +60,11 @@ async function certificateEnd(config: AgentConfig): Promise<number | undefined> 
   }
 }
 
-/** The hooks that would be called here. */
 export async function hooksOf({ hooks }: Pick<AgentConfig, 'hooks'>): Promise<string[]> {
   if (hooks === undefined) return [];
   return executables(hooks.directory, HOOK_NAMES);
 }
 
-/** The site's own checks of guests that could be run here. */
 async function siteChecksOf({ hooks }: Pick<AgentConfig, 'hooks'>): Promise<string[]> {
   if (hooks === undefined) return [];
   const names = await readdir(hooks.directory).catch(() => []);

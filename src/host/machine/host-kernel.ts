@@ -2,18 +2,18 @@ import { randomInt } from 'node:crypto';
 import { splitAddress, withPort } from '../../protocol/names.ts';
 import { askKernel, type AskKernel, type KernelWord, type Reach } from '../../rpc/reach.ts';
 
-/** A port on which nobody listens: TCPMUX, which no system starts. */
+/** A port without a listener: TCPMUX, which no system starts. */
 const UNUSED_PORT = 1;
-/** The ports that nobody is given for good. */
+/** Dynamic ports, which have no permanent listeners. */
 const [FIRST_HIGH, AFTER_HIGH] = [49_152, 65_536];
 
-/** What counts first where the ports say different things: only a host of which every port is silent is silent. */
+/** Precedence of different results: a host is silent only if every port is. */
 const ORDER: readonly KernelWord['what'][] = ['answer', 'unknown', 'unreachable', 'silence'];
 
 /**
- * Asks a host's kernel at a port on which its agent listens, and at the same time at two on which nobody does. A kernel
- * drops what comes for a listener whose queue is full, so a frozen agent is as silent as a dead host; to refuse a
- * connection it needs no queue. One of the two is drawn anew for each question: somebody may listen there once.
+ * Probes a host's kernel at its agent's port and at two ports without listeners. The kernel drops connections to a
+ * listener with a full queue, so a frozen agent looks like a dead host; but a refusal needs no queue. One of the two is
+ * chosen randomly each time, in case something listens there.
  */
 export function askHost(ask: AskKernel): AskKernel {
   return async (address, timeoutMs, signal) => {
@@ -26,7 +26,6 @@ export function askHost(ask: AskKernel): AskKernel {
         if (word.what === 'answer') over.abort();
         return [port === own ? word : { ...word, said: `${word.said} at port ${port}` }];
       } catch {
-        // An answer at another port ended this question.
         signal.throwIfAborted();
         return [];
       }
@@ -40,6 +39,6 @@ export function askHost(ask: AskKernel): AskKernel {
 
 const ask = askHost(askKernel);
 
-/** Whether the path to a host is open: a refusal came over it too, and a full queue of one listener does not close it. */
+/** Tells whether the path to a host is open: a refusal and a full queue count as open. */
 export const reachHost: Reach = (address, timeoutMs, signal) =>
   ask(address, timeoutMs, signal).then(({ what }) => what === 'answer');

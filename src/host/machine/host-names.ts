@@ -2,18 +2,18 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { withDeadline } from '../../deadline.ts';
 
-/** The answer of a name server comes in milliseconds; one that is gone is not waited for. */
+/** Name servers answer in milliseconds; longer ones count as down. */
 const ANSWER_MS = 2000;
 
-/** The IP addresses of a name; rejects where there is none. */
+/** IP addresses of a name; rejects if there are none. */
 export type ResolveName = (name: string) => Promise<string[]>;
 
 export const resolveName: ResolveName = async (name) =>
   (await lookup(name, { all: true })).map(({ address }) => address);
 
 /**
- * All IP addresses of hosts that are known by IP address or by name, and the names of which nobody says one in time.
- * Rejects by the signal alone.
+ * All IP addresses of hosts given by address or name, and the names that were not resolved in time. Rejects only by the
+ * signal.
  */
 export async function ipsOf(
   hosts: readonly string[],

@@ -1,13 +1,13 @@
 import { readFile, readlink } from 'node:fs/promises';
 
-/** CAP_IPC_LOCK (linux/capability.h): whoever has it may lock as much as there is. */
+/** CAP_IPC_LOCK (linux/capability.h): no limit of locked memory. */
 const IPC_LOCK = 14n;
-/** The machine's own user namespace (linux/proc_ns.h). In another, every process of its root has all capabilities, and they do not lift the limit. */
+/** The initial user namespace (linux/proc_ns.h). In another one, root's capabilities do not lift the limit. */
 const OWN_NAMESPACE = 'user:[4026531837]';
-/** What the kernel lets a socket hold at most where it does not say (net.ipv4.tcp_wmem). */
+/** Default of net.ipv4.tcp_wmem. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 
-/** As much memory as a process may lock: its limit, or without bound. 0 where nothing can be read of it. */
+/** Memory that a process may lock: its limit or Infinity; 0 if unknown. */
 export async function lockableBytes(pid: number, proc = '/proc'): Promise<number> {
   const [status, limits] = await Promise.all(
     ['status', 'limits'].map((file) => readFile(`${proc}/${pid}/${file}`, 'utf8').catch(() => '')),
@@ -20,7 +20,7 @@ export async function lockableBytes(pid: number, proc = '/proc'): Promise<number
   return soft === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(soft);
 }
 
-/** What one TCP connection may have under way: pages of it stay locked until the other end has them. */
+/** Send buffer of a TCP connection, whose pages stay locked until the peer has them. */
 export async function sendBufferBytes(file = '/proc/sys/net/ipv4/tcp_wmem'): Promise<number> {
   const text = await readFile(file, 'utf8').catch(() => '');
   const most = Number(text.trim().split(/\s+/)[2]);

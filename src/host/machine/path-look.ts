@@ -7,35 +7,33 @@ import { splitAddress } from '../../protocol/names.ts';
 import { rendezvousOf } from '../../protocol/relay.ts';
 import { askKernel, type AskKernel } from '../../rpc/reach.ts';
 
-/** What is seen of the path to another host, for checks. What is not seen is left out. */
 export interface PathLook {
   readonly roundTripMs?: number;
   readonly routeOut?: RouteOut;
-  /** So much of a stream of this host may be under way; a relay ends its connections. */
+  /** This host's TCP window; absent through a relay, which ends connections. */
   readonly windowBytes?: number;
 }
 
-/** Asks nothing of the other host but an answer; through a relay it is the only way to time the path. */
+/** A minimal call; through a relay the only way to time the path. */
 export type Question = (signal: AbortSignal) => Promise<unknown>;
 
-/** Looks at the path to a host; never rejects but by the signal. A simulation has none. */
+/** Examines the path to a host; rejects only by the signal. Simulations have none. */
 export type LookAtPath = (
   address: string,
   question: Question,
   signal: AbortSignal,
 ) => Promise<PathLook>;
 
-/** A migration that begins, and whoever asks for a check, wait no longer for it, ms. */
 const MAX_MS = 2000;
 const TRY_MS = 2000;
-/** On a short path that is busy: as often as fits into so long, to find one try that waited for nothing. */
+/** Tries on a short busy path, to find one without waiting. */
 const MIN_TRIES = 3;
 const MAX_TRIES = 16;
 const TRIES_MS = 200;
 
 /**
- * The other kernel answers a connection by itself: an agent that waits for a processor makes no path long. A relay ends
- * connections, so through one the agent is asked.
+ * The kernel accepts connections by itself, so a busy agent does not lengthen the path. A relay ends connections, so
+ * through one the agent is called.
  */
 export const lookAtPath: LookAtPath = async (address, question, signal) => {
   const within = AbortSignal.any([signal, AbortSignal.timeout(MAX_MS)]);
@@ -53,7 +51,7 @@ export const lookAtPath: LookAtPath = async (address, question, signal) => {
   }
 };
 
-/** What looks long is looked up once more where no process of this host has a part in it. */
+/** A long result is checked again with the kernel's own figures, which exclude this host's processes. */
 async function byKernel(
   address: string,
   signal: AbortSignal,
@@ -68,7 +66,6 @@ async function byKernel(
   return { roundTripMs: Math.min(roundTripMs, leastOf(said?.output ?? '')) };
 }
 
-/** The shortest round trip that this kernel has seen of its connections, by the words of `ss`, ms. */
 export function leastOf(said: string): number {
   const all = [...said.matchAll(/\bminrtt:(\d+(?:\.\d+)?)/g)].map(([, ms]) => Number(ms));
   return Math.min(...all);
@@ -79,7 +76,7 @@ async function mustAnswer(ask: AskKernel, address: string, signal: AbortSignal):
   if (what !== 'answer') throw new Error(said);
 }
 
-/** The shortest of several tries, ms; nothing where one has no answer. */
+/** Minimum of several tries, ms; undefined if one fails. */
 export async function timed(
   question: Question,
   signal: AbortSignal,
@@ -95,7 +92,6 @@ export async function timed(
       least = Math.min(least, now() - askedMs);
     }
   } catch {
-    // An earlier build has no such question, and a check goes on without this.
     signal.throwIfAborted();
     return {};
   }

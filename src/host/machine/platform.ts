@@ -3,7 +3,6 @@ import path from 'node:path';
 import { defined } from '../../protocol/defined.ts';
 import type { Platform } from '../../protocol/peer/host-facts.ts';
 
-/** Where the kernel says what this machine is. */
 export interface PlatformPlaces {
   readonly cpuinfo: string;
   readonly dmi: string;
@@ -16,11 +15,11 @@ const PLACES: PlatformPlaces = {
   kvm: '/dev/kvm',
 };
 
-/** How the firmware of a cloud's machines names its maker, its model or its asset tag. */
+/** Vendor, model or asset tag in the firmware of clouds' machines. */
 const CLOUDS: readonly (readonly [RegExp, string])[] = [
   [/Amazon EC2/i, 'Amazon EC2'],
   [/Google Compute Engine/i, 'Google Cloud'],
-  // Azure's own asset tag: its maker and model are those of any Hyper-V.
+  // Azure's asset tag; any Hyper-V has its vendor and model.
   [/7783-7084-3265-9085-8269-3286-77/, 'Azure'],
   [/OracleCloud/i, 'Oracle Cloud'],
   [/Alibaba Cloud/i, 'Alibaba Cloud'],
@@ -32,7 +31,6 @@ const CLOUDS: readonly (readonly [RegExp, string])[] = [
   [/OpenStack/i, 'an OpenStack cloud'],
 ];
 
-/** What this machine is. What cannot be read is left out. */
 export async function readPlatform(places: PlatformPlaces = PLACES): Promise<Platform> {
   const dmi = (file: string): Promise<string> => text(path.join(places.dmi, file));
   const [cpuinfo, maker, model, tag, hasKvm] = await Promise.all([

@@ -1,8 +1,8 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
 
-/** The processors that this process may use, and how many would have work by the load of the last minute. */
+/** Processors of this process, and their share of the last minute's load. */
 export function processorLoad(): { readonly cores: number; readonly load: number } {
   const cores = availableParallelism();
-  // The kernel counts for all of the machine, of which this process may have a part.
+  // The load average covers the machine, of which this process may have a part.
   return { cores, load: ((loadavg()[0] ?? 0) * cores) / Math.max(1, cpus().length) };
 }

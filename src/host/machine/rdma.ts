@@ -4,7 +4,7 @@ import { MAX_RDMA } from '../../protocol/peer/host-facts.ts';
 
 const DEVICES = '/sys/class/infiniband';
 
-/** The RDMA devices of this host with a port that is active: adapters of InfiniBand, RoCE and iWARP alike. */
+/** RDMA devices with an active port: InfiniBand, RoCE and iWARP. */
 export async function rdmaDevices(directory = DEVICES): Promise<string[]> {
   const names = await readdir(directory).catch(() => []);
   const active: string[] = [];
@@ -13,7 +13,6 @@ export async function rdmaDevices(directory = DEVICES): Promise<string[]> {
     const states = (await readdir(ports).catch(() => [])).map((port) =>
       readFile(path.join(ports, port, 'state'), 'utf8').catch(() => ''),
     );
-    // `4: ACTIVE`
     if ((await Promise.all(states)).some((state) => state.startsWith('4'))) active.push(name);
   }
   return active.filter((name) => name.length <= 64).slice(0, MAX_RDMA);

@@ -2,8 +2,8 @@ import { networkTool } from '../../network/ip.ts';
 import { splitAddress } from '../../protocol/names.ts';
 
 /**
- * Bytes that this host's kernel holds of all its connections to an address: written, and not acknowledged by the other host.
- * Undefined where it has no such connection. GODWIT_HOST_LACKS without iproute2's `ss`.
+ * Unacknowledged bytes of all of this host's connections to an address. Undefined without a connection.
+ * GODWIT_HOST_LACKS without iproute2's `ss`.
  */
 export type QueuedBytes = (address: string, signal: AbortSignal) => Promise<number | undefined>;
 
@@ -14,7 +14,7 @@ export const queuedBytes: QueuedBytes = async (address, signal) => {
   return sendQueuesOf(output);
 };
 
-/** The sum of the third column of `ss`: state, bytes received and not read, bytes sent and not acknowledged, addresses. */
+/** Sum of the third column of `ss`: state, receive queue, send queue, addresses. */
 export function sendQueuesOf(said: string): number | undefined {
   const all = [...said.matchAll(/^[ \t]*\S+[ \t]+\d+[ \t]+(\d+)\s/gm)].map(([, bytes]) =>
     Number(bytes),

@@ -3,14 +3,13 @@ import { RATE_WINDOW_MS } from '../../migration/prediction/curve.ts';
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import { choose, eachOf, PAGE_BYTES, type Pages, type Time } from './pages.ts';
 
-/** Of one look of an agent, which looks at each guest again and again. */
+/** Smaller than a plan's sample, because the agent measures guests repeatedly. */
 export const DIRTY_SAMPLE_PAGES = 512;
 const ZEROS = crc32(Buffer.alloc(PAGE_BYTES));
 
 /**
- * How much of its memory a guest writes within one window, by a small sample of which only checksums are kept. The window
- * is as long as it came to be. Undefined where no page can be looked at, or most of them only once: they say nothing of
- * what was written.
+ * Share of a guest's memory written in one window, from a small sample of checksums. The result has the actual
+ * length of the window. Undefined if no page, or only few, can be read twice.
  */
 export async function sampleDirty(
   pages: Pages,
@@ -42,14 +41,12 @@ export async function sampleDirty(
   return { windowMs: Math.max(1, Math.round(second - first)), dirtyBytes };
 }
 
-/** The middle of the time that it took. */
 async function timed(time: Time, look: () => Promise<void>): Promise<number> {
   const beganMs = time.monotonicMs();
   await look();
   return (beganMs + time.monotonicMs()) / 2;
 }
 
-/** Undefined where the page cannot be looked at now. */
 function sumOf(pages: Pages, page: number, content: Buffer): number | undefined {
   const state = pages.state(page);
   if (state === 'absent') return ZEROS;

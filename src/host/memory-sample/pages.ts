@@ -4,44 +4,40 @@ import { constants, zstdCompressSync } from 'node:zlib';
 import { MOVER_PAGES } from '../../migration/prediction/parameters.ts';
 import type { CurvePoint, PageMix } from '../../protocol/public/prediction.ts';
 
-/** A sample of a guest's pages, looked at several times. It knows no hypervisor: only pages with numbers. */
+/** Samples a guest's pages repeatedly. Independent of the hypervisor: pages have only numbers. */
 
 export const PAGE_BYTES = 4096;
-/** Pages of a sample: 16 MiB are held, and one of them stands for 1 MiB of a guest of 4 GiB. */
+/** Pages of a sample: 16 MiB are held; each stands for 1 MiB of a 4 GiB guest. */
 const MAX_PAGES = 4096;
-/** Of those, how many are compressed. */
 const MAX_PACKED = 512;
-/** Pages that are compressed together, as a hypervisor's stream has them. */
+/** Pages compressed together, as in a hypervisor's stream. */
 const PACK_PAGES = 32;
-/** After these the sample is looked at again, ms from the first look. */
+/** Times of the further looks, ms from the first one. */
 export const WINDOWS_MS = [100, 300, 1000, 3000] as const;
 /**
- * And once more where the last of them still saw new pages: a guest that takes a few seconds to go once through what it writes
- * would be taken for one that writes all of its memory.
+ * One more look if the last one still found new pages; otherwise a guest that cycles through its working set in a few
+ * seconds would seem to write all of its memory.
  */
 const FURTHER_MS = 6000;
-/** New pages are this share of all that were seen written, and so many of the sample. */
+/** Required share of new pages among all written ones, and among the sample. */
 const NEW_SHARE = 0.2;
 const MIN_NEW = 16;
-/** Of fewer pages that the other host has, or has not, no share is made. */
+/** Minimum of pages with an answer from the other host for a share. */
 const MIN_TOLD = 64;
-/** How long further pages are read and looked up in what the other host told, ms: the choice of the path waits for it. */
+/** Time for looking up further pages in the other host's summary, ms; the path's choice waits for it. */
 const MORE_MS = 100;
-/** A prime: steps of it come to each of any number of pages once. */
+/** A prime: its multiples visit every page once, for any number of pages. */
 const STRIDE = 2_654_435_761;
-/** So many pages in a row, before others have their turn and the signal is looked at. */
 const AT_ONCE = 256;
 
 export interface Pages {
   readonly count: number;
-  /** `absent`: nobody has written there, so that it is zeros; `away`: reading it would bring it back from somewhere. */
+  /** `absent`: never written, so zeros; `away`: reading would bring it back from swap. */
   state(page: number): 'here' | 'absent' | 'away';
-  /** False where it cannot be read now. */
   read(page: number, into: Buffer): boolean;
 }
 
 export interface PageStatistics {
-  /** Pages that could be looked at. */
   readonly pages: number;
   readonly curve: readonly CurvePoint[];
   readonly mix: PageMix;
@@ -52,15 +48,14 @@ export interface Time {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** A look at fewer pages, from outside alone. */
 export interface Brief {
-  /** Once it is aborted, what has been seen is enough: one more look, and no more. */
+  /** Once aborted, one more look completes the sample. */
   readonly enough: AbortSignal;
-  /** One more window, where it is longer than the others, ms. */
+  /** One more window if it is longer than the others, ms. */
   readonly longestMs?: number | undefined;
 }
 
-/** Whether the other host has such a page already, once that is known; undefined of a page of which it has not told. */
+/** Tells whether the other host already has a page; undefined for pages outside of its summary. */
 export type Knows = Promise<((page: Uint8Array) => boolean | undefined) | undefined>;
 
 export interface Until {
@@ -69,7 +64,7 @@ export interface Until {
   readonly knows?: Knows | undefined;
 }
 
-/** One page of each of as many equal parts of memory. `random`: 0 to 1. */
+/** One page from each of equal parts of memory. `random`: 0 to 1. */
 export function choose(count: number, most: number, random: () => number): number[] {
   const chosen = Math.min(most, count);
   return Array.from({ length: chosen }, (_, index) =>
@@ -78,8 +73,8 @@ export function choose(count: number, most: number, random: () => number): numbe
 }
 
 /**
- * Looks at a sample now and after each window. A page that has changed once counts as written from then on: what is
- * written as it was is not seen, and need not be. Undefined where no page can be looked at.
+ * Reads a sample now and after each window. A page that has changed once counts as written from then on; writes of
+ * equal content are neither seen nor relevant. Undefined if no page can be read.
  */
 export async function samplePages(
   pages: Pages,
@@ -95,7 +90,7 @@ export async function samplePages(
     if (content !== undefined) first.set(page, content);
   });
   if (first.size === 0) return undefined;
-  // To look takes its time, which is no window's: each look counts as if all of it were at its middle.
+  // A look takes time, so it counts at its middle.
   const beganMs = (firstMs + time.monotonicMs()) / 2;
   const written = new Set<number>();
   const curve: CurvePoint[] = [];
@@ -133,7 +128,6 @@ export async function samplePages(
   return { pages: first.size, curve, mix };
 }
 
-/** The window of the next look, ms; undefined where the looks so far are enough. */
 function nextWindow(
   curve: readonly CurvePoint[],
   sample: Sample,
@@ -146,13 +140,11 @@ function nextWindow(
   return longestMs > Math.max(...WINDOWS_MS) ? longestMs : undefined;
 }
 
-/** Of so many pages, so many are looked at. */
 interface Sample {
   readonly sampled: number;
   readonly count: number;
 }
 
-/** Whether the newest look saw many pages written that none had seen before. */
 function isRising(curve: readonly CurvePoint[], { sampled, count }: Sample): boolean {
   const [before = 0, all = 0] = curve.slice(-2).map(({ dirtyBytes }) => dirtyBytes);
   const memory = count * PAGE_BYTES;
@@ -160,7 +152,6 @@ function isRising(curve: readonly CurvePoint[], { sampled, count }: Sample): boo
   return all < memory && seen >= MIN_NEW && all - before >= all * NEW_SHARE;
 }
 
-/** Until the next look is due; true where it is to be the last one, at once. */
 async function rest(time: Time, untilMs: number, { signal, brief }: Until): Promise<boolean> {
   const ms = Math.max(0, untilMs - time.monotonicMs());
   if (brief === undefined) {
@@ -174,7 +165,7 @@ async function rest(time: Time, untilMs: number, { signal, brief }: Until): Prom
 
 const ZEROS = Buffer.alloc(PAGE_BYTES);
 
-/** The very buffer of zeros for a page without any; undefined where it cannot be looked at. */
+/** The shared zero buffer for a zero page; undefined if it cannot be read. */
 function contentOf(pages: Pages, page: number): Buffer | undefined {
   const state = pages.state(page);
   if (state === 'away') return undefined;
@@ -204,7 +195,7 @@ export async function eachOf<T>(
   }
 }
 
-/** From all over memory, however few are taken: low in it lies the kernel. */
+/** Spread over memory, even if few are taken: low addresses have the kernel. */
 function* inNoOrder(pages: readonly number[]): Generator<number> {
   for (let at = 0; at < pages.length; at += 1) yield pages[(at * STRIDE) % pages.length] ?? 0;
 }
@@ -220,7 +211,7 @@ function* whileSo<T>(all: Iterable<T>, isSo: () => boolean): Generator<T> {
 const reportedOf = (content: Buffer | undefined): Buffer[] =>
   content === undefined || content === ZEROS ? [] : [content];
 
-/** `more`: further pages, for what the other host has of them alone. */
+/** `more`: further pages, only for the other host's share. */
 async function mixOf(
   contents: readonly Buffer[],
   more: Iterable<Buffer>,
@@ -240,7 +231,7 @@ async function mixOf(
   await eachOf(reported, signal, look);
   const held = reported.length / contents.length;
   const duplicate = (reported.length - names.size) / contents.length;
-  // A host with a large cache tells of few of its pages.
+  // A host with a large cache reports only part of its pages.
   const lacks = (): boolean => told < MIN_TOLD;
   const may = told * (1 + MAX_PAGES / contents.length) >= MIN_TOLD;
   await eachOf(may ? whileSo(more, lacks) : [], signal, (content) => {
@@ -254,7 +245,7 @@ async function mixOf(
   };
 }
 
-/** Pages that are compressed together, from all over memory: what lies low in it is the kernel, and packs as no other. */
+/** Groups pages from all over memory, because low addresses have the kernel, which compresses differently. */
 function partsOf(contents: readonly Buffer[]): Buffer[][] {
   const parts = Math.ceil(contents.length / PACK_PAGES);
   const most = Math.min(parts, MAX_PACKED / PACK_PAGES);
@@ -264,7 +255,7 @@ function partsOf(contents: readonly Buffer[]): Buffer[][] {
   });
 }
 
-/** What zstd's quickest level makes of them; 1 of none. */
+/** Ratio with zstd's fastest level; 1 without pages. */
 async function packedShare(
   parts: readonly (readonly Buffer[])[],
   signal: AbortSignal,
@@ -272,7 +263,6 @@ async function packedShare(
   const params = { [constants.ZSTD_c_compressionLevel]: 1 };
   let [packed, whole] = [0, 0];
   for (const part of parts) {
-    // Whoever looks has other work to do, and may have to stop.
     signal.throwIfAborted();
     await setImmediate();
     const together = Buffer.concat(part);

@@ -1,20 +1,19 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { PAGE_BYTES, type Pages } from './pages.ts';
 
-/** Where memory that is looked at lies in its process. */
 export interface Place {
   readonly address: number;
   readonly bytes: number;
 }
 
-/** Of an entry of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst): bit 63 present, bit 62 swapped. */
+/** Entry of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst): bit 63 present, bit 62 swapped. */
 const ENTRY_BYTES = 8;
 const PRESENT = 0x80;
 const SWAPPED = 0x40;
 
 /**
- * Reads pages of another process from outside, without stopping it. Only a page that is there is read: another one would
- * have to be made or brought back first. Throws as Node does (EACCES, EPERM) where this process may not look.
+ * Reads pages of another process without stopping it. Only present pages are read, so that none is allocated or swapped
+ * in. Throws as Node does (EACCES, EPERM) without permission.
  */
 export class ProcessPages implements Pages {
   readonly count: number;
@@ -49,7 +48,7 @@ export class ProcessPages implements Pages {
       const place = this.#address + page * PAGE_BYTES;
       return readSync(this.#memory, into, 0, PAGE_BYTES, place) === PAGE_BYTES;
     } catch {
-      // It was taken away in between.
+      // It was removed meanwhile.
       return false;
     }
   }

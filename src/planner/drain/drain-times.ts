@@ -1,4 +1,4 @@
-/** When the moves of a drain start and end, how sure that is, and whether a deadline is met: with the arithmetic. Pure. */
+/** Predicted times of a drain's moves with their uncertainty, and whether the deadline is met. Pure. */
 
 import { START_MS } from '../../migration/prediction/parameters.ts';
 import { scenarios } from '../../migration/prediction/scenarios.ts';
@@ -24,7 +24,6 @@ const PARALLEL = 8;
 const PER_HOST = 4;
 
 type Times = Omit<DrainPlan, 'moves' | 'refusals' | 'wake' | 'emptied'> & {
-  /** The seats that are to move, in the order in which they start. */
   readonly order: readonly Seat[];
 };
 
@@ -110,7 +109,7 @@ function linksOf(fleet: Fleet, options: DrainOptions): Links {
   };
 }
 
-/** What runs first, then as the plan before had it; empty where that had others. */
+/** Running moves first, then the earlier plan's order; empty if that had other moves. */
 function orderBefore(all: readonly Seat[], { before = [], running = [] }: DrainOptions): number[] {
   if (before.length === 0) return [];
   const places = new Map([...running, ...before].map(({ guest }, place) => [guest, place]));
@@ -155,16 +154,15 @@ function mostAtOnce(slots: readonly Slot[]): number {
   return most;
 }
 
-/** Of the 256 cases of a prediction every eighth is enough here. */
+/** Every eighth of the prediction's 256 cases is enough here. */
 const EVERY = 8;
-/** The spreads of the logarithm: what is said of a link is further off than what was seen of it. */
+/** Spreads of the logarithm: nominal link rates are less certain than observed ones. */
 const SPREADS = { dirty: 0.25, share: 0, processor: 0, fixed: 0.5 };
 const LINK_SAID = 0.12;
 const LINK_SEEN = 0.09;
-/** The edges of the range, of 32 cases in order: a tenth lies beyond either. */
 const OUT = 3;
 
-/** The range comes from the same schedule in other weather. */
+/** Range of the same schedule under varied conditions. */
 function etaOf({ problem, order, pace, seconds }: Schedule, factors: LinkFactors): Eta {
   const link = Object.keys(factors).length > 0 ? LINK_SEEN : LINK_SAID;
   const outcomes = scenarios({ ...SPREADS, link })
@@ -207,14 +205,13 @@ function deadlineOf(
   return { deadline: { seconds: deadlineSeconds, met: needs <= deadlineSeconds, words } };
 }
 
-/** What takes longest, in words. */
 export const throughWords = ({ name, bytes, bytesPerSecond }: BusiestLink): string =>
   `${formatBytes(bytes)} through the ${bitsOf(bytesPerSecond)} of ${name}`;
 
 const shown = (seconds: number): string =>
   Number.isFinite(seconds) ? formatDuration(seconds * 1000) : 'for ever';
 
-/** As link speeds are given. */
+/** Decimal bits, as link speeds are given. */
 function bitsOf(bytesPerSecond: number): string {
   const bits = bytesPerSecond * 8;
   const [value, unit] = bits >= 1e9 ? [bits / 1e9, 'Gbit/s'] : [bits / 1e6, 'Mbit/s'];

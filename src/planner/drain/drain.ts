@@ -10,8 +10,8 @@ import { moveOf, planOf, refusal } from '../plan.ts';
 export type { DrainOptions, DrainPlan, RunningMove } from './drain-options.ts';
 
 /**
- * Empties hosts, or all of a site: where each guest goes, in which order, how many at a time and when each one starts,
- * so that the last one ends soonest. As the drain goes, the same call with what runs gives the rest.
+ * Plans to empty hosts or a site: destinations, order, parallelism and start times with the earliest end. During the
+ * drain the same call with the running moves gives the rest.
  */
 export function drain(inventory: Inventory, options: DrainOptions): DrainPlan {
   const drained = new Set(options.hosts);
@@ -26,7 +26,6 @@ class Drain {
   readonly #options: DrainOptions;
   readonly #refusals: Refusal[] = [];
   readonly #targets: readonly Place[];
-  /** Why a guest stays where there are no targets. */
   readonly #nobody: Constraint;
   readonly #destinations: Destinations;
   readonly #running = new Map<Seat, RunningMove>();
@@ -48,7 +47,7 @@ class Drain {
     const units = this.#units().toSorted(
       (left, right) => priorityOf(right) - priorityOf(left) || memoryOf(right) - memoryOf(left),
     );
-    // Of one priority large ones first: they have the fewest places to go.
+    // Large ones first within a priority, because they have the fewest destinations.
     for (const unit of units) this.#place(unit);
     this.#destinations.even();
     const moves = new Map<Seat, PlannedMove>();
@@ -73,7 +72,7 @@ class Drain {
     }
   }
 
-  /** What is under way holds memory at its destination, and its part of the links. */
+  /** Running moves use memory at their destinations, and links. */
   #countRunning(): void {
     const running = new Map((this.#options.running ?? []).map((each) => [each.guest, each]));
     for (const seat of this.#fleet.seats) {
@@ -105,10 +104,9 @@ class Drain {
   }
 
   #place(unit: Unit): void {
-    // A guest whose samples make no sense counts at its full size: it may go, since it must.
+    // A guest with implausible samples counts at full size: it must move anyway.
     const stays = unit.map((seat) => holds({ ...seat, grouped: false, unknown: false }));
     if (stays.some((constraint) => constraint !== undefined)) {
-      // Where one of a group stays, all do; it alone is the cause.
       for (const [place, seat] of unit.entries()) this.#refuse(seat, stays[place] ?? 'together');
       return;
     }

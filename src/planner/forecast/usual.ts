@@ -1,9 +1,9 @@
-/** Days without which a time of day says nothing. */
+/** Days required for a daily pattern. */
 const MIN_DAYS = 3;
 
 /**
- * What each guest asks for at one hour of the day, as the mean of what it used in that hour of each earlier day, in any
- * order. A guest that fewer than three of the days show is left out.
+ * Mean of each guest's use at one hour of the day over earlier days, in any order. Leaves out guests seen on fewer than
+ * three days.
  */
 export function usualOf(days: readonly ReadonlyMap<string, number>[]): Map<string, number> {
   const sums = new Map<string, { sum: number; count: number }>();

@@ -1,6 +1,6 @@
-/** Numbers from 0 to below 1 that a seed gives again (mulberry32). Pure: the state is the caller's. */
+/** Deterministic random numbers from 0 to below 1 (mulberry32). Pure: the caller has the state. */
 export function seeded(seed: number): () => number {
-  // Seeds that lie side by side must not give streams that do.
+  // Decorrelates neighbouring seeds.
   let state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -30,18 +30,15 @@ import {
   samplePoint,
 } from './fleet.ts';
 
-/** A database is read or written. */
 export const STORING = ['GODWIT_STORE'] as const;
 
 const count = z.number().int().nonnegative();
 
-/** Characters: what it says is bounded by modes, codes, routes and states, whatever the fleet. */
+/** Characters; the text does not grow with the fleet. */
 const MAX_METRICS = 4 * 1024 * 1024;
 
-/** What a page has where nobody says. */
 const USUAL = 200;
 
-/** A controller of a fleet, for people, programs and the CLI. */
 export const controllerContract = {
   ...helloRoutes,
   health: route({
@@ -128,12 +125,10 @@ export const controllerContract = {
     query: z.object({
       host: hostName.optional(),
       name: guestName.optional(),
-      /** Only those with that label, or with that value of it. */
       label: labelFilter.optional(),
-      /** Only those whose name contains this text, in upper or lower case. */
       find: z.string().min(1).max(63).optional(),
       state: guestInfo.shape.state.optional(),
-      /** `true`: only those that nothing is known to stop from moving. */
+      /** `true`: only guests without known obstacles to a move. */
       movable: z.enum(['true', 'false']).optional(),
       ...pageQuery(USUAL),
     }),
@@ -170,11 +165,9 @@ export const controllerContract = {
     summary: 'What this controller has done since it began',
     access: 'viewer',
     response: z.object({
-      /** Hosts that it follows now. */
       followed: count,
-      /** Samples that it has taken of them. */
       samples: count,
-      /** Hosts of which something is still to be written. */
+      /** Hosts with unwritten data. */
       unwritten: count,
     }),
     errors: [],

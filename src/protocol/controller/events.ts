@@ -6,11 +6,10 @@ import { fleetHost } from './fleet.ts';
 import { migrationHappened } from './history.ts';
 import { fleetRequest } from './fleet-request.ts';
 
-/** One thing that happened on the hosts that a controller follows. */
 const fleetNews = z.discriminatedUnion('type', [
-  /** The first of a stream that begins now: lists that are asked for after it miss nothing. */
+  /** Start of a stream: lists requested afterwards miss nothing. */
   z.object({ type: z.literal('ready') }),
-  /** What happened since the id that was given is not known any more: ask for the lists again. */
+  /** Events since the given id were lost: read the lists again. */
   z.object({ type: z.literal('lost') }),
   z.object({ type: z.literal('host'), host: fleetHost }),
   z.object({ type: z.literal('host-gone'), name: hostName }),
@@ -21,14 +20,13 @@ const fleetNews = z.discriminatedUnion('type', [
     name: guestInfo.shape.name,
     uuid: name64.optional(),
   }),
-  /** Several hosts say that they run the very same guest. */
   z.object({
     type: z.literal('conflict'),
     name: guestInfo.shape.name,
     hosts: z.array(hostName).max(64),
   }),
   migrationHappened,
-  /** A request is new or another than it was, whichever controller works on it. Its lists have their first hundred. */
+  /** A new or changed request, whichever controller works on it, with the first hundred entries of its lists. */
   z.object({ type: z.literal('request'), request: fleetRequest }),
 ]);
 export type FleetNews = z.infer<typeof fleetNews>;

@@ -1,6 +1,6 @@
 import type { DiskScore, PredictionScore } from './history.ts';
 
-/** What the figures of a migration are called; of its own, since a browser loads it without the schemas. */
+/** Names of a migration's figures, in a separate file, because the dashboard loads it without the schemas. */
 export const FIGURE_NAMES = {
   bytes: 'bytes',
   totalMs: 'total time',

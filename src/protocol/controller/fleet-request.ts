@@ -6,73 +6,70 @@ import { requestId } from '../public/order.ts';
 import { descriptionNumber } from '../public/recovery.ts';
 import { migrationSettings } from '../public/migration.ts';
 
-/** ms since 1970, by the clock of the store. */
+/** ms since 1970, by the store's clock. */
 export const atMs = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
-/** Guests of one recovery that an operator names by the number of a description. */
+/** Guests of a recovery that an operator names by their descriptions' numbers. */
 const MAX_INSISTED = 1024;
 
 const REQUEST_KINDS = ['migration', 'drain', 'evacuate', 'roll', 'recover'] as const;
 export type FleetRequestKind = (typeof REQUEST_KINDS)[number];
 
-/** A fleet's request moves guests: a rehearsal is asked of one guest's own host. */
+/** Requests move guests; a rehearsal is requested at the guest's host. */
 const requestSettings = migrationSettings.partial().extend({
-  // Absent where nobody asked for one: a guest's label may allow a longer one than is usual.
+  // No default, because a guest's label may allow a longer one.
   maxDowntimeMs: migrationSettings.shape.maxDowntimeMs.removeDefault().optional(),
   rehearse: z.literal(false, 'a request cannot be rehearsed').optional(),
 });
 
-/** By which a person names a program of the controller's configuration. */
+/** Name of a program in the controller's configuration. */
 export const programName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'the name of a program');
 
-/** What a person asked for. A migration names a guest; a drain names one host, an evacuation, a roll and a recovery several. */
+/**
+ * What was requested. A migration names a guest; a drain names one host, an evacuation, a roll and a recovery several.
+ */
 export const requestAsk = z.object({
   kind: z.enum(REQUEST_KINDS),
   guest: guestName.optional(),
   hosts: z.array(hostName).max(10_000).default([]),
-  /** Where guests may go; absent: anywhere. */
   to: z.array(hostName).min(1).max(10_000).optional(),
-  /** When it is to be true. Later than that it goes on, and says that it is late. */
+  /** Deadline. A late request continues and reports that it is late. */
   deadlineAtMs: atMs.optional(),
-  /** Moves at a time, at most. */
   maxParallel: z.number().int().min(1).max(1000).optional(),
-  /** The greater one goes first. */
   priority: z.number().int().min(-100).max(100).default(0),
   settings: requestSettings.prefault({}),
   /**
-   * Of an evacuation: its hosts are at the one site, those it goes to at the other. Guests go by priority, and those
-   * that the deadline or the budget leaves no room for are named and stay.
+   * Evacuation: the site of its hosts, and the destination's. Guests move by priority; those that the deadline or the
+   * budget excludes are named and stay.
    */
   sites: z.object({ from: siteName, to: siteName }).optional(),
-  /** Of an evacuation of a site: what its moves may send over the line, bytes. */
   budgetBytes: bytes.optional(),
-  /** Of an evacuation of a site: how long a guest may be paused if it cannot move otherwise. */
+  /** Evacuation of a site: permitted pause of a guest that cannot move otherwise. */
   maxPauseMs: z.number().int().min(0).max(60_000).optional(),
-  /** Of a drain or an evacuation: guests that cannot move live are shut down and started where they go. */
+  /** Drain or evacuation: guests that cannot move live are shut down and started elsewhere. */
   cold: z.boolean().optional(),
-  /** Of a drain of a manager's host: guests that are off leave it, too, where the manager moves them. */
+  /** Drain of a manager's host: guests that are off leave it, too, if the manager moves them. */
   stopped: z.boolean().optional(),
-  /** Of a recovery: guests that start from a description that may be out of date; an operator has seen each by its number. */
+  /** Recovery: guests to start from a description that may be out of date; an operator has seen each by its number. */
   insist: z
     .array(z.object({ guest: guestName, number: descriptionNumber }))
     .max(MAX_INSISTED)
     .optional(),
-  /** Of a roll: what is run for each host once it is empty. */
+  /** Roll: program for each empty host. */
   run: programName.optional(),
-  /** Of a roll: guests that left a host come back to it. */
+  /** Roll: guests return to their hosts. */
   comeBack: z.boolean().optional(),
-  /** Of a roll: for how long a host is waited for after its program. */
+  /** Roll: time for a host to come back after its program. */
   healthyWithinMs: z.number().int().min(1000).max(86_400_000).optional(),
 });
 export type FleetRequestAsk = z.infer<typeof requestAsk>;
 
 export const REQUEST_PHASES = ['working', 'cancelling', 'done', 'left', 'cancelled'] as const;
-/** `left`: nothing more can be done, and guests are there still. */
+/** `left`: nothing more can be done, and guests remain. */
 export type FleetRequestPhase = (typeof REQUEST_PHASES)[number];
 export const isRequestEnd = (phase: FleetRequestPhase): boolean =>
   phase !== 'working' && phase !== 'cancelling';
 
-/** What an entry of the queue waits for. */
 const WAITS = [
   'host-limit',
   'destination-limit',
@@ -93,39 +90,38 @@ const WAITS = [
 ] as const;
 export type WaitsFor = (typeof WAITS)[number];
 
-/** A guest that is to move and does not yet. */
+/** A guest whose move has not begun. */
 export const waiting = z.object({
   guest: guestName,
   from: hostName,
   to: hostName.optional(),
   waitsFor: z.enum(WAITS),
   words: shortText,
-  /** By prediction; absent where nobody knows. */
   startsAtMs: atMs.optional(),
 });
 export type Waiting = z.infer<typeof waiting>;
 
-/** A guest that stays for good as far as this request goes, and why. */
 export const stay = z.object({ guest: guestName, host: hostName, words: shortText });
 export type Stay = z.infer<typeof stay>;
 
-/** A move of the plan; `seconds` by prediction. */
 export const plannedStep = z.object({
   guest: guestName,
   to: hostName,
   seconds: z.number().nonnegative(),
-  /** How it goes, where that is not live as usual; of an evacuation of a site also what it sends, and when it begins, s from the plan. */
+  /**
+   * How it moves, if not live as usual. For an evacuation of a site also the bytes sent and the start, seconds after
+   * the plan.
+   */
   how: z.enum(['precopy', 'postcopy', 'pause', 'cold']).optional(),
   bytes: bytes.optional(),
   startsInSeconds: z.number().nonnegative().optional(),
 });
 export type PlannedStep = z.infer<typeof plannedStep>;
 
-/** What became of a guest's earlier moves for this request. `cancelled`: by a person, and so it was the last one. */
 export const tries = z.object({
   count: z.number().int().nonnegative(),
   notBeforeMs: atMs,
-  /** Where it failed. */
+  /** Hosts of failed attempts. */
   at: z.array(hostName).max(16),
   error: serialError.optional(),
   cancelled: migrationId.optional(),
@@ -141,12 +137,12 @@ export const ROLL_STAGES = [
   'returning',
 ] as const;
 /**
- * Where a roll is with one host. `planning`: nothing has been done yet. `noting`: it is empty, and is asked what it is, so
- * that it is known again. `running`: the site's program. `waiting`: until it is back. `returning`: guests may come again.
+ * Stage of a roll at one host. `planning`: nothing is done yet. `noting`: it is empty, and its facts are recorded.
+ * `running`: the site's program. `waiting`: until it is back. `returning`: guests return.
  */
 export type RollStage = (typeof ROLL_STAGES)[number];
 
-/** What a program promises of its host: what it does not name stays as it was. */
+/** Facts that a program announces. */
 export const rollPromise = z.strictObject({
   boot: z.literal('new').optional(),
   version: z.string().min(1).max(128).optional(),
@@ -154,45 +150,39 @@ export const rollPromise = z.strictObject({
 export type RollPromise = z.infer<typeof rollPromise>;
 
 export const roll = z.object({
-  /** Which of the hosts that were asked for, from 0. */
   at: z.number().int().nonnegative().max(10_000),
   stage: z.enum(ROLL_STAGES),
-  /** Since when it is in that stage. */
   sinceMs: atMs,
-  /** What the host said of itself before its program. */
+  /** The host's facts before its program. */
   before: z
     .object({ version: z.string().max(128), bootId: z.string().max(128).optional() })
     .optional(),
   promised: rollPromise.optional(),
-  /** Guests that left the host, where they are to come back. */
   away: z.array(guestName).max(10_000),
 });
 export type Roll = z.infer<typeof roll>;
 
 /**
- * Of a drain of a manager's host. `wanted`: the host is looked at first. `asking`: it is to enter the mode, and the manager may
- * have heard of that. `entering`: it has begun, and guests are there.
- * `refused`: it is asked no more. `leaving`: the drain is cancelled, and the host is to be in use as before. `out`: it is.
+ * Drain of a manager's host. `wanted`: the host is read first. `asking`: the order to enter may have arrived.
+ * `entering`: it has begun, and guests remain. `refused`: it is not asked again. `leaving`: after a cancel, the mode is
+ * being left. `out`: it was left.
  */
 const MODE_PHASES = ['wanted', 'asking', 'entering', 'in', 'refused', 'leaving', 'out'] as const;
 
 export const requestMode = z.object({
   phase: z.enum(MODE_PHASES),
-  /** Who moves its guests: the manager, or Godwit; and in the manager's words who that is, or why not. */
   moves: z.enum(['manager', 'godwit']),
   words: z.string().max(128),
-  /** The host was in the mode, or on its way, before the drain asked: then it stays so. */
+  /** The host was in the mode before the drain, and stays in it. */
   found: z.boolean(),
-  /** The manager may have been asked to put the host into it; absent where a controller of the previous build wrote it. */
+  /** The order to enter may have been sent; absent: written by an earlier build. */
   asked: z.boolean().optional(),
   tries: z.number().int().nonnegative(),
   notBeforeMs: atMs,
-  /** Why it is not in the mode. */
   reason: shortText.optional(),
 });
 export type FleetRequestMode = z.infer<typeof requestMode>;
 
-/** What a move of a guest is predicted to send, without its disks: absent where it would not end, or its host cannot do it. */
 const guestSize = z.object({
   precopyBytes: bytes.optional(),
   postcopyBytes: bytes.optional(),
@@ -209,23 +199,18 @@ export const fleetRequest = z.object({
   createdBy: z.string().max(256),
   endedAtMs: atMs.optional(),
   order: z.array(plannedStep).max(MAX_GUESTS),
-  /** Moves at a time that the plan found best. */
   parallel: z.number().int().min(1),
   plannedAtMs: atMs,
   tries: z.record(guestName, tries),
-  /** Why the plan has no destination for a guest. */
   refused: z.record(guestName, shortText),
   queue: z.array(waiting).max(MAX_GUESTS),
   stays: z.array(stay).max(MAX_GUESTS),
   roll: roll.optional(),
   maintenanceMode: requestMode.optional(),
-  /** Of an evacuation of a site: guests that their hosts measured when it was asked for. */
+  /** Evacuation of a site: sizes measured when it was requested. */
   sizes: z.record(guestName, guestSize).optional(),
-  /** The same of the line: what these sizes rest on. */
   measuredLine: measuredLine.optional(),
-  /** Guests that were moved for it. */
   moved: z.number().int().nonnegative(),
-  /** Where it stands, for people. */
   words: shortText,
 });
 export type FleetRequest = z.infer<typeof fleetRequest>;
@@ -242,12 +227,12 @@ export const MOVE_PHASES = [
   'dropped',
 ] as const;
 /**
- * `chosen`: stored, and its agent may not have heard of it. `withdrawing`: it is not to begin any more, and that is not
- * proved yet. `dropped`: it never began, and never will.
+ * `chosen`: stored, perhaps not yet ordered. `withdrawing`: must not begin, without proof so far. `dropped`: it never
+ * began and never will.
  */
 export type MovePhase = (typeof MOVE_PHASES)[number];
 
-/** One migration of a request. Its id is stored before any agent is asked. `withdrawn`: by the engine, after a refusal. */
+/** The migration's id is stored before any agent is asked. `withdrawn`: by the engine, after a refusal. */
 export const move = z.object({
   id: migrationId,
   request: requestId,
@@ -256,19 +241,18 @@ export const move = z.object({
   to: hostName,
   attempt: z.number().int().min(1),
   phase: z.enum(MOVE_PHASES),
-  /** The highest epoch under which an agent may have been asked to begin it. */
+  /** The highest epoch of any order to begin it. */
   askedEpoch: epoch,
   memoryBytes: bytes,
-  /** What it is predicted to send, where its request counts that. */
   bytes: bytes.optional(),
   seconds: z.number().nonnegative(),
   createdAtMs: atMs,
   endedAtMs: atMs.optional(),
-  /** It has ended and nothing is reserved for it any more. */
+  /** It has ended, and nothing is reserved for it. */
   settled: z.boolean(),
   settings: migrationSettings.partial(),
   withdrawn: z.literal(true).optional(),
-  /** Its host is dead: the guest is started at `to`, which proves `from` and these off first. */
+  /** The guest's host is dead: `to` starts the guest after proving `from` and these hosts off. */
   recovers: z
     .object({ off: z.array(hostName).max(64), insist: descriptionNumber.optional() })
     .optional(),

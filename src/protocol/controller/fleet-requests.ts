@@ -16,21 +16,18 @@ import {
 const STORING = ['GODWIT_STORE'] as const;
 const byId = z.object({ id: requestId });
 
-/** Plan of a request on the present facts. */
 export const requestPlan = z.object({
   steps: z.array(plannedStep.extend({ from: hostName })).max(10_000),
   parallel: z.number().int().min(1),
-  /** s until the last move ends, by prediction. */
   seconds: z.number().nonnegative(),
-  /** What of the prediction comes from earlier migrations, since no live sample reports it, in words. */
+  /** Parts of the prediction that come from earlier migrations. */
   fromHistory: z.array(shortText).max(8).optional(),
-  /** Guests whose moves end after the deadline, by prediction. */
   late: z.array(z.string().max(64)).max(10_000),
-  /** What takes longest: how much goes through the busiest link, in words; absent where nothing moves. */
+  /** The bottleneck: bytes over the busiest link, in words; absent if nothing moves. */
   through: shortText.optional(),
   stays: z.array(stay).max(10_000),
   waiting: z.array(waiting).max(10_000),
-  /** Line that the moves of an evacuation of a site share, with the bytes that they send over it and the cost. */
+  /** Line shared by an evacuation's moves, with their bytes and cost. */
   line: z
     .object({
       bytesPerS: z.number().nonnegative(),
@@ -38,11 +35,9 @@ export const requestPlan = z.object({
       bytes,
       budgetBytes: bytes.optional(),
       cost: z.number().nonnegative(),
-      /** Basis of the predictions of its moves; absent if each host used its measurements alone. */
       measured: measuredLine.optional(),
     })
     .optional(),
-  /** Of a drain of a manager's host, which its manager takes out of use: who moves its guests. */
   maintenanceMode: requestMode
     .pick({ moves: true, words: true })
     .extend({ host: hostName })
@@ -52,7 +47,6 @@ export const requestPlan = z.object({
 });
 export type FleetRequestPlan = z.infer<typeof requestPlan>;
 
-/** Requests of people to a fleet, and their results. */
 export const requestRoutes = {
   putRequest: route({
     method: 'PUT',

@@ -6,10 +6,10 @@ import { guestInfo, hostInfo, name64 } from '../public/hosts/host.ts';
 import { hostLoad } from '../public/hosts/load.ts';
 
 /**
- * `up`: its agent is followed. `silent`: it is not heard of; nothing is guessed of its guests. `untrusted`, `incompatible`:
- * who answers there is not taken for it, or speaks another version. `new`: nobody reached it yet. `unfollowed`: the
- * controller that followed it is gone, and no other one has reached it yet. `asleep`: the site's program put it to sleep, and
- * it has not been heard of since.
+ * `up`: its agent is followed. `silent`: it does not answer; its guests' state is unknown. `untrusted`, `incompatible`:
+ * the peer at its address is not accepted, or has another version. `new`: not reached yet. `unfollowed`: its controller
+ * is gone, and no other has reached it yet. `asleep`: the site's program put it to sleep, and it has not answered
+ * since.
  */
 export const hostState = z.enum([
   'new',
@@ -22,50 +22,46 @@ export const hostState = z.enum([
 ]);
 export type HostState = z.infer<typeof hostState>;
 
-/** A host as the controllers know it. */
 export const fleetHost = z.object({
   name: hostName,
   address,
-  /** Where it stands, as its agent said last. */
   site: siteName.optional(),
-  /** The manager that speaks for it; absent: it has an agent. Guests of such a host move by their manager alone. */
+  /** The manager that reports it; absent: it has an agent. Only the manager moves its guests. */
   manager: hostName.optional(),
-  /** Why no guest may come there now, as that manager says. */
   closedByManager: shortText.optional(),
   state: hostState,
-  /** Since when it is in that state; of one that is silent, when it was heard of last; of one that is woken, since when. */
+  /** Start of the state; for a silent host its last report, for a woken one the wake-up. */
   since: moment,
   reason: shortText.optional(),
-  /** Its agent sends more than a controller takes from one host: the rest waits, or is left out. */
+  /** The host's agent exceeds a limit: the rest waits or is left out. */
   excess: z.object({ since: moment, words: shortText }).optional(),
-  /** The controller that follows it. */
   followedBy: hostName.optional(),
   version: name64.optional(),
   cores: z.number().int().optional(),
   memoryBytes: bytes.optional(),
-  /** Within a hundredth of all its memory. */
+  /** To a hundredth of its memory. */
   memoryAvailableBytes: bytes.optional(),
   guests: z.number().int(),
-  /** The newest sample, where the controller that is asked follows it. */
   load: hostLoad.omit({ guests: true }).optional(),
 });
 export type FleetHost = z.infer<typeof fleetHost>;
 
-/** A host as lists report it. Events of hosts lack these further fields. */
 export const listedHost = fleetHost.extend({
-  /** No guest comes to it since then: that request drained it, and nobody has opened it again. */
+  /** The request that drained it, so that no guest comes until it is opened. */
   closed: z.object({ since: moment, request: requestId }).optional(),
-  /** What a person noted of it: nothing moves there meanwhile. */
+  /** An operator's note; nothing moves there meanwhile. */
   maintenance: z.string().max(1000).optional(),
-  /** The host is ill: its hardware reports it or a person noted it. `request`: the drain that the health policy requested. */
+  /**
+   * The host is ill: its hardware or an operator's note reports it. `request`: the drain requested by the health
+   * policy.
+   */
   ill: z.object({ since: moment, words: shortText, request: requestId.optional() }).optional(),
 });
 export type ListedHost = z.infer<typeof listedHost>;
 
-/** One host with all that it said of itself last. */
 export const fleetHostDetail = listedHost.extend({ info: hostInfo.optional() });
 
-/** A guest by the newest report of it. While it moves, both of its hosts report it: it is one row all the same. */
+/** A moving guest is one entry, by its newest report, although both hosts report it. */
 export const fleetGuest = z.object({
   name: guestInfo.shape.name,
   host: hostName,
@@ -76,17 +72,15 @@ export const fleetGuest = z.object({
   driver: name64,
   manager: name64.optional(),
   labels: labels.optional(),
-  /** What would stop it from moving, in words. Absent: nothing is known to. */
   unmovable: guestInfo.shape.unmovable.unwrap().optional(),
-  /** What it uses, by the newest sample of its host; absent if the controller that is asked does not follow that host. */
+  /** Absent if the called controller does not follow that host. */
   load: hostLoad.shape.guests.element.omit({ name: true }).optional(),
   migration: guestInfo.shape.migration,
-  /** What its host's state is: while it is not `up`, all of this is what was known before. */
+  /** State of its host: unless it is `up`, the entry is the last known one. */
   hostState,
   hostSince: moment,
-  /** Further hosts that say they run the very same guest, although it does not move between them. Look at once. */
+  /** Other hosts that report running the same guest without a move between them. Needs immediate attention. */
   alsoClaimedBy: z.array(hostName).max(64).optional(),
-  /** Other hosts' reports of it: the copy that its migration builds, an older report, a stopped definition. */
   copies: z
     .array(z.object({ host: hostName, state: guestInfo.shape.state }))
     .max(64)
@@ -98,17 +92,17 @@ export const fleetGuestDetail = fleetGuest.extend({ info: guestInfo });
 
 const values = z.record(z.string().max(64), z.number());
 
-/** A sample, or what the samples of a minute or an hour came to. */
+/** A sample, or the result of a minute's or hour's samples. */
 export const samplePoint = z.object({
-  /** When it came, or the beginning of that time; by the controller's clock. */
+  /** Arrival, or start of the time, by the controller's clock. */
   at: moment,
   samples: z.number().int(),
   mean: values,
-  /** Of a single sample: left out. */
+  /** Absent for a single sample. */
   most: values.optional(),
 });
 export type SamplePoint = z.infer<typeof samplePoint>;
 
-/** The mean of the cores that a guest used in the time that begins at `at`. */
+/** Mean cores of a guest in the time from `at`. */
 export const guestSamplePoint = z.object({ at: moment, cores: z.number().nonnegative() });
 export type GuestSamplePoint = z.infer<typeof guestSamplePoint>;

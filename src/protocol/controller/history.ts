@@ -8,7 +8,6 @@ import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { LIST_BYTES, REPORT_BYTES, route } from '../route.ts';
 
 const STORING = ['GODWIT_STORE'] as const satisfies ErrorCode[];
-/** The agent of a migration's host is asked. */
 const ASKING = [
   'GODWIT_UNREACHABLE',
   'GODWIT_HOST_UNKNOWN',
@@ -22,11 +21,11 @@ const percent = z.number().min(0).max(100);
 const share = z.number().min(0).max(1);
 const count = z.number().int().nonnegative();
 
-/** How a migration ended. `held`: a person must decide; it may go on afterwards. */
+/** How a migration ended. `held`: an operator must decide; it may continue afterwards. */
 export const migrationOutcome = z.enum(END_PHASES);
 export type MigrationOutcome = z.infer<typeof migrationOutcome>;
 
-/** A migration in the history of a fleet, whoever began it. Moments by the clock of the host that it left. */
+/** Times by the clock of its source. */
 export const fleetMigration = z.object({
   id: migrationId,
   guest: guestName,
@@ -37,59 +36,50 @@ export const fleetMigration = z.object({
   outcome: migrationOutcome.optional(),
   startedAt: moment,
   endedAt: moment.optional(),
-  /** Without the time for which it waited for its moment, where its host gave a report. */
+  /** Without the wait for its start. */
   totalMs: ms.optional(),
-  /** The hypervisor's figure, ms. */
   downtimeMs: ms.optional(),
-  /** The longest time without an answer that a host which watched the guest saw, ms. */
+  /** Longest time without an answer, as seen by a watching host, ms. */
   clientGapMs: ms.optional(),
-  /** Of memory, over the link. */
   bytes: bytes.optional(),
-  /** Of the whole of one that is open, where the controller that is asked follows its source; never less than before. */
+  /** Progress of an open one as a whole, if the called controller follows its source; never decreases. */
   percent: percent.optional(),
-  /** Where it stands, of one that is open. */
   step: phase.optional(),
-  /** The request that asked for it, and who asked for that; absent where a person began it at an agent. */
   request: requestId.optional(),
   by: z.string().max(256).optional(),
-  /** Why it did not come to its end. */
   code: z.string().max(64).optional(),
   words: shortText.optional(),
 });
 export type FleetMigration = z.infer<typeof fleetMigration>;
 
-/** In the fleet's events: each migration begins and ends once; between, how far it is, at most one a second of each. */
+/** Event: each migration begins and ends once; progress between, at most once a second. */
 export const migrationHappened = z.object({
   type: z.literal('migration'),
   what: z.enum(['begun', 'progress', 'ended']),
   migration: fleetMigration,
 });
 
-/** `report`: as its agent made it; of one that is open, what it is so far. `progress`: of one that is open. */
+/** `report`: from its agent; of an open one, the interim report. `progress`: of an open one. */
 const fleetMigrationDetail = fleetMigration.extend({
   report: report.optional(),
   progress: progress.optional(),
-  /** Why there is no report. */
   withoutReport: shortText.optional(),
 });
 export type FleetMigrationDetail = z.infer<typeof fleetMigrationDetail>;
 
-/** What happens in a migration, as its source's agent reports it. */
 export const migrationNews = z.intersection(
   z.object({ id: eventId }),
   z.discriminatedUnion('type', [
     z.object({ type: z.literal('progress'), progress }),
-    /** After each round and each step: rounds and decisions so far, all of them. */
+    /** After each round and step, with all rounds and decisions so far. */
     z.object({ type: z.literal('report'), report }),
-    /** Nobody knows how it stands; it is asked again. */
+    /** The state is unknown; the host is asked again. */
     z.object({ type: z.literal('silent'), words: shortText }),
-    /** The last one. */
     z.object({ type: z.literal('ended'), migration: fleetMigration }),
   ]),
 );
 export type MigrationNews = z.infer<typeof migrationNews>;
 
-/** A migration of a guest that did not take it elsewhere. */
 const guestTry = z.object({
   migration: migrationId,
   to: hostName,
@@ -98,32 +88,29 @@ const guestTry = z.object({
   words: shortText.optional(),
 });
 
-/** A time for which a guest was on one host. */
 export const guestStay = z.object({
   host: hostName,
-  /** Absent: since before anything that is kept. */
+  /** Absent: since before the kept history. */
   from: moment.optional(),
-  /** Absent: it is there still, as far as anybody knows. */
+  /** Absent: it is still there. */
   to: moment.optional(),
-  /** Why it came, in words; with the migration that brought it. */
   why: shortText,
   migration: migrationId.optional(),
   request: requestId.optional(),
   by: z.string().max(256).optional(),
-  /** What was tried meanwhile and came to nothing, oldest first. */
+  /** Failed attempts meanwhile, oldest first. */
   tries: z.array(guestTry).max(1000),
 });
 export type GuestStay = z.infer<typeof guestStay>;
 
-/** How often an amount lay where. */
 export const distribution = z.object({
   count,
   least: z.number(),
   mean: z.number(),
   most: z.number(),
-  /** The share of them that was not above the amount. */
+  /** Amounts that the given shares of the values do not exceed. */
   quantiles: z.array(z.object({ share, amount: z.number() })).max(16),
-  /** From one bound up to and without the next, rising. */
+  /** Intervals from a bound up to and without the next, rising. */
   bins: z.array(z.object({ from: z.number(), to: z.number(), count })).max(64),
 });
 export type Distribution = z.infer<typeof distribution>;
@@ -137,7 +124,7 @@ export const PREDICTED = [
   'clientGapMs',
 ] as const;
 
-/** What is predicted of disks that are copied: of all of a migration together, and of the guest's own requests to each. */
+/** Predictions about copied disks: total per migration, and the guest's requests to each. */
 export const DISK_PREDICTED = [
   'diskBytes',
   'diskMs',
@@ -149,48 +136,45 @@ export const DISK_PREDICTED = [
   'flushesP99Ms',
 ] as const;
 
-/** What was predicted of migrations that came to their end, beside what they came to. */
 const predictionScore = z.object({
   of: z.enum(PREDICTED),
   count,
-  /** How many lay within the range, and how many the ranges were made to hold. */
+  /** Share within the range, and the intended share. */
   within: share,
   level: share,
-  /** (what it came to - the middle) / the middle; 0.1: a tenth more than was predicted. */
+  /** (result - middle) / middle; 0.1: a tenth more than predicted. */
   error: distribution,
-  /** The same without its sign. */
+  /** Absolute error. */
   size: distribution,
 });
 export type PredictionScore = z.infer<typeof predictionScore>;
 
-/** The same; of the guest's requests each disk counts. */
+/** The same; each disk's requests count. */
 const diskScore = predictionScore.extend({ of: z.enum(DISK_PREDICTED) });
 export type DiskScore = z.infer<typeof diskScore>;
 
-/** What the migrations of a time came to. */
 export const insight = z.object({
   since: moment,
   until: moment,
-  /** Migrations that ended in it and are counted here; the newest, where there were more than are read. */
+  /** Counted migrations that ended in it, the newest if there are too many. */
   count,
   isPart: z.boolean(),
   outcomes: z.array(z.object({ outcome: migrationOutcome, count })).max(8),
-  /** Of those that came to their end; absent where none has any. */
+  /** Times of completed migrations; absent if there are none. */
   totalMs: distribution.optional(),
   downtimeMs: distribution.optional(),
   clientGapMs: distribution.optional(),
   bytes: distribution.optional(),
   predictions: z.array(predictionScore).max(PREDICTED.length),
-  /** Absent where none of them copied disks, and of earlier builds. */
+  /** Absent if none copied disks, and in earlier builds. */
   diskPredictions: z.array(diskScore).max(DISK_PREDICTED.length).optional(),
-  /** Guest memory that did not travel as it was, by how it went instead; the most first. */
+  /** Guest memory that was not sent as is, by encoding, most first. */
   saved: z.array(z.object({ kind: z.string().max(32), bytes })).max(32),
-  /** The most frequent first, each with the newest migration that it ended. */
+  /** Most frequent first, each with its newest migration. */
   failures: z.array(z.object({ code: z.string().max(64), count, newest: migrationId })).max(256),
 });
 export type Insight = z.infer<typeof insight>;
 
-/** Who was where, when and why: every migration of the fleet. */
 export const historyRoutes = {
   migrations: route({
     method: 'GET',
@@ -200,11 +184,9 @@ export const historyRoutes = {
     answerBytes: LIST_BYTES,
     query: z.object({
       guest: guestName.optional(),
-      /** Their source or their destination. */
       host: hostName.optional(),
       state: z.enum(['open', 'ended']).optional(),
       outcome: migrationOutcome.optional(),
-      /** Begun at that moment or later. */
       since: z.iso.datetime().max(64).optional(),
       ...pageQuery(100),
     }),
@@ -244,7 +226,7 @@ export const historyRoutes = {
     summary: 'Ask the source to roll a migration back; says at once what will happen',
     access: 'operator',
     params: byId,
-    /** `request`: the one of the fleet that it is a move of, which does not move the guest again. */
+    /** `request`: its fleet request, which then does not move the guest again. */
     query: ofSource.extend({ request: requestId.optional() }),
     response: cancelAnswer,
     errors: [

@@ -4,14 +4,12 @@ import { LARGE_BYTES, LIST_BYTES, route } from '../route.ts';
 
 const STORING = ['GODWIT_STORE'] as const;
 
-/** Moves at a time; 0: none begins. */
 const most = z.number().int().min(0).max(10_000);
 const link = z.object({ from: hostName, to: hostName });
 
-/** How many moves may run at a time. What is not named for a host is as for every host. */
+/** Unnamed hosts have the defaults. */
 export const fleetLimits = z.object({
   fleet: most,
-  /** Out of each host and into each, where nothing is said of the host. */
   out: most,
   in: most,
   hosts: z
@@ -21,7 +19,6 @@ export const fleetLimits = z.object({
 });
 export type FleetLimits = z.infer<typeof fleetLimits>;
 
-/** What is to be another limit from now on; null: the usual one, or none for a link. What is not named stays. */
 export const limitsChange = z.strictObject({
   fleet: most.nullable().optional(),
   out: most.nullable().optional(),
@@ -43,7 +40,6 @@ export const limitsChange = z.strictObject({
 });
 export type LimitsChange = z.infer<typeof limitsChange>;
 
-/** How many migrations run at a time, which people may change. */
 export const limitRoutes = {
   limits: route({
     method: 'GET',

@@ -2,10 +2,8 @@ import { z } from 'zod';
 import { hostName } from '../names.ts';
 import { route } from '../route.ts';
 
-/** Why a host needs care, as a person notes it. */
 export const maintenanceNote = z.string().min(1).max(500);
 
-/** What people note of hosts. */
 export const maintenanceRoutes = {
   setMaintenance: route({
     method: 'PUT',

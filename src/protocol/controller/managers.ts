@@ -3,7 +3,6 @@ import { hostName, moment, shortText } from '../names.ts';
 import { name64 } from '../public/hosts/host.ts';
 import { LARGE_BYTES, REPORT_BYTES, route } from '../route.ts';
 
-/** Managers that one controller takes at most: each is a process of its own. */
 export const MAX_MANAGERS = 32;
 const STORING = ['GODWIT_STORE'] as const;
 const text = z.string().min(1).max(256);
@@ -13,37 +12,30 @@ const fingerprint = z
   .max(64);
 const count = z.number().int().nonnegative();
 
-/** Where a manager is, as its driver takes it. What only its driver knows stands in `options`. */
 export const managerPlace = z.object({
-  /** The name of its driver. */
   driver: name64,
   url: text,
   user: text,
-  /** SHA-256 of its certificate, hex; absent: a CA vouches for it. */
+  /** SHA-256 of its certificate, hex; absent: verified by a CA. */
   fingerprint: fingerprint.optional(),
-  /** PEM of that CA; absent: those of the controller's system. */
+  /** PEM of that CA; absent: the system's CAs. */
   ca: z.string().max(65_536).optional(),
   options: z.record(name64, z.unknown()).default({}),
 });
 export type ManagerPlace = z.infer<typeof managerPlace>;
 
-/**
- * `up`: it answered last. `silent`: it does not answer, or refuses; nothing is guessed of its guests. `starting`: nobody has
- * asked it yet.
- */
+/** `silent`: it does not answer or refuses; its guests' state is unknown. `starting`: not asked yet. */
 const managerState = z.enum(['starting', 'up', 'silent']);
 
-/** A manager as its controller knows it; the password is shown to nobody. */
 export const managerEntry = managerPlace.omit({ ca: true, options: true }).extend({
   name: hostName,
   state: managerState,
-  /** Since when; of one that is silent, when it answered last. */
+  /** Start of the state; for a silent one its last answer. */
   since: moment,
   reason: shortText.optional(),
-  /** Hosts on which it has guests, and guests, as it last reported. */
   hosts: count.optional(),
   guests: count.optional(),
-  /** The unix socket of its own agent, for users of the controller's host. */
+  /** Unix socket of its agent, for users of the controller's host. */
   socket: z.string().max(4096),
   createdAt: moment,
   createdBy: z.string().max(256),

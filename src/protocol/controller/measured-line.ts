@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytes, hostName } from '../names.ts';
 
-/** The line between two sites, by those hosts’ measurements: of three the one in the middle, else the most careful. */
+/** The median of three hosts' results, or the lowest of fewer. */
 export const measuredLine = z.object({
   bytesPerS: bytes,
   roundTripMs: z.number().nonnegative(),

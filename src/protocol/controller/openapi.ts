@@ -65,7 +65,6 @@ const FACE: Face = {
   notTaken: ['GODWIT_REQUEST_FORGED', 'GODWIT_SIGN_IN_OFTEN'],
 };
 
-/** A controller's routes as an OpenAPI 3.1 document. */
 export function controllerDocument(contract: Contract): Json {
   return openApi(contract, 'Godwit controller', FACE);
 }

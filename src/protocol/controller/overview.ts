@@ -5,36 +5,33 @@ import { eventId } from '../public/hosts/host-event.ts';
 import { LIST_BYTES, route } from '../route.ts';
 import { hostState } from './fleet.ts';
 
-/** The most that one overview has. */
 export const MAX_HOSTS = 100_000;
 const MAX_OVERVIEW_GUESTS = 1_000_000;
 
 const count = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
 
-/** A host as a tuple, so that thousands of them stay small. */
+/** A tuple, because there are thousands. */
 const overviewHost = z.tuple([
   hostName,
   hostState,
-  /** Cores, bytes of memory and those available; null where its host has not reported. */
+  /** Cores, memory and available memory, bytes; null without a report. */
   count.nullable(),
   bytes.nullable(),
   bytes.nullable(),
-  /** How much of its processors was used; null where the controller that is asked has no sample of it. */
+  /** Used share of the processors; null without a sample at the called controller. */
   share.nullable(),
-  /** How much of the time something waited for a processor, memory or a disk: the greatest of the three. */
+  /** Share of time that tasks waited for a processor, memory or a disk: the highest of the three. */
   share.nullable(),
-  /** 1: a request empties it, or has. */
+  /** 1: a request drains or drained it. */
   z.union([z.literal(0), z.literal(1)]),
-  /** Its guests. */
   count,
 ]);
 export type OverviewHost = z.infer<typeof overviewHost>;
 
-/** Of a guest that moves, or of which there are several reports: what tells which report is the newest. */
 const overviewReport = guestInfo.pick({ uuid: true, epoch: true, migration: true, moving: true });
 
-/** A guest: name, the place of its host in the list of hosts, bytes of memory, state, and its report's order. */
+/** Guest: name, index of its host, bytes of memory, state, and its report's order. */
 const overviewGuest = z.tuple([
   guestName,
   count,
@@ -44,11 +41,9 @@ const overviewGuest = z.tuple([
 ]);
 export type OverviewGuest = z.infer<typeof overviewGuest>;
 
-/** All hosts and guests, as little of each as a page that shows all of them needs. */
 export const overview = z.object({
-  /** When the controller looked. */
   at: moment,
-  /** It has the effects of all events of this controller up to this one. */
+  /** Includes this controller's events up to this one. */
   after: eventId.optional(),
   hosts: z.array(overviewHost).max(MAX_HOSTS),
   guests: z.array(overviewGuest).max(MAX_OVERVIEW_GUESTS),

@@ -2,10 +2,9 @@ import { z } from 'zod';
 import { shortText } from '../names.ts';
 import { route } from '../route.ts';
 
-/** A problem of the controller itself: what it is about, what was found, and how to fix it. */
 export const ownProblem = z.object({
   about: z.enum(['disk', 'database', 'certificate', 'fleet-list']),
-  /** `bad`: something does not work now. `warn`: it will not work soon. */
+  /** `bad`: something fails now. `warn`: it will soon. */
   severity: z.enum(['warn', 'bad']),
   words: shortText,
   hint: shortText,

@@ -19,7 +19,6 @@ const byId = z.object({ id: proposalId });
 const MAX_POLICIES = 1000;
 const USUAL = 100;
 
-/** Standing policies and their proposals. */
 export const policyRoutes = {
   policies: route({
     method: 'GET',
@@ -38,7 +37,7 @@ export const policyRoutes = {
     answerBytes: REPORT_BYTES,
     bodyBytes: LARGE_BYTES,
     params: ofPolicy,
-    /** Its `setAtMs` as the caller has read it, 0 where there was none: whoever set it meanwhile is not overwritten. */
+    /** The `setAtMs` that the caller has read, 0: none. Protects a concurrent change. */
     query: z.object({ ifSetAtMs: z.coerce.number().int().min(0).optional() }),
     body: policySettings,
     response: policy,
@@ -159,13 +158,10 @@ export const policyRoutes = {
     body: z.strictObject({
       memoryBytes: bytes.min(1),
       vcpus: z.number().int().min(1).max(4096),
-      /** Such as `godwit/anti-affinity`. */
       labels: z.record(z.string().max(63), z.string().max(63)).default({}),
-      /** Where it may start; absent: anywhere. */
       hosts: z.array(hostName).min(1).max(10_000).optional(),
     }),
     response: z.object({
-      /** Absent where no host has room for it. */
       host: hostName.optional(),
       words: shortText,
       alternatives: z.array(hostName).max(2),

@@ -3,24 +3,20 @@ import { moment } from '../names.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { LIST_BYTES, route } from '../route.ts';
 
-/** What a person or a program may at the web listener. Each may what the one before it may. */
+/** Each role includes the ones before it. */
 export const WEB_ROLES = ['viewer', 'operator', 'admin'] as const;
 export const webRole = z.enum(WEB_ROLES);
 export type WebRole = z.infer<typeof webRole>;
 
-/** How people may sign in here. */
 const signInMethods = z.object({
   token: z.literal(true),
-  /** `name`: the provider's, for a button. */
   oidc: z.object({ name: z.string().max(64) }).optional(),
 });
 export type SignInMethods = z.infer<typeof signInMethods>;
 
-/** Who is signed in. */
 export const session = z.object({
   name: z.string().max(256),
   role: webRole,
-  /** When it ends by itself. */
   expiresAt: moment.optional(),
   methods: signInMethods,
 });
@@ -34,20 +30,18 @@ export const token = z
 
 const STORING = ['GODWIT_STORE'] as const;
 
-/** The first 64 bits of the hash of its secret. */
+/** The first 64 bits of its secret's hash. */
 export const sessionId = z
   .string()
   .max(16)
   .regex(/^[0-9a-f]{16}$/, 'the id of a session: 16 hex digits');
 
-/** The session of a person's browser. */
 export const sessionEntry = z.object({
   id: sessionId,
   name: z.string().max(256),
   role: webRole,
-  /** The name of the token with which it began; absent: the person signed in with a provider. */
+  /** Name of its token; absent: signed in with a provider. */
   token: z.string().max(63).optional(),
-  /** The person at a provider of OpenID Connect. */
   issuer: z.string().max(512).optional(),
   subject: z.string().max(255).optional(),
   createdAt: moment,

@@ -3,7 +3,6 @@ import { moment } from '../names.ts';
 import { LIST_BYTES, route } from '../route.ts';
 import { token, webRole } from './session.ts';
 
-/** Whom a token is for: a person or a program. */
 export const tokenName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/, 'a name: up to 63 letters, digits, . _ @ -');
@@ -15,12 +14,11 @@ export const tokenEntry = z.object({
   createdBy: z.string().max(256),
   /** Absent: until it is revoked. */
   expiresAt: moment.optional(),
-  /** To the minute; absent: never yet. */
+  /** To the minute; absent: never. */
   usedAt: moment.optional(),
 });
 export type TokenEntry = z.infer<typeof tokenEntry>;
 
-/** Tokens that a controller keeps at most. */
 export const MAX_TOKENS = 10_000;
 const YEARS_MS = 10 * 366 * 24 * 3_600_000;
 const STORING = ['GODWIT_STORE'] as const;

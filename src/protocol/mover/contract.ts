@@ -3,7 +3,7 @@ import { cancelAnswer, progress } from '../public/migration.ts';
 import { answersFor, resolveAnswer, runAtSide } from '../public/resolve.ts';
 import { LARGE_BYTES, route } from '../route.ts';
 
-/** A mover, for the agent of its own host, over a unix socket. */
+/** A mover's API for its own host's agent, over a Unix socket. */
 export const moverContract = {
   progress: route({
     method: 'GET',

@@ -27,8 +27,8 @@ import { admission, lineage, preparation } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
 
 /**
- * `request.json` in a migration's directory: what the agent asks of the mover that it starts. It never leaves the
- * host, so it may hold paths. Written once, by tmp and rename; a mover that takes over reads the same file.
+ * `request.json` in a migration's directory: the agent's request to its mover. It stays on the host, so it may contain
+ * paths. Written once, atomically; later movers read the same file.
  */
 
 const any = {
@@ -37,17 +37,14 @@ const any = {
   toHost: hostName,
   /** ISO 8601, this host's clock. */
   createdAt: z.string().max(64),
-  /** The store numbers its migrations, since the clock may go back. Absent: of an earlier build. */
+  /** Number within the store, since the clock may go back. Absent in earlier builds. */
   ordinal: z.number().int().positive().optional(),
-  /** What `linkShare` of the request came to, bytes/s. */
   linkShareBandwidth: bytes.optional(),
-  /** The guest's, as discovered. */
   uuid: name64.optional(),
-  /** Of the guest's right to run after this migration: above all earlier ones of the guest that this host knows. */
+  /** Epoch of the guest's right to run after this migration, above all earlier ones known here. */
   epoch: epoch.optional(),
 };
 
-/** The other host's agent, and further addresses of it in the order in which they are tried. */
 const otherAgent = z.object({
   name: hostName,
   address,
@@ -56,14 +53,12 @@ const otherAgent = z.object({
 
 const direct = { ...any, version: z.literal(1), peer: otherAgent };
 
-/** A migration of this host to that one, and for how long its guest was paused. */
 const ownMove = z.object({
   finished: z.enum(['precopy', 'postcopy']),
   byWire: z.boolean(),
   several: z.boolean(),
   maxDowntimeMs: z.number().nonnegative(),
   downtimeMs: z.number().positive(),
-  /** Difference between the prediction and the result. */
   off: predictionOff.optional(),
   costs: toldCosts.optional(),
 });
@@ -73,35 +68,31 @@ export const sourceMoverRequest = z.object({
   side: z.literal('source'),
   request: migrationRequest,
   handle: guestHandle,
-  /** As discovered; lets the destination be asked while the guest is still being inspected. */
   memoryBytes: bytes,
-  /** The migrations by which the guest came to this host, the newest first. */
+  /** Migrations that brought the guest here, newest first. */
   lineage: lineage.optional(),
   labels: admission.shape.labels,
   vcpus: z.number().int().min(1).max(4096).optional(),
-  /** Of its NICs on taps; absent where not all are known. */
+  /** MACs of its NICs on taps; absent if not all are known. */
   macs: z.array(z.string().max(17)).max(63).optional(),
-  /** A NIC of it may be routed: what is routed to it is read before it is admitted. */
+  /** A NIC may be routed: its routes are read before the admission. */
   unbridged: z.boolean().optional(),
-  /** What its agent knows of the link to that host. */
   link: linkMeasure.optional(),
-  /** Latest moves to that host, newest first: the pauses of the guests and the cost of its path. */
+  /** Latest moves to that host, newest first: their pauses and the cost of the path. */
   ownMoves: z.array(ownMove).max(64).optional(),
-  /** What it wrote to its disks in the minute before, where its agent has seen that. */
   writtenBytesPerS: guestRates.shape.writtenBytesPerS,
-  /** What a plan of it said shortly before, for the report. */
+  /** The recent plan's prediction, for the report. */
   prediction: prediction.optional(),
-  /** What that plan had measured of the guest, for `--path auto`. */
+  /** That plan's measurements, for `--path auto`. */
   measured: guestMeasure.optional(),
-  /** It takes a guest back whose check failed. */
   returns: returns.optional(),
   fleetRequest: requestId.optional(),
 });
 export type SourceMoverRequest = z.infer<typeof sourceMoverRequest>;
 
 /**
- * A manager moves the guest: there is one mover, and the other host has no part in it. Of version 2, so that a build that
- * cannot read its journal leaves it alone; it would take a request of version 1 without a journal for one that never began.
+ * A migration by a manager, with a mover only here. Version 2, so that a build that cannot read its journal leaves it
+ * alone; version 1 without a journal would count as never begun.
  */
 export const managedMoverRequest = z.object({
   ...any,
@@ -110,13 +101,10 @@ export const managedMoverRequest = z.object({
   lifecycle: z.literal('managed'),
   request: migrationRequest,
   handle: guestHandle,
-  /** As discovered. */
   memoryBytes: bytes.optional(),
-  /** What a plan of it said shortly before, for the report. */
   prediction: prediction.optional(),
-  /** The other host’s agent, which looks at the guest there and holds the other end of the wire; absent: none is known. */
+  /** The other host's agent, which observes the guest there and has the other end of the wire; absent: unknown. */
   peer: otherAgent.optional(),
-  /** The request of the fleet that it is a move of. */
   fleetRequest: requestId.optional(),
 });
 export type ManagedMoverRequest = z.infer<typeof managedMoverRequest>;
@@ -125,14 +113,16 @@ export const destinationMoverRequest = z.object({
   ...direct,
   side: z.literal('destination'),
   admission,
-  /** The guest's host is dead: this side starts the guest from its stored data, once that host and `off` are proved off. */
+  /**
+   * The guest's host is dead: this side starts the guest from its description, once that host and `off` are proved off.
+   */
   recovery: z
     .object({
       preparation,
       off: z.array(hostName).max(64),
-      /** When the guest was last known to be at its host as it was described; absent: an earlier build's request. */
+      /** When the description was last known to be right; absent in earlier builds. */
       keptAt: moment.optional(),
-      /** The last confirmation of the description; absent: an operator insisted, or an earlier build's request. */
+      /** The last confirmation; absent: an operator insisted, or an earlier build. */
       confirmed: z
         .object({
           at: bootTime,
@@ -153,14 +143,13 @@ export const moverRequest = z.union([
 ]);
 export type MoverRequest = z.infer<typeof moverRequest>;
 
-/** Whose journal a migration has on this host. */
 export type JournalOf = 'source' | 'destination' | 'managed';
 
 export function journalOf(request: MoverRequest): JournalOf {
   return isManagedRequest(request) ? 'managed' : request.side;
 }
 
-/** The host on the other side, whether or not Godwit is there. */
+/** The other host, with or without Godwit. */
 export function otherHost({
   side,
   fromHost,
@@ -169,7 +158,7 @@ export function otherHost({
   return side === 'source' ? toHost : fromHost;
 }
 
-/** The epoch of the guest once it has moved. Earlier builds take the moment at which the migration was asked for. */
+/** The guest's epoch after the move. Earlier builds use the time of the request. */
 export function epochOf(request: MoverRequest): number {
   if (request.side === 'destination') return request.admission.epoch;
   return request.epoch ?? Math.max(1, Date.parse(request.createdAt));
@@ -180,20 +169,18 @@ export function isManagedRequest(request: MoverRequest): request is ManagedMover
 }
 
 /**
- * `mover.json`: who works on the migration now. The destination's mover writes it (tmp and rename) once it listens;
- * then, on either side, the mover writes the line `ready` to file descriptor 3 where it was given one.
+ * `mover.json`: the present mover of the migration. The destination's mover writes it atomically once it listens; then
+ * any mover writes the line `ready` to file descriptor 3, if it has one.
  */
 export const moverState = z.object({
   pid: z.number().int().positive(),
   startTicks: z.number().int().nonnegative(),
   /** host:port of its TLS listener for the other mover; destination only. */
   address: address.optional(),
-  /** Unix socket of its API for this host's agent. */
   socket: z.string().max(4096),
 });
 export type MoverState = z.infer<typeof moverState>;
 
-/** Name of the file in which a mover keeps its journal. */
 export function journalFile(of: JournalOf): string {
   return `journal-${of}.jsonl`;
 }

@@ -3,23 +3,23 @@ import { guestName, hostName, migrationId, moment } from '../names.ts';
 import { check } from '../public/migration.ts';
 import { LARGE_BYTES, route } from '../route.ts';
 
-/** A guest that its manager moves has a mover at its source alone: what its destination sees of it, that host's agent says. */
+/**
+ * A guest that its manager moves has a mover only at its source, so the destination's agent reports what it observes.
+ */
 
 export const arrivalQuery = z.object({
   guest: guestName,
   from: hostName,
-  /** Whose manager has moved the guest. */
   driver: z.string().min(1).max(32),
 });
 export type ArrivalQuery = z.infer<typeof arrivalQuery>;
 
-/** What was looked at there. */
 export const arrivalAnswer = z.object({ checks: z.array(check).max(96) });
 export type ArrivalAnswer = z.infer<typeof arrivalAnswer>;
 
 /**
- * How long a host expects a guest that its manager is about to move there, at most, ms. The manager lists the guest at its
- * destination within seconds after its order.
+ * A host expects a guest from its manager for at most this time, ms. The manager lists the guest there seconds after
+ * its order.
  */
 export const MAX_EXPECTED_MS = 600_000;
 
@@ -30,7 +30,6 @@ export const expectedGuest = z.object({
 });
 export type ExpectedGuest = z.infer<typeof expectedGuest>;
 
-/** A part of agentContract. */
 export const arrivalRoutes = {
   arrival: route({
     method: 'GET',

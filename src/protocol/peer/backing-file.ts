@@ -3,8 +3,8 @@ import { place } from '../disk.ts';
 import { bytes } from '../names.ts';
 
 /**
- * Backing files that lie on one host's own storage. Nobody writes to them while the guest has them, so they are known by
- * what they hold: one that the other host has already is not sent.
+ * Backing files on a host's own storage. They do not change while the guest has them, so they are identified by
+ * content, and one that the other host already has is not sent.
  */
 
 export const sha256 = z
@@ -12,10 +12,9 @@ export const sha256 = z
   .max(64)
   .regex(/^[0-9a-f]{64}$/);
 
-/** A backing file as its host has it: where, and what it holds. */
 export const backingFile = z.object({
   ...place.shape,
-  /** Of the file, holes included. */
+  /** File size, holes included. */
   bytes,
   sha256,
 });

@@ -4,8 +4,8 @@ import { epochBody } from './migration.ts';
 import { LARGE_BYTES, route } from '../route.ts';
 
 /**
- * Connections of a guest as a host's connection tracking knows them, reported to the host that the guest moves to. They are
- * described and never named as a command: what is done with them is the other host's business.
+ * A guest's connections in a host's connection tracking, reported to its next host as data; that host decides how to
+ * use them.
  */
 
 const port = z.number().int().min(0).max(65_535);
@@ -13,7 +13,6 @@ const octet = z.number().int().min(0).max(255);
 
 const ends = z.object({ from: ipAddress, to: ipAddress });
 
-/** The states that the kernel's table has for TCP. */
 export const TCP_STATES = [
   'SYN_SENT',
   'SYN_RECV',
@@ -27,10 +26,10 @@ export const TCP_STATES = [
 ] as const;
 
 const common = {
-  /** As the side that began it sent it, and as its answers come; they differ where the host translates. */
+  /** As the initiator sends, and as answers come; they differ if the host translates addresses. */
   original: ends,
   reply: ends,
-  /** Seconds until it is forgotten, unless it is heard of again. */
+  /** Seconds until it expires without traffic. */
   timeoutS: z.number().int().min(0).max(864_000),
   seenReply: z.boolean(),
   assured: z.boolean(),
@@ -49,31 +48,26 @@ export const connection = z.discriminatedUnion('protocol', [
 ]);
 export type Connection = z.infer<typeof connection>;
 
-/** Of one guest; what is beyond is left out, and said. */
+/** Per guest; further ones are left out and counted. */
 export const MAX_CONNECTIONS = 4096;
-/** In one call. */
 export const MAX_IN_CALL = 512;
 
-/** What has changed since the last call. */
 export const connectionsNews = z.object({
   fresh: z.array(connection).max(MAX_IN_CALL),
   gone: z.array(connection).max(MAX_IN_CALL),
-  /** With this the source has reported everything: whatever else the destination knows of the guest is older. */
+  /** The source has now reported everything; other entries for the guest are outdated. */
   complete: z.boolean(),
 });
 export type ConnectionsNews = z.infer<typeof connectionsNews>;
 
 export const connectionsAnswer = z.object({
-  /** Entries that this host has put in. */
   put: z.number().int().nonnegative(),
-  /** Why it has put in none. */
   problem: z.string().max(1024).optional(),
-  /** Addresses whose connections were not taken, and why: the guest's they are not, by what the destination sees. */
+  /** Refused addresses, because they are not the guest's by the destination's observation. */
   leftOut: z.string().max(1024).optional(),
 });
 export type ConnectionsAnswer = z.infer<typeof connectionsAnswer>;
 
-/** What a source reports to the destination's mover of them. */
 export const connectionRoutes = {
   connections: route({
     method: 'POST',

@@ -9,7 +9,7 @@ import { verifyRoutes } from './verify.ts';
 
 const done = z.object({ ok: z.literal(true) });
 
-/** The destination's mover, for the source's mover, over mutual TLS. Every call may be repeated. */
+/** The destination mover's API for the source's mover, over mutual TLS. All calls are idempotent. */
 export const peerContract = {
   ...helloRoutes,
   ...connectionRoutes,

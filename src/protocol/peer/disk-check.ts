@@ -3,15 +3,15 @@ import { nodeName } from '../disk.ts';
 import { bytes } from '../names.ts';
 import { epochBody } from './migration.ts';
 
-/** Images that were copied, compared after the move as they were at the switch: by hashes, never by their bytes. */
+/** Compares copied images after the move, as they were at the switch, by hashes. */
 
-/** Of one call, and of what one hash stands for, bytes. */
+/** Hashes per call, and bytes per hash. */
 export const MAX_HASHES = 256;
 export const MAX_PIECES = 4096;
 export const CHUNK_BYTES = 1024 ** 2;
 export const PIECE_BYTES = 64 * 1024;
 
-/** Of what is zero: nothing. */
+/** Empty for zeros. */
 const chunkHash = z
   .string()
   .max(32)
@@ -25,14 +25,13 @@ export const comparison = epochBody.extend({
 });
 export type Comparison = z.infer<typeof comparison>;
 
-/** Which of the hashes are of something else there. */
 export const compared = z.object({
   differ: z.array(z.number().int().nonnegative().max(MAX_HASHES)).max(MAX_HASHES),
-  /** Up to there all is zero after the compared range; an earlier build does not report it. */
+  /** The image is zero from the compared range up to there; absent in earlier builds. */
   zeroUntil: bytes.optional(),
 });
 
-/** Which of these pieces has the guest written to since the switch? `anew`: as of now, all writes under way included. */
+/** Asks which pieces the guest has written since the switch. `anew`: includes writes in progress. */
 export const rewriting = epochBody.extend({
   node: nodeName,
   anew: z.boolean(),

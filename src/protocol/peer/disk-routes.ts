@@ -3,7 +3,6 @@ import { compared, comparison, rewriting, rewritten } from './disk-check.ts';
 import * as peer from './migration.ts';
 import { LARGE_BYTES, REPORT_BYTES, route } from '../route.ts';
 
-/** What a source asks of the destination's mover about the guest's disks. */
 export const diskRoutes = {
   storage: route({
     method: 'POST',

@@ -2,27 +2,24 @@ import { z } from 'zod';
 import { shortText } from '../names.ts';
 import { LARGE_BYTES, route } from '../route.ts';
 
-/** How one agent measures its link to another: it sends what means nothing, and looks how long that takes. */
-
-/** Of one question, in characters, each a byte on the way. */
+/** Per question, characters of one byte each. */
 export const MAX_PAD = 512 * 1024;
-/** Of all questions of one host within `LINK_KEPT_MS`. */
+/** All questions of one host within `LINK_KEPT_MS`. */
 export const MAX_LINK_BYTES = 64e6;
-/** How long a measurement is kept, ms. */
+/** Lifetime of a measurement, ms. */
 export const LINK_KEPT_MS = 600_000;
 
 export const linkQuestion = z.object({ pad: z.string().max(MAX_PAD) });
 
 export const linkAnswer = z.object({
-  /** Why this host wants none of it now; nothing more is to be sent. */
+  /** The reason why this host cannot measure now; the sender must stop. */
   busy: shortText.optional(),
-  /** For how long its agent has run or waited for a processor until now, ms; an earlier build does not say it. */
+  /** Time of its agent running or waiting for a processor, ms; absent in earlier builds. */
   workMs: z.number().nonnegative().optional(),
 });
 
 export type LinkAnswer = z.infer<typeof linkAnswer>;
 
-/** A part of agentContract. */
 export const linkRoutes = {
   linkProbe: route({
     method: 'POST',

@@ -36,52 +36,47 @@ import { plugs } from '../unplug.ts';
 import { linkGrace, wireOffer, wireSession, wireTerms } from '../wire.ts';
 
 /**
- * What two hosts say to each other about one migration. A peer names a guest and describes its devices;
- * it never names a path or a command of the other host.
+ * Messages between two hosts about one migration. A peer names a guest and describes its devices, and never names a
+ * path or a command of the other host.
  */
 
-/** Migrations that are named as those by which a guest came to its source; older ones are forgotten. */
 export const MAX_LINEAGE = 32;
 export const lineage = z.array(migrationId).max(MAX_LINEAGE);
 
-/** Source agent/mover -> destination agent: is there room, and start a mover. Idempotent by id. */
+/** Source agent/mover -> destination agent: checks for room and starts a mover. Idempotent by id. */
 export const admission = z.object({
   id: migrationId,
   guest: guestName,
   from: hostName,
   memoryBytes: bytes,
-  /** Its processors, and the MACs of its NICs on taps, in lower case; an older source says neither. */
+  /** Its processors, and the MACs of its NICs on taps in lower case; absent: an older source. */
   vcpus: z.number().int().min(1).max(4096).optional(),
   macs: z.array(z.string().max(17)).max(63).optional(),
-  /** What the destination is to route to it; absent: nothing. */
+  /** Routes that the destination needs; absent: none. */
   routes: guestRoutes.optional(),
   epoch,
   timeoutMs: ms,
-  /** The migrations by which the guest came to its source, the newest first. */
+  /** Migrations that brought the guest to its source, newest first. */
   lineage: lineage.optional(),
-  /** What people said of the guest; an older source does not say it. */
+  /** The guest's labels; absent: an older source. */
   labels: labels.optional(),
-  /** The driver of the guest's hypervisor; absent where that is the only one of the first versions. */
+  /** Driver of the guest's hypervisor; absent: the only one of the first versions. */
   driver: z.string().min(1).max(32).optional(),
-  /** What the user asked for, for the destination's own report; an older source does not say it. */
   settings: migrationSettings.optional(),
-  /** The guest comes back, because its check failed. */
   returns: returns.optional(),
 });
 export type Admission = z.infer<typeof admission>;
 
-/** The destination's mover is listening there, with the host's certificate. */
+/** The destination's mover listens there, with the host's certificate. */
 export const admitted = z.object({
   moverAddress: address,
   version: z.number().int(),
-  /** The host can take memory over the wire. */
   wire: wireOffer.optional(),
-  /** What the host reports of itself; an older one says nothing. */
   host: hostFacts.optional(),
 });
 export type AdmissionGrant = z.infer<typeof admitted>;
 
-/** A guest as its driver describes it; `spec` is read by the same driver on the other side, with its own schema. */
+/** The driver's description of a guest; the same driver at the other side parses `spec`. */
 export const guestDescription = z.object({
   driver: z.string().max(32),
   name: guestName,
@@ -89,7 +84,7 @@ export const guestDescription = z.object({
   memoryBytes: bytes,
   vcpus: z.number().int().min(1).max(4096),
   hypervisorVersion: z.string().max(64),
-  /** How fast the time-stamp counter of its processors is, where that is its host's own. */
+  /** Frequency of its time-stamp counter, if it is its host's. */
   tscHz: z.number().positive().max(1e12).optional(),
   disks: z.array(disk).max(64).optional(),
   spec: z.unknown(),
@@ -98,62 +93,59 @@ export type GuestDescription = z.infer<typeof guestDescription>;
 
 const inClear = transport.exclude(['tcp']);
 
-/** How the stream will be sent: both ends must be set alike. */
+/** Settings of the stream, equal at both ends. */
 export const streamSettings = z.object({
   mode: streamMode,
   streams: z.number().int().min(1).max(16),
   compress: compression,
-  /** Of the source alone; absent: 1. */
+  /** Only at the source; absent: 1. */
   compressLevel,
   tls: z.boolean(),
-  /** What does not encrypt; absent: TCP. */
+  /** Unencrypted transports; absent: TCP. */
   transport: inClear.optional(),
 });
 export type StreamSettings = z.infer<typeof streamSettings>;
 
-/** Source mover -> destination mover: check, and build the paused guest. Idempotent. */
+/** Source mover -> destination mover: checks, and builds the paused guest. Idempotent. */
 export const preparation = z.object({
   epoch,
   description: guestDescription,
-  // A source that would send in clear text what can be encrypted finds nobody who listens.
+  // TLS with a transport that cannot encrypt is invalid.
   stream: z.discriminatedUnion('tls', [
     streamSettings.omit({ transport: true }).extend({ tls: z.literal(true) }),
     streamSettings.extend({ tls: z.literal(false), transport: inClear }),
   ]),
-  /** Memory comes over the wire; absent: from hypervisor to hypervisor. */
+  /** Memory comes over the wire; absent: directly between hypervisors. */
   wire: wireTerms.optional(),
-  /** How the guest's NICs are attached at the source; absent: by the bridges of its description alone. */
+  /** Attachment of the guest's NICs at the source; absent: only the bridges of its description. */
   networks: nicNetworks.optional(),
-  /** What the user maps: link of the source -> link of the destination. */
+  /** Link of the source -> link of the destination. */
   networkMap: networkMap.optional(),
-  /** Where the images of its disks were found at the destination, which all of them share with the source. */
+  /** Places of shared images at the destination. */
   places: z.array(place).max(MAX_PLACES).optional(),
-  /** Images that will be copied: to be assessed, where the source has each; to be made, where the destination said. */
+  /** Images to be copied: their places at the source for the assessment, then at the destination for the copy. */
   copies: z.array(place).max(MAX_PLACES).optional(),
-  /** Images that the guest only reads, on the source's own storage: where the source has each. */
+  /** Read-only images on the source's own storage, by their places there. */
   bases: z.array(place).max(MAX_PLACES).optional(),
 });
 export type Preparation = z.infer<typeof preparation>;
 
 export const prepared = z.object({
-  /** Where the destination's hypervisor listens for memory. */
+  /** The address where the destination's hypervisor listens for memory. */
   memoryAddress: address,
-  /** The name in the destination's certificate. */
   tlsHostname: hostName,
-  /** Over the wire: the session that waits there, and for nothing else. */
   wire: wireSession.optional(),
-  /** What its hypervisor reports of the machine that it has made; read by the same driver at the source. Absent: not compared. */
+  /** The hypervisor's report of the built machine, parsed by the source's driver. Absent: not compared. */
   machine: z.unknown().optional(),
 });
 export type PrepareAnswer = z.infer<typeof prepared>;
 
 export const assessment = z.object({
   checks: z.array(check).max(256),
-  /** Where it will make the images that are to be copied; absent where it would make none. */
+  /** The place where copies will be made; absent: nowhere. */
   copies: z.array(place).max(MAX_PLACES).optional(),
-  /** What it plugs in of its own once the guest runs there; an earlier build plugs nothing in. */
+  /** Devices that it plugs in once the guest runs; absent: an earlier build plugs in none. */
   plugs: plugs.optional(),
-  /** Settings of each NIC's port that it has judged, by the NIC's id; an earlier build judges none. */
   portSettings: z
     .record(z.string().max(128), z.array(z.string().max(64)).max(64))
     .refine((all) => Object.keys(all).length <= MAX_NICS, `names more than ${MAX_NICS} NICs`)
@@ -161,16 +153,15 @@ export const assessment = z.object({
 });
 export type Assessment = z.infer<typeof assessment>;
 
-/** Source mover -> destination mover: is this the same storage? The answers come in the order of the places. */
+/** Source mover -> destination mover: identifies shared storage. Answers are in the order of the places. */
 export const storageProof = z.object({
   places: z.array(proofPlace).max(MAX_PLACES),
-  /** Block devices; a host of an earlier build knows of none, and shares none. */
+  /** Block devices; earlier builds support none. */
   devices: z.array(deviceProof).max(MAX_PLACES).optional(),
 });
 export type StorageProof = z.infer<typeof storageProof>;
 export const storageAnswer = z.object({
   places: z.array(proofAnswer).max(MAX_PLACES),
-  /** In the order of the devices. */
   devices: z.array(deviceAnswer).max(MAX_PLACES).optional(),
 });
 export type StorageAnswer = z.infer<typeof storageAnswer>;
@@ -178,35 +169,38 @@ export type StorageAnswer = z.infer<typeof storageAnswer>;
 export const epochBody = z.object({ epoch });
 
 /**
- * `askFleet`: the source was restarted since it armed the migration, or an operator resolved it. Another host may have
- * recovered the guest meanwhile, so the destination asks every host before it runs the guest. `answersFor`: the operator's
- * word for other hosts, still valid at the source. An earlier build does not send it.
+ * `askFleet`: the source was restarted after it armed the migration, or an operator resolved it. Another host may have
+ * recovered the guest, so the destination asks every host before it runs the guest. `answersFor`: the operator's answer
+ * for other hosts, still valid at the source. Earlier builds do not send it.
  */
 export const commitBody = epochBody.extend({
   askFleet: z.object({ answersFor }).optional(),
 });
 export type AskFleet = NonNullable<z.infer<typeof commitBody>['askFleet']>;
 
-/** `watch`: what the guest writes to the copies from here on is kept account of, so that they can be compared. */
+/** `watch`: the guest's writes to the copies are tracked from here on, for the comparison. */
 export const diskEnd = epochBody.extend({ watch: z.boolean().optional() });
 
-/** For how long the links of the disks' session may be cut, ms. */
+/** How long the links of the disks' session may be down, ms. */
 export const diskOffer = epochBody.extend({ linkGraceMs: linkGrace });
 
-/** Where the destination's mover waits for the bytes of disks: a session of its own for each time that it is asked. */
+/** The address where the destination's mover waits for disks; each call creates a new session. */
 export const diskTunnel = wireSession.extend({ address });
 export type DiskTunnel = z.infer<typeof diskTunnel>;
 
-/** Source mover -> destination mover, before anything is built: which of these has it, and where will it make the others? */
+/**
+ * Source mover -> destination mover, before the guest is built: asks which files it has, and where it will make the
+ * others.
+ */
 export const seeding = preparation.extend({
   bases: z.array(backingFile).min(1).max(MAX_PLACES),
   linkGraceMs: linkGrace,
 });
 export type Seeding = z.infer<typeof seeding>;
 
-/** Source mover -> destination mover, once the guest is built: drives that have another medium at the source now. */
+/** Source mover -> destination mover, after the guest is built: drives whose medium has changed at the source. */
 export const mediaChange = preparation.extend({
-  /** By the names of their disks. A drive that is no disk of the description has no medium now. */
+  /** By disk name. A drive that is not in the description has no medium now. */
   drives: z.array(disk.shape.name).min(1).max(64),
   bases: z.array(backingFile).max(MAX_PLACES),
 });
@@ -214,9 +208,9 @@ export type MediaChange = z.infer<typeof mediaChange>;
 
 export const seedAnswer = z.object({
   checks: z.array(check).max(MAX_PLACES),
-  /** Block nodes whose images are to be sent, in this order. */
+  /** Block nodes whose images must be sent, in this order. */
   send: z.array(nodeName).max(MAX_PLACES),
-  /** Where it waits for them; absent where none is to be sent. */
+  /** Where it waits for them; absent if none is sent. */
   tunnel: diskTunnel.optional(),
 });
 export type SeedAnswer = z.infer<typeof seedAnswer>;
@@ -232,14 +226,14 @@ export const releaseBody = epochBody.extend({
 });
 export type Release = z.infer<typeof releaseBody>;
 
-/** The destination's answer to commit: it runs, since when (its own wall clock), and how long `cont` took. */
+/** Answer to commit: the guest runs, since when (the destination's wall clock), and the duration of `cont`. */
 export const running = z.object({ epoch, runningAt: moment, resumeMs: ms });
 export type Running = z.infer<typeof running>;
 
-/** The destination's refusal, synced: it has not run and never will under this epoch. */
+/** The destination's synced refusal: it never runs the guest under this epoch. */
 export const refused = z.object({ epoch, refused: z.literal(true) });
 
-/** What the destination's side knows; the source's mover polls it and reads it after a takeover. */
+/** State of the destination's side, read after a takeover. */
 export const destinationStatus = z.object({
   id: migrationId,
   epoch,
@@ -255,13 +249,13 @@ export const destinationStatus = z.object({
   ]),
   error: serialError.optional(),
   note: shortText.optional(),
-  /** From the order to run here to the first frame through one of its ports; absent until one has come. */
+  /** From the order to run to the first frame through one of its ports; absent before the first frame. */
   firstFrameMs: ms.optional(),
-  /** Post-copy that is over: how long all processors of the guest waited for memory at once; absent where nobody counted. */
+  /** After post-copy: time that all the guest's processors waited for memory at once; absent if not counted. */
   postcopyWaitedMs: ms.optional(),
-  /** The guest ran there and has ended since, by itself or by an order; earlier builds do not report it. */
+  /** The guest ran there and has ended, by itself or by an order; absent in earlier builds. */
   ended: endKind.optional(),
-  /** The guest ran there and is stopped now, not by the move; earlier builds do not report it. */
+  /** The guest ran there and is stopped now, not by the move; absent in earlier builds. */
   halted: halt.optional(),
 });
 export type DestinationStatus = z.infer<typeof destinationStatus>;

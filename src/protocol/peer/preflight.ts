@@ -7,15 +7,14 @@ import { hostFacts } from './host-facts.ts';
 import { admission, assessment, preparation, storageAnswer, storageProof } from './migration.ts';
 
 /**
- * What a source asks a destination before there is a migration: the questions of an admission and of the destination’s
- * mover, answered by its agent. Nothing is begun, and nothing is kept between two of these calls.
+ * A source's questions before there is a migration: those of an admission and of the destination's mover, answered by
+ * its agent. Nothing begins or is kept between calls.
  */
 
-/** Of a check: what it is answered, and the proof that it leaves, can be no migration's. */
+/** A check's id cannot be a migration's, so neither can its answers and proofs. */
 const asked = { admission: admission.extend({ id: checkId }) };
 export const preflightAdmission = z.object({
   ...asked,
-  /** Ports that the migration would take there at once. */
   ports: z.number().int().min(1).max(16),
 });
 export type PreflightAdmission = z.infer<typeof preflightAdmission>;
@@ -33,7 +32,9 @@ export type PreflightStorage = z.infer<typeof preflightStorage>;
 export const preflightAssess = z.object({ ...asked, preparation });
 export type PreflightAssess = z.infer<typeof preflightAssess>;
 
-/** It is answered where the admission would be: what the wire would tell this source of the destination's cache. */
+/**
+ * The part of the destination's cache that the wire would reveal to this source; requires what an admission requires.
+ */
 export const preflightKnown = preflightAdmission.extend({ cache: knownQuestion });
 export type PreflightKnown = z.infer<typeof preflightKnown>;
 

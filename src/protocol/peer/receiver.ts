@@ -5,25 +5,23 @@ import { wireOffer, wireSession, wireTerms } from '../wire.ts';
 import { diskTunnel } from './migration.ts';
 
 /**
- * A guest that its manager moves can take the wire where the manager sends its memory through a unix socket. Its source has
- * a mover; at its destination a receiver holds the other end of the wire, and hands the memory to the manager there.
+ * A guest that its manager moves can use the wire if the manager sends memory through a Unix socket. The source has a
+ * mover; at the destination a receiver has the other end of the wire, and passes the memory to the manager.
  */
 
 const guestOf = {
   guest: guestName,
   from: hostName,
-  /** Whose manager moves the guest. */
   driver: z.string().min(1).max(32),
 };
 
-/** A place of sockets as the manager names it: both hosts’ managers need the same name. */
+/** Directory of sockets in the manager's notation; both hosts' managers need the same name. */
 const place = z.string().min(1).max(256);
 
 export const receiverOffer = z.object({
   wire: wireOffer,
-  /** Absent: no receiver can be opened here, and `why`. */
   place: place.optional(),
-  /** It opens a path for disks that are copied, too; absent of an earlier build. */
+  /** It can open a path for copied disks; absent in earlier builds. */
   disks: z.boolean().optional(),
   why: shortText.optional(),
 });
@@ -34,23 +32,19 @@ export const receiverRequest = z.object({
   id: migrationId,
   memoryBytes: bytes,
   terms: wireTerms,
-  /** Disks are copied with it, and need a path of their own. */
   disks: z.boolean().optional(),
-  /** Of the migration; a receiver does not live much longer. */
+  /** Timeout of the migration; a receiver ends soon after it. */
   timeoutMs: z.number().int().min(1000).max(86_400_000),
 });
 export type ReceiverRequest = z.infer<typeof receiverRequest>;
 
 export const receiver = wireSession.extend({
-  /** Where the source’s mover opens the session. */
   address,
   place,
-  /** Where it opens that of the disks. */
   disks: diskTunnel.optional(),
 });
 export type Receiver = z.infer<typeof receiver>;
 
-/** A part of agentContract. */
 export const receiverRoutes = {
   offerReceiver: route({
     method: 'GET',

@@ -5,27 +5,26 @@ import { MAX_OF_ONE_SOURCE } from '../public/recovery.ts';
 import { LARGE_BYTES, route } from '../route.ts';
 import { admission, preparation } from './migration.ts';
 
-/** A digest of the devices and the block graph of a guest, by its driver: another one after each change. */
+/** Digest of a guest's devices and block graph, by its driver; it changes with them. */
 export const layoutDigest = z
   .string()
   .max(64)
   .regex(/^[0-9a-f]{64}$/);
 
-/** Images of a guest of which its host reports a stamp. */
 export const MAX_STAMPS = 64;
-/** What its host has seen of an image that a guest only reads. */
+/** Stamps of read-only images, as the guest's host sees them. */
 export const imageStamps = z
   .array(z.object({ node: nodeName, bytes, writtenNs: z.string().regex(/^\d{1,20}$/) }))
   .max(MAX_STAMPS);
 
-/** Source -> standby host, every 10 s: what its guests are now, and which ones it withdraws. */
+/** Source -> standby host, every 10 s: the present digests of its guests, and withdrawn guests. */
 export const standbyHeartbeat = z.object({
   guests: z
     .array(
       z.object({
         guest: guestName,
         digest: layoutDigest.optional(),
-        /** With `digest`, of the files that were open then; absent: none can be seen, or an earlier build. */
+        /** For `digest`: files open at that time; absent: none visible, or an earlier build. */
         images: imageStamps.optional(),
       }),
     )
@@ -35,13 +34,13 @@ export const standbyHeartbeat = z.object({
 export type StandbyHeartbeat = z.infer<typeof standbyHeartbeat>;
 
 /**
- * What a host keeps of a guest of another host, to start it once that host is dead and proved off: what a cold move of it
- * would say. Its source says it while it runs there, after the checks of such a move, whose proofs of storage it rests on.
+ * Description that a host keeps of another host's guest, to start it once that host is proved off: the data of a cold
+ * move. The source sends it after the checks of such a move, including the proofs of storage.
  */
 export const standbyOffer = z.object({
   admission: admission.extend({ id: checkId }),
   preparation,
-  /** Of the guest just before it was described; an earlier build sends none, and confirms none. */
+  /** Digest of the guest just before its description; absent: an earlier build, which confirms nothing. */
   digest: layoutDigest.optional(),
 });
 export type StandbyOffer = z.infer<typeof standbyOffer>;
@@ -67,7 +66,7 @@ export const standbyPeerRoutes = {
     bodyBytes: LARGE_BYTES,
     answerBytes: LARGE_BYTES,
     body: standbyHeartbeat,
-    /** Guests that this host does not keep, or of which it has another description. */
+    /** Guests that this host does not keep, or with another description. */
     response: z.object({ unknown: z.array(guestName).max(MAX_OF_ONE_SOURCE) }),
   }),
 };

@@ -3,11 +3,9 @@ import { check } from '../public/migration.ts';
 import { REPORT_BYTES, route } from '../route.ts';
 import { epochBody } from './migration.ts';
 
-/** Source mover -> destination mover, once the guest runs there: what does your host see of it? */
 export const verifyAnswer = z.object({
-  /** What was looked at there. */
   checks: z.array(check).max(96),
-  /** What its hypervisor reports of the machine now; read by the same driver at the source. Absent: not compared. */
+  /** The hypervisor's report of the machine now, parsed by the source's driver. Absent: not compared. */
   machine: z.unknown().optional(),
 });
 export type VerifyAnswer = z.infer<typeof verifyAnswer>;

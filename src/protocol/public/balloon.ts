@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { bytes } from '../names.ts';
 
-/** Memory of a guest that is taken out of the way of its migration: pages that are free, or also page cache. */
+/** Guest memory reclaimed before a migration: free pages, or also page cache. */
 export const balloonPolicy = z.enum(['free', 'available']);
 export type BalloonPolicy = z.infer<typeof balloonPolicy>;
 
-/** What it came to. */
 export const ballooned = z.object({
-  /** What the guest gave up for the move, and what was left to it as free or available, bytes. */
+  /** Bytes that the guest gave up, and bytes that stayed free or available. */
   takenBytes: bytes,
   leftBytes: bytes,
 });

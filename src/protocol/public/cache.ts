@@ -3,8 +3,6 @@ import { bytes, guestName, shortText } from '../names.ts';
 import { LIST_BYTES, route } from '../route.ts';
 import { sharing } from '../wire.ts';
 
-/** What a host keeps of guests' memory, and what a user of it may ask. */
-
 const file = z.string().min(1).max(4096);
 const count = z.number().int().nonnegative();
 
@@ -13,18 +11,17 @@ export const cacheStatus = z.object({
   bytes,
   mostBytes: bytes,
   scope: sharing,
-  /** Why nothing can be kept or found. */
   unusable: shortText.optional(),
-  /** Pages of guests, 4096 bytes each. */
+  /** Guest pages, 4096 bytes each. */
   pages: count,
-  /** Files that are indexed where they lie; `changed`: since then, so that they must be seeded again. */
+  /** Files indexed in place; `changed`: since the indexing, so they must be seeded again. */
   seeds: z.array(z.object({ file, pages: count, changed: z.boolean() })).max(10_000),
-  /** Guests of which it is known what their memory held when they were here last. */
+  /** Guests whose last memory here is indexed. */
   guests: z.array(guestName).max(100_000),
 });
 export type CacheStatus = z.infer<typeof cacheStatus>;
 
-/** `guest` or `tenant`: whose circle is seeded, where the scope is not the whole host. */
+/** `guest` or `tenant`: the circle to seed, unless the scope is the whole host. */
 export const seedRequest = z.object({
   file,
   guest: guestName.optional(),
@@ -35,7 +32,6 @@ export type SeedRequest = z.infer<typeof seedRequest>;
 export const seeded = z.object({ file, pages: count });
 export const pruned = z.object({ freedBytes: bytes, bytes });
 
-/** Routes of an agent for its host's cache; a part of agentContract. */
 export const cacheRoutes = {
   cache: route({
     method: 'GET',
@@ -50,7 +46,6 @@ export const cacheRoutes = {
     method: 'POST',
     path: '/v1/cache/seed',
     summary: 'Index a file of this host, so that what it holds need not travel',
-    // It names a path, which nobody may do from afar.
     access: 'local',
     body: seedRequest,
     response: seeded,

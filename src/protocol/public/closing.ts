@@ -9,7 +9,6 @@ const MAX_GUESTS = 10_000;
 const byHost = z.object({ host: hostName });
 const CLOSING = [...LOOKING, 'GODWIT_HOST_UNKNOWN'] as const;
 
-/** A guest that a migration moves to or from this host, and the migration has not ended. */
 const underWay = z.object({
   guest: guestName,
   migration: migrationId,
@@ -17,19 +16,16 @@ const underWay = z.object({
   to: hostName,
 });
 
-/** What a host has at the moment of the answer: each guest was looked at for it. */
+/** A host's content at the time of the answer; each guest was looked at for it. */
 export const occupancy = z.object({
-  /** Names of guests that are there in any state. */
   guests: z.array(guestName).max(MAX_GUESTS),
-  /** Migrations to and from it, including held ones and those whose journal cannot be read. */
+  /** Migrations to and from it, including held and unreadable ones. */
   underWay: z.array(underWay).max(MAX_GUESTS),
 });
 export type Occupancy = z.infer<typeof occupancy>;
 
-/** How long a host stays closed after a request, at most, ms. The controller asks again while the host is to be closed. */
 export const MAX_CLOSED_MS = 600_000;
 
-/** A request of the fleet empties a host: the host itself refuses guests, and reports what is on it. */
 export const closingRoutes = {
   occupancy: route({
     method: 'GET',

@@ -1,6 +1,6 @@
 import type { ChosenStream } from './compression.ts';
 
-/** `zstd 3`; without a level where none was asked for. Apart from the schemas: the dashboard has it too. Pure. */
+/** `zstd 3`; without a level if none was requested. Separate from the schemas, because the dashboard uses it. Pure. */
 export function compressionText({
   compress,
   compressLevel,

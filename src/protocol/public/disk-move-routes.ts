@@ -13,10 +13,8 @@ import type { ErrorCode } from '../../errors.ts';
 import { LOOKING, TAKING_HOLD } from '../route-errors.ts';
 
 const byId = z.object({ id: diskMoveId });
-/** Its journal cannot be read, so it is held. */
 const HELD = ['GODWIT_JOURNAL_DAMAGED', 'GODWIT_REQUEST_DAMAGED'] as const satisfies ErrorCode[];
 
-/** Moving a guest's disk to another place of its host. */
 export const diskMoveRoutes = {
   moveDisk: route({
     method: 'POST',

@@ -1,4 +1,4 @@
-/** Phases that a migration does not leave by itself. They stand apart from the schemas, which a page has no use for. */
+/** Final phases. Separate from the schemas, which pages do not need. */
 export const END_PHASES = ['done', 'rehearsed', 'failed', 'cancelled', 'held', 'lost'] as const;
 export type EndPhase = (typeof END_PHASES)[number];
 

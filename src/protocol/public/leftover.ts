@@ -3,14 +3,13 @@ import { shortText } from '../names.ts';
 import { LOOKING } from '../route-errors.ts';
 import { LIST_BYTES, route } from '../route.ts';
 
-/** What an earlier crash has left on a host, one thing each. */
 export const leftover = z.object({
   kind: z.enum([
-    /** A migration's directory in which nothing had begun. */
+    /** The directory of a migration that had not begun. */
     'migration-directory',
-    /** A migration that has not ended and that no mover works on. */
+    /** An open migration without a mover. */
     'migration-unfinished',
-    /** A hypervisor that waits for memory which will not come. */
+    /** A hypervisor that waits for memory that will not come. */
     'hypervisor',
     'tap',
     'guest-directory',
@@ -22,7 +21,7 @@ export const leftover = z.object({
   what: shortText,
   guest: z.string().max(128).optional(),
   migration: z.string().max(128).optional(),
-  /** Nothing that runs or is under way can need it. */
+  /** Nothing that runs can need it. */
   safe: z.boolean(),
   why: shortText,
 });
@@ -36,7 +35,6 @@ export const clearedList = z.object({
 });
 export type ClearedList = z.infer<typeof clearedList>;
 
-/** Routes of an agent for what crashes have left; a part of its contract. */
 export const leftoverRoutes = {
   leftovers: route({
     method: 'GET',

@@ -1,11 +1,10 @@
 import type { GuestInfo } from './hosts/host.ts';
 
 /**
- * Merges the reports of several hosts into one row per guest. Hosts report at their own pace, so the reports of a guest
- * that moves may be of different moments. Epochs order them: each completed move gives the guest a higher one.
+ * Merges several hosts' reports into one row per guest. Reports of a moving guest may come from different moments.
+ * Epochs order them: each completed move increases the guest's epoch.
  */
 
-/** The part of a report that decides which report of a guest is the newest. */
 export type GuestReport = Pick<
   GuestInfo,
   'name' | 'host' | 'uuid' | 'state' | 'manager' | 'epoch' | 'migration' | 'moving'
@@ -13,13 +12,12 @@ export type GuestReport = Pick<
 
 export interface MergedGuest<T> {
   readonly row: T;
-  /** The other reports of the same guest: its waiting copy, an older report, a stopped definition. */
   readonly others: readonly T[];
 }
 
 /**
- * One row for each guest, in the order of the reports. Two rows of one guest mean that two hosts run it with the same
- * right: reports with equal epochs, or without any, and no migration between these hosts.
+ * One row per guest, in the order of the reports. Two rows of one guest mean that two hosts run it with the same right:
+ * their epochs are equal or absent, and no migration connects them.
  */
 export function mergeReports<T extends GuestReport>(reports: readonly T[]): MergedGuest<T>[] {
   const merged = new Map<T, MergedGuest<T>>();
@@ -28,7 +26,6 @@ export function mergeReports<T extends GuestReport>(reports: readonly T[]): Merg
   return reports.flatMap((each) => merged.get(each) ?? []);
 }
 
-/** Guests as all hosts report them, each once, under the host that runs it. */
 export function eachOnce(guests: readonly GuestInfo[]): GuestInfo[] {
   return mergeReports(guests).map(({ row, others }) => {
     if (row.moving === undefined) return withOthers(row, others);
@@ -38,19 +35,19 @@ export function eachOnce(guests: readonly GuestInfo[]): GuestInfo[] {
   });
 }
 
-/** Whether another host reports the guest of this report since: the guest has arrived there, or has moved on. */
+/** Tells whether another host has reported the guest since: it has arrived there or moved on. */
 export function isSuperseded<T extends GuestReport>(report: T, others: readonly T[]): boolean {
   return mergeReports([report, ...others]).some(
     (each) => each.others.includes(report) && rankOf(each.row) === RANK.claim,
   );
 }
 
-/** Whether the host claims to have the guest itself, as opposed to a copy that waits for its memory or is left behind. */
+/** Tells whether the host claims the guest itself, not a waiting or abandoned copy. */
 export function isClaim(report: GuestReport): boolean {
   return rankOf(report) === RANK.claim && !hasLeft(report);
 }
 
-/** A second copy may run: the guest is one row, and the row names the other host. */
+/** A second copy may run, so the row names the other host. */
 function withOthers(row: GuestInfo, others: readonly GuestInfo[]): GuestInfo {
   const words = others
     .filter((each) => isClaim(each) || each.state === 'stopped')
@@ -62,7 +59,7 @@ function withOthers(row: GuestInfo, others: readonly GuestInfo[]): GuestInfo {
 const MAX_NAMED = 8;
 const MAX_WARNINGS = 64;
 
-/** The reports of each guest. Guests with one name and different uuids are different guests. */
+/** Groups reports by guest. Guests of one name with different UUIDs are different. */
 export function groupReports<T extends GuestReport>(reports: readonly T[]): T[][] {
   const namesakes = Map.groupBy(reports, ({ name }) => name);
   return [...namesakes.values()].flatMap((each) => (each.length === 1 ? [each] : apart(each)));
@@ -79,7 +76,7 @@ function apart<T extends GuestReport>(namesakes: readonly T[]): T[][] {
   const linked = links(known);
   const keyOf = (report: T): string => {
     if (isKnown.has(report)) return identityOf(report);
-    // A copy reports its uuid only once it has been asked: its migration names the guest.
+    // A copy reports its UUID only after it was queried; its migration names the guest.
     const guest = linked(report);
     if (guest !== undefined) return identityOf(guest);
     return identities.size === 1 && only !== undefined ? only : identityOf(report);
@@ -87,16 +84,13 @@ function apart<T extends GuestReport>(namesakes: readonly T[]): T[][] {
   return [...Map.groupBy(namesakes, keyOf).values()];
 }
 
-/** Containers of managers have no uuid, and their names are unique on one host only. */
+/** Containers of managers have no UUID, and their names are unique only on one host. */
 function identityOf({ uuid, manager, moving, host }: GuestReport): string {
   if (uuid !== undefined) return `uuid ${uuid}`;
   return manager === undefined || moving !== undefined ? 'name' : `host ${host}`;
 }
 
-/**
- * Finds the first of `known` that has the migration of a report, or is at one of the hosts that it moves between. One host may
- * report thousands of guests of one name: their number must not count twice.
- */
+/** Linear, because a host may report thousands of namesakes. */
 function links<T extends GuestReport>(known: readonly T[]): (report: GuestReport) => T | undefined {
   const places = new Map<string, number>();
   for (const [place, { host, migration }] of known.entries())
@@ -130,13 +124,13 @@ function hasArrived({ host, moving }: GuestReport): boolean {
   return moving?.to === host && moving.runsAt === 'destination';
 }
 
-/** The epoch that the guest has after the move of this report. A build that reports none orders its own moves only. */
+/** The guest's epoch after this report's move. A build without epochs orders only its own moves. */
 function epochAfter({ epoch = 0, moving }: GuestReport): number {
   return moving?.epoch ?? epoch + 1;
 }
 
 function orderByEpoch(group: readonly GuestReport[]): (report: GuestReport) => number {
-  // By a move of the host's own guest to another host: the epoch after it, by destination, and by that and the migration.
+  // Epochs after moves by the guest's own host: by destination, and by destination and migration.
   const arrivals = new Map<string, number>();
   const epochs = new Map<string, number>();
   const raise = (map: Map<string, number>, key: string, epoch: number): void =>
@@ -154,7 +148,7 @@ function orderByEpoch(group: readonly GuestReport[]): (report: GuestReport) => n
     if (hasLeft(report)) return epochAfter(report);
     const isDated = report.epoch !== undefined || moving?.epoch !== undefined;
     if (isDated) return hasArrived(report) ? Math.max(own, epochAfter(report)) : own;
-    // Neither managers nor earlier builds give epochs to the destination: the migration itself orders its two ends.
+    // Managers and earlier builds give the destination no epoch: the migration itself orders its ends.
     const arrived = arrivals.get(migration === undefined ? host : `${host} ${migration}`) ?? 0;
     const source = moving !== undefined && hasArrived(report) ? epochs.get(moving.from) : undefined;
     return Math.max(own, arrived, source === undefined ? 0 : source + 1);

@@ -1,6 +1,6 @@
 import type { MigrationSummary } from './migration.ts';
 
-/** Migrations as several hosts report them, newest first, at most `limit`: each once, as its source reports it where that does. */
+/** Several hosts' migrations, newest first, at most `limit`: each once, from its source's report if there is one. */
 export function newestOnce(all: readonly MigrationSummary[], limit: number): MigrationSummary[] {
   const byId = new Map<string, MigrationSummary>();
   for (const each of all) {

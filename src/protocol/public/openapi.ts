@@ -27,7 +27,7 @@ const STREAMS = {
 
 const socket = { unixSocket: [] };
 const certificate = (role: string): Json => ({ certificate: [role] });
-/** Any one of a list is enough; of none, nothing is asked. */
+/** Alternatives; an empty list needs no authentication. */
 const SECURITY: Readonly<Record<Route['access'], readonly Json[]>> = {
   anyone: [],
   viewer: [
@@ -64,15 +64,13 @@ const SERVERS: readonly Json[] = [
   { url: 'http://localhost', description: 'The same over the unix socket agent.sock.' },
 ];
 
-/** Who serves a contract, where, and how it lets people in. */
 export interface Face {
   readonly servers: readonly Json[];
-  /** What is further to be known of its errors. */
   readonly errors?: string;
   readonly schemes: Json;
   readonly access: Readonly<Record<Route['access'], string>>;
   readonly security: Readonly<Record<Route['access'], readonly Json[]>>;
-  /** Errors of a route that is not for anyone, and of one that changes something, besides those of its own. */
+  /** Additional errors of routes with authentication, and of routes that change something. */
   readonly notLetIn: readonly ErrorCode[];
   readonly notTaken: readonly ErrorCode[];
 }
@@ -86,7 +84,7 @@ const AGENT: Face = {
   notTaken: ['GODWIT_REQUEST_FORGED'],
 };
 
-/** A contract as an OpenAPI 3.1 document. Schemas with a name are components, and what they are part of refers to them. */
+/** Named schemas become components. */
 export function openApi(contract: Contract, title: string, face: Face = AGENT): Json {
   const schemas = new Schemas();
   const refusals: Record<string, Json> = {};
@@ -114,7 +112,6 @@ export function openApi(contract: Contract, title: string, face: Face = AGENT): 
   };
 }
 
-/** What several operations share: they refer to it by name. */
 interface Components {
   readonly schemas: Schemas;
   readonly refusals: Record<string, Json>;
@@ -160,7 +157,7 @@ function allErrors(route: Route, { notLetIn, notTaken }: Face): readonly ErrorCo
   return [...new Set([...own, ...further, ...(route.method === 'GET' ? [] : notTaken)])];
 }
 
-/** One answer for each status, which names the codes that come with it; `default` where any of the table may come. */
+/** One answer per status with its codes; `default` if any error may come. */
 function refused({ schemas, refusals }: Components, codes: readonly ErrorCode[] | undefined): Json {
   const error = schemas.of(errorBody, 'output');
   if (codes === undefined) {
@@ -195,19 +192,18 @@ function fields(schemas: Schemas, schema: z.ZodObject, place: 'path' | 'query'):
   }));
 }
 
-/** JSON schemas of messages; those with names are collected. */
 class Schemas {
   readonly components: Record<string, unknown> = {};
 
   of(schema: z.ZodType, io: 'input' | 'output'): unknown {
-    // In a list, a schema that has a name becomes a reference like any other.
+    // In a list, a named schema becomes a reference.
     const list = z.toJSONSchema(z.array(schema), {
       io,
       unrepresentable: 'any',
       metadata: schemaNames,
     }) as { items: unknown; $defs?: Record<string, unknown> };
     const defined = Object.entries(list.$defs ?? {});
-    // What goes in has fields that may be left out, and so is another schema under another name.
+    // Inputs have optional fields, so they are separate schemas with separate names.
     const names = new Map(
       defined.map(([name]) => [
         name,
@@ -221,7 +217,7 @@ class Schemas {
   }
 }
 
-/** The same with its references led to the components. Fields that a later build adds are no error. */
+/** Points references to the components. Unknown fields of later builds are allowed. */
 function referring(value: unknown, names: ReadonlyMap<string, string>): unknown {
   if (Array.isArray(value)) return value.map((each) => referring(each, names));
   if (typeof value !== 'object' || value === null) return value;

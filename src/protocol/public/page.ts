@@ -1,20 +1,15 @@
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 
-/** The most that one page of a list has, and how many pages a client takes of one list. */
 export const MAX_PER_PAGE = 1000;
 const MAX_PAGES = 100;
 
-/**
- * Where a page ended. Opaque: whoever asks hands it back as it is. It stays a place in the list when what stood there is
- * gone, and when things were added before or behind it.
- */
+/** Opaque position in a list. It stays valid when entries are added or removed. */
 export const cursor = z
   .string()
   .max(1024)
   .regex(/^[A-Za-z0-9_-]{1,1024}$/, 'a cursor that a page ended with');
 
-/** What a list may be asked for besides. */
 export function pageQuery(usual: number) {
   return {
     limit: z.coerce.number().int().min(1).max(MAX_PER_PAGE).default(usual),
@@ -29,15 +24,14 @@ export interface PageAsked {
 
 export interface Page<T> {
   readonly items: T[];
-  /** The cursor of the next page; absent on the last one. */
   readonly next?: string;
 }
 
 type Key = readonly [string, ...string[]];
 
 /**
- * One page of a list, in the order of its keys, no two of which are the same. Whatever is there from the first page to
- * the last comes exactly once. GODWIT_PROTOCOL_INVALID for a cursor that is not of such a list.
+ * One page of a list, ordered by unique keys. Entries that exist throughout come exactly once. GODWIT_PROTOCOL_INVALID
+ * for another list's cursor.
  */
 export function pageOf<T>(
   all: readonly T[],
@@ -59,7 +53,7 @@ export function pageOf<T>(
     : { items, next: cursorAt(last.key) };
 }
 
-/** All of a list, page after page. GODWIT_TOO_LARGE where it does not end, GODWIT_PROTOCOL_INVALID where it has more than `most`. */
+/** All pages of a list. GODWIT_TOO_LARGE if it does not end, GODWIT_PROTOCOL_INVALID above `most`. */
 export async function everyPage<T>(
   ask: (after: string | undefined) => Promise<Page<T>>,
   most = MAX_PAGES * MAX_PER_PAGE,
@@ -69,7 +63,6 @@ export async function everyPage<T>(
   for (let count = 0; count < MAX_PAGES; count += 1) {
     const { items, next } = await ask(after);
     if (all.length + items.length > most) throw tooMany(most);
-    // One by one: a page of an earlier build has all there are, more than a call takes as arguments.
     for (const item of items) all.push(item);
     if (next === undefined) return all;
     after = next;
@@ -82,14 +75,13 @@ function tooMany(most: number): Error {
   return godwitError('GODWIT_PROTOCOL_INVALID', facts);
 }
 
-/** The cursor of a page that ended at a key. */
 export function cursorAt(key: Key): string {
   return Buffer.from(JSON.stringify(key)).toString('base64url');
 }
 
 const keys = z.tuple([z.string()], z.string());
 
-/** The key at which a page ended; GODWIT_PROTOCOL_INVALID for what is no cursor. */
+/** GODWIT_PROTOCOL_INVALID for anything but a cursor. */
 export function keyIn(text: string): Key {
   try {
     return keys.parse(JSON.parse(Buffer.from(text, 'base64url').toString()));
@@ -98,7 +90,7 @@ export function keyIn(text: string): Key {
   }
 }
 
-/** The key of a list by time, at which a page ended: ms since 1970, and an id. GODWIT_PROTOCOL_INVALID as `keyIn`. */
+/** The key of a list by time: ms since 1970, and an id. GODWIT_PROTOCOL_INVALID as `keyIn`. */
 export function timeKeyIn(text: string): { readonly atMs: number; readonly id: string } {
   const [at, id = ''] = keyIn(text);
   const atMs = Number(at);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { hostName, ms } from '../names.ts';
 import { ipAddress } from '../network.ts';
 
-/** What a host may ask a guest with, in the order in which they are tried. */
+/** Kinds of probes in the order of attempts. */
 export const PROBE_KINDS = ['arp', 'icmp', 'tcp', 'http'] as const;
 export const probeKind = z.enum(PROBE_KINDS);
 export type ProbeKind = z.infer<typeof probeKind>;
@@ -12,26 +12,22 @@ export const MAX_PROBES = 8;
 const count = z.number().int().nonnegative();
 
 const waits = z.object({ count: z.number().int().positive(), p50Ms: ms, p99Ms: ms });
-/** After a move a guest is probed for so long at most, ms. */
+/** Longest probing after a move, ms. */
 export const MAX_LATER_MS = 600_000;
-/** How a guest answers after its migration, when it is probed less often. */
 export const later = z.object({
-  /** Absent where it never answered. */
   waits: waits.optional(),
   sent: count,
   answered: count,
-  /** Longest time without an answer, ms. */
   gapMs: ms,
-  /** How long it has been probed, ms. */
+  /** Time of probing so far, ms. */
   forMs: ms,
-  /** It was probed for as long as was meant. */
   complete: z.boolean(),
-  /** Why it was not; absent while it goes on. */
+  /** Why it was not; absent while it continues. */
   ended: z.string().max(1024).optional(),
 });
 export type Later = z.infer<typeof later>;
 
-/** How long answers were waited for: before memory moved, until the guest ran at its destination, and since, ms. */
+/** Latencies: before memory moved, until the guest ran at its destination, and since, ms. */
 export const latency = z.object({
   before: waits.optional(),
   during: waits.optional(),
@@ -41,7 +37,6 @@ export const latency = z.object({
 });
 export type Latency = z.infer<typeof latency>;
 
-/** One place in a migration's report. */
 export const probeReport = z.object({
   host: hostName,
   kind: probeKind.optional(),
@@ -49,7 +44,7 @@ export const probeReport = z.object({
   /** Longest time without an answer, and the longest at the switch, ms. */
   gapMs: ms.optional(),
   switchGapMs: ms.optional(),
-  /** When the longest began: ms since the migration was asked for, by the source's clock. */
+  /** Start of the longest: ms since the migration's request, by the source's clock. */
   gapAtMs: ms.optional(),
   isOpen: z.boolean().optional(),
   intervalMs: ms.optional(),
@@ -57,12 +52,11 @@ export const probeReport = z.object({
   answered: count.optional(),
   ownStallMs: ms.optional(),
   watchedMs: ms.optional(),
-  /** Absent from hosts of earlier builds. */
+  /** Absent in earlier builds. */
   latency: latency.optional(),
-  /** For how long it probes the guest after the migration, ms; or why it does not. */
+  /** Duration of the later probing, ms, or why there is none. */
   goesOnMs: ms.optional(),
   goesNot: z.string().max(1024).optional(),
-  /** Why there are no figures. */
   notTried: z.string().max(1024).optional(),
 });
 export type ProbeReport = z.infer<typeof probeReport>;

@@ -5,43 +5,41 @@ import { LARGE_BYTES, LIST_BYTES, route } from '../route.ts';
 import { check } from './migration.ts';
 import { orderQuery } from './order.ts';
 
-/** Names a description as an operator was shown it. */
 export const descriptionNumber = z
   .string()
   .max(16)
   .regex(/^[0-9a-f]{16}$/, 'the number of a description, 16 hexadecimal digits');
 
-/** A guest of another host that this host can start once that host is dead and proved off. */
+/** Another host's guest that this host can start once that host is proved off. */
 export const standby = z.object({
   guest: guestName,
   from: hostName,
   memoryBytes: bytes,
-  /** When its host described it last. */
+  /** Time of its host's last description. */
   keptAt: moment,
-  /** When its host last confirmed that the description is right; absent: never, or an earlier build. */
+  /** Last confirmation by its host; absent: never, or an earlier build. */
   confirmedAt: moment.optional(),
-  /** The images that it would open, each on its backing files. */
   disks: shortText.optional(),
-  /** Why the description may be out of date, so that a recovery is refused; absent: it is fresh, or an earlier build. */
+  /**
+   * The reason why the description may be out of date, which blocks a recovery; absent: it is fresh, or an earlier
+   * build.
+   */
   stale: shortText.optional(),
-  /** Names this description and its age: `insist` of a recovery. */
+  /** Identifies this description and its age: `insist` of a recovery. */
   number: descriptionNumber.optional(),
 });
 export type Standby = z.infer<typeof standby>;
 
 export const MAX_STANDBYS = 4096;
-/** Guests of one host. */
 export const MAX_OF_ONE_SOURCE = 1024;
-/** Other hosts of one recovery that are dead as well. */
 const MAX_OFF = 64;
 
 export const recoveryRequest = z.object({
   guest: guestName,
-  /** The host on which it ran. */
   from: hostName,
-  /** Further hosts that do not answer: they are to be proved off, too, since the guest could be there. */
+  /** Further silent hosts to be proved off, since the guest could be there. */
   off: z.array(hostName).max(MAX_OFF).default([]),
-  /** Start it although the description of this number may be out of date: an operator has seen its age and its disks. */
+  /** Starts it although this description may be out of date: an operator has seen its age and disks. */
   insist: descriptionNumber.optional(),
 });
 export type RecoveryRequest = z.infer<typeof recoveryRequest>;

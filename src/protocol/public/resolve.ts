@@ -5,15 +5,13 @@ import { epoch, guestName, hostName, migrationId, shortText } from '../names.ts'
 import { name64 } from './hosts/host.ts';
 import { siteCheck } from './site-check.ts';
 
-/** What hosts and people say to each other about a migration on which a person must decide. */
-
-/** `elsewhere`: another host has the guest, and the copy at the source is given up. */
+/** `elsewhere`: another host has the guest, and the source's copy is given up. */
 export const runAt = z.enum(['source', 'destination', 'elsewhere']);
 export type RunAt = z.infer<typeof runAt>;
 export const runAtSide = runAt.exclude(['elsewhere']);
 export type RunAtSide = z.infer<typeof runAtSide>;
 
-/** What one host knows of its side of a migration: its journal, and its hypervisor asked afresh. */
+/** The hypervisor is queried again. */
 export const sideView = z.object({
   id: migrationId,
   guest: guestName,
@@ -32,9 +30,9 @@ export const sideView = z.object({
     'running',
     'refused',
   ]),
-  /** The guest here. `unknown`: its hypervisor lives and was not asked, or gave no answer. */
+  /** The guest here. `unknown`: its hypervisor lives but was not asked, or did not answer. */
   hypervisor: z.enum(['none', 'running', 'paused', 'incoming', 'handed-over', 'gone', 'unknown']),
-  /** Destination: everything is here. Source: everything was handed over. */
+  /** Destination: everything has arrived. Source: everything was handed over. */
   complete: z.boolean(),
   /** The guest's memory is, or was, split between the hosts. */
   postcopy: z.boolean(),
@@ -42,42 +40,36 @@ export const sideView = z.object({
   neverRanThere: z.literal(true).optional(),
   /** Destination: it was restarted while armed, and does not know whether the guest ran. */
   unsure: z.boolean(),
-  /** Destination: its journal says that the guest has run there, whatever became of it since. Absent: not said. */
+  /** Destination: by its journal the guest has run there. Absent: not reported. */
   hasRun: z.boolean().optional(),
-  /** A mover works on this side now. */
   moverAlive: z.boolean(),
   error: serialError.optional(),
-  /** The guest's UUID, where this side knows it. */
   uuid: name64.optional(),
-  /** Destination: how the site's check of the guest stands. */
+  /** Destination: state of the site's check. */
   siteCheck: siteCheck.optional(),
 });
 export type SideView = z.infer<typeof sideView>;
 
-/** A host that could not be asked about a guest, or could not say. */
 export const unasked = z.object({ host: hostName, why: shortText });
 export type SilentHost = z.infer<typeof unasked>;
 
-/** A host that may have the guest, and what leaves that open. */
+/** A host that may have the guest, and the evidence. */
 export const hostDoubts = z.object({
   host: hostName,
   doubts: z.array(z.string().max(128)).max(16),
 });
 export type HostDoubts = z.infer<typeof hostDoubts>;
-/** For an operator: what they were shown, and answer for. */
 export const answersFor = z.array(hostDoubts).max(1024);
 
 /**
- * `waits`: it does no harm, and nothing comes of it before the other host answers. `unknown`: it would be safe if every
- * host of the fleet had been asked and had nothing of the guest.
+ * `waits`: harmless, but without effect until the other host answers. `unknown`: safe if every host of the fleet had
+ * been asked and had no copy.
  */
 export const answer = z.object({
   runAt,
   verdict: z.enum(['safe', 'risky', 'unknown', 'waits', 'wrong']),
   why: shortText,
-  /** What may follow if it is the wrong answer. */
   risks: z.array(shortText).max(8),
-  /** What it would rest on. */
   proof: z.enum(['ask', 'observed', 'none']),
 });
 export type Answer = z.infer<typeof answer>;
@@ -89,7 +81,7 @@ export const resolution = z.object({
   to: hostName,
   here: sideView,
   there: sideView.optional(),
-  /** Where its manager says that the guest is, where one moves it; `why`: it said nothing. There is no other side then. */
+  /** The manager's report of the guest's place, or `why` there is none. There is no other side then. */
   manager: z
     .object({
       at: z.enum(['source', 'destination', 'elsewhere', 'unknown']),
@@ -97,28 +89,24 @@ export const resolution = z.object({
       why: shortText.optional(),
     })
     .optional(),
-  /** Why the other host could not be asked. */
   unreachable: shortText.optional(),
-  /** This host has a fencing hook, which is asked before a person's word is needed. */
+  /** This host has a fencing hook, which is called before an operator must insist. */
   fencing: z.boolean(),
-  /** `elsewhere` is there only if it can be followed. */
+  /** `elsewhere` only if it can be followed. */
   answers: z.array(answer).max(3),
-  /** Hosts of the fleet that could not be asked about the guest. */
+  /** Hosts that did not answer about the guest. */
   unasked: z.array(unasked).max(1024).optional(),
-  /** Hosts for which an operator who insists has to answer, and what they show. */
+  /** Hosts that an insisting operator must answer for, and their evidence. */
   inDoubt: answersFor.optional(),
-  /** The safe answer; absent where neither is. */
   safe: runAt.optional(),
 });
 export type Resolution = z.infer<typeof resolution>;
 
 export const resolveRequest = z.object({
   runAt,
-  /** The guest's name, typed by who answers for it. */
   confirm: z.string().max(128),
-  /** The other host was made sure of; needed where nothing proves it. */
   iKnow: z.boolean().default(false),
-  /** `inDoubt`, as it was shown before: an operator answers for that, and for nothing that has changed since. */
+  /** `inDoubt` as shown; it covers nothing that has changed since. */
   answersFor: answersFor.optional(),
 });
 export type ResolveRequest = z.infer<typeof resolveRequest>;
@@ -126,7 +114,7 @@ export type ResolveRequest = z.infer<typeof resolveRequest>;
 export const resolveAnswer = z.object({
   what: shortText,
   proof: z.enum(['ask', 'observed', 'fenced', 'operator']),
-  /** The record could not be read and was set aside: the host no longer knows the migration. */
+  /** The unreadable record was set aside: the host no longer knows the migration. */
   setAside: z.boolean().optional(),
 });
 export type ResolveAnswer = z.infer<typeof resolveAnswer>;

@@ -38,7 +38,7 @@ import {
 import { resolution, resolveAnswer, resolveRequest, sideView } from './resolve.ts';
 import { probeReport } from './probe.ts';
 
-/** Names by which the OpenAPI document has the messages of the public API: programs make types of them. */
+/** Names of the public API's messages in the OpenAPI document, used by generated types. */
 const SCHEMAS = {
   Error: errorBody,
   ErrorDetail: serialError,

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { migrationId, moment, shortText } from '../names.ts';
 
-/** A site's own check of a guest that has moved, by its name among the hooks of a host. */
 export const siteCheckName = z
   .string()
   .regex(
@@ -15,19 +14,17 @@ export const returnIfUnhealthy = z.object({
 });
 export type ReturnIfUnhealthy = z.infer<typeof returnIfUnhealthy>;
 
-/** Of a migration that takes a guest back: which one had brought it, and what its check found. */
+/** Of a migration that moves a guest back: the one that had brought it, and the check's result. */
 export const returns = z.object({ migration: migrationId, why: shortText });
 export type Returns = z.infer<typeof returns>;
 
-/** How a site's check stands at the destination. */
 export const siteCheck = z.object({
   state: z.enum(['watching', 'returning', 'returned', 'passed', 'failed', 'cancelled', 'moved-on']),
   untilAt: moment,
   runs: z.number().int().nonnegative(),
   failures: z.number().int().nonnegative(),
-  /** What the last run found, or why the guest goes back or stays. */
+  /** The last result, or why the guest returns or stays. */
   why: shortText.optional(),
-  /** It takes the guest back. */
   migration: migrationId.optional(),
 });
 export type SiteCheck = z.infer<typeof siteCheck>;

@@ -2,8 +2,8 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 
 /**
- * The user's cache of Godwit: guest kernels, images, QEMUs in prefixes, what was found out about this machine. Root's lies
- * where other users get to, since guests' QEMUs run as users of their own.
+ * The user's cache: guest kernels, images, QEMUs in prefixes, and facts about this machine. Root's is readable by other
+ * users, because guests' QEMUs run as separate users.
  */
 export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
   const own = process.getuid?.() === 0 ? '/var/cache' : path.join(homedir(), '.cache');

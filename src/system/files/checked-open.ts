@@ -13,18 +13,17 @@ import net from 'node:net';
 import path from 'node:path';
 
 /**
- * Files and sockets at places where another user may have put something else: a link, a pipe that nobody writes to, a
- * device that acts when it is opened, somebody else's socket. What is there is looked at first, and then used by the
- * very inode that was looked at. Links are not followed.
+ * Opens files and sockets at places that another user can change: the path may be a link, a pipe without a writer, a
+ * device with side effects, or another's socket. The inode is examined first and then used itself. Links are not
+ * followed.
  */
 
-/** Finds the inode, and neither opens it nor follows a link (O_PATH of linux/fcntl.h, which Node does not name). */
+/** Finds the inode without opening it or following a link (O_PATH of linux/fcntl.h, which Node does not define). */
 const FIND = 0o10000000 | constants.O_NOFOLLOW;
 
-/** Whether what was found is what may be used; if not, the reason in words. */
 type Judge = (found: Stats) => string | undefined;
 
-/** Opens what is there, if `judge` finds nothing against it. Throws with its words else, or as openSync does. */
+/** Opens the file if `judge` accepts it. Throws the judge's reason otherwise, or as openSync does. */
 export function openFound(file: string, flags: number, judge: Judge): number {
   return withFound(file, judge, (at) => openSync(at, flags));
 }
@@ -57,9 +56,9 @@ export function readEnd(file: string, most: number): string {
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /**
- * Opens a directory that this process's user owns, and calls `use` with a path to that very inode, valid until `use`
- * ends: whoever replaces the directory meanwhile changes nothing. Only the last part of the path may be another user's
- * to replace; O_NOFOLLOW does not cover the parts before it. Throws as `open` does (ENOTDIR for a link).
+ * Opens a directory of this process's user, and calls `use` with a path to that inode, valid until `use` ends; a
+ * concurrent replacement has no effect. Only the last path segment may be replaceable by another user, because
+ * O_NOFOLLOW does not cover earlier ones. Throws as `open` does (ENOTDIR for a link).
  */
 export async function inOwnDirectory<T>(
   directory: string,
@@ -77,12 +76,12 @@ export async function inOwnDirectory<T>(
   }
 }
 
-/** Who must have made a socket: this user; `directory`: whom its directory is for; `anybody`: not known yet. */
+/** Required owner of a socket: a uid; `directory`: the user of its directory; `anybody`: unknown. */
 export type SocketOwner = number | 'directory' | 'anybody';
 
 /**
- * Connects to a socket of that user. A process that may write to the directory may have put a link to another socket, or
- * another name of it, in its place: then the connection fails, and not a byte is sent.
+ * Connects to a socket of that user. A process that can write to the directory may have put a link or another name
+ * there: the connection then fails before any byte is sent.
  */
 export function connectSocket(
   file: string,
@@ -92,7 +91,6 @@ export function connectSocket(
   const { socket = new net.Socket({ allowHalfOpen: options.allowHalfOpen ?? false }) } = options;
   try {
     return withFound(file, socketOf(file, owner), (at, fd) => {
-      // The kernel looks the path up within this call.
       socket.connect({ path: at });
       socket.prependOnceListener('error', (error) => {
         error.message = error.message.replace(`/proc/self/fd/${fd}`, file);
@@ -104,7 +102,7 @@ export function connectSocket(
   }
 }
 
-/** Gives a socket that this user has made to another one. Throws where something else is in its place. */
+/** Gives a socket of this user to another user. Throws if the path has anything else. */
 export function giveSocket(
   file: string,
   { uid, gid }: { readonly uid: number; readonly gid: number },
@@ -129,12 +127,12 @@ function socketOf(file: string, owner: SocketOwner): Judge {
   };
 }
 
-/** A directory that its group may write to is that of a guest, whose user has the number of its group. */
+/** A group-writable directory belongs to a guest, whose uid equals the gid. */
 export function userOfDirectory({ uid, gid, mode }: Stats): number {
   return (mode & 0o020) === 0 ? uid : gid;
 }
 
-/** Made by root, and nobody else can have put it there: of a program that was root when it began to listen. */
+/** Made by root where only root can put it: for a program that listened as root. */
 function isKeptByRoot(found: Stats, { uid, mode }: Stats): boolean {
   const isKept = (mode & 0o022) === 0 || (mode & 0o1002) === 0o1002;
   return found.uid === 0 && found.nlink === 1 && uid === 0 && isKept;

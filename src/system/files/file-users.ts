@@ -20,40 +20,35 @@ import { pids, startTicksOf } from '../processes/process.ts';
 import { readOfProcess } from '../processes/read-of-process.ts';
 
 /**
- * Everything of this host that has one of some files open: processes (other guests, NBD servers, backups), threads with a
- * table of open files of their own, programs that have only mapped a file, loop devices, exports of the kernel's own iSCSI
- * and NVMe targets, swap, mounts in every mount namespace and devices built on a device. Clients of the kernel's NFS server,
- * files that were sent and not yet received, and files registered with io_uring alone do not show.
+ * Finds every user of given files on this host: processes (other guests, NBD servers, backups), threads with separate
+ * tables of open files, mappings, loop devices, the kernel's iSCSI and NVMe targets, swap, mounts in every namespace
+ * and stacked devices. Not visible: clients of the kernel's NFS server, files sent but not received, and files
+ * registered only with io_uring.
  */
 
 export interface UsersAsked {
   readonly identities: readonly FileIdentity[];
-  /** Processes that may have them open. */
   readonly except: readonly number[];
-  /** Where the kernel reports devices and processes. */
   readonly sys?: string;
   readonly proc?: string;
-  /** Where the targets of the kernel are configured. */
   readonly config?: string;
-  /** The files behind loop devices. */
   readonly backing?: typeof backingFiles;
-  /** Threads with a table of open files of their own. */
   readonly ownTables?: typeof threadsWithOwnTables;
 }
 
 /**
- * Programs that open images on behalf of the guest's own hypervisor: a manager's lock daemon and the helper for reservations.
+ * Programs that open images for the guest's own hypervisor: a manager's lock daemon and the reservation helper.
  * `/proc/PID/comm` has 15 characters.
  */
 const HELPER = /^(virtlockd|\w+-pr-helper)$/;
-/** A manager's daemons, which read images when they look into a pool; one that writes uses the image. */
+/** Managers' daemons, which read images when they scan a pool; one that writes is a user. */
 const READER = /^(virtqemud|virtstoraged|libvirtd)$/;
 
 const INIT = 1;
 
 export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise<FileUsers> {
   const { identities, sys = '/sys', proc = '/proc', config = '/sys/kernel/config' } = asked;
-  // By number: an identity of an earlier build has no birth time, and a file that is open keeps its number.
+  // Compares by number, because identities of earlier builds have no birth time, and an open file keeps its number.
   const ids = new Map(identities.map((id) => [fileNumber(id), id]));
   if (ids.size === 0) return { users: [], unseen: [] };
   const byProcess = await processes(ids, asked, signal);
@@ -71,7 +66,7 @@ export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise
     const found = file.startsWith('/') ? await identityOf(file) : file;
     const identity = found === undefined ? undefined : askedFor(ids, found);
     if (identity !== undefined) users.push({ identity, by, mayWrite });
-    // In another mount namespace, so it may be one of them. A removed file is none: images have names.
+    // In another mount namespace it may be one of them. Removed files are not: images have names.
     else if (found === undefined && !file.endsWith(' (deleted)'))
       unseen.push(`${by} (${file.slice(0, 256)})`);
   }
@@ -97,12 +92,11 @@ export async function fileUsers(asked: UsersAsked, signal: AbortSignal): Promise
   };
 }
 
-/** The number under which the file system of a file is mounted. */
 function fileSystemOf(identity: FileIdentity): string {
   return numberOf(BigInt(identity.split(':')[0] ?? 0));
 }
 
-/** The identity that was asked for, if this file is the one: another file may have the number of a removed image. */
+/** The requested identity, if the file has it: a new file may reuse a removed image's number. */
 function askedFor(
   ids: ReadonlyMap<string, FileIdentity>,
   found: FileIdentity,
@@ -140,7 +134,7 @@ async function processes(
       withDevices,
     };
     const { files, isWhole } = await heldBy(pid, open.get(pid), look, signal);
-    // It may have ended, or be the init of this host, which opens no images and which a container hides even from root.
+    // It may have ended, or be this host's init, which opens no images and is hidden in containers even from root.
     if (!isWhole && pid !== INIT && startTicksOf(pid) !== undefined)
       unseen.push((await programOf(pid, signal)).by);
     const own = files.flatMap(({ id, mayWrite }) => {
@@ -158,7 +152,7 @@ async function processes(
   return { users, unseen, namespaces: namespacesOf(others, except) };
 }
 
-/** Some processes at once: most of the time goes into waiting for one answer of the kernel after the other. */
+/** Processes examined concurrently, because most of the time is waiting for the kernel. */
 const AT_ONCE = 16;
 
 async function forEach(
@@ -173,7 +167,6 @@ async function forEach(
   }
 }
 
-/** Undefined if this user may not look into it. */
 async function openOf(
   pid: number,
   inodes: ReadonlySet<string>,
@@ -185,15 +178,14 @@ async function openOf(
 }
 
 interface Look {
-  /** Threads with a table of open files of their own. */
   readonly apart: readonly number[];
-  /** The last thread: if the first has ended, the process's memory shows only at the others. */
+  /** The last thread: if the first has ended, only others show the process's memory. */
   readonly last: number | undefined;
   readonly inodes: ReadonlySet<string>;
   readonly withDevices: boolean;
 }
 
-/** What a process has open and mapped. `isWhole`: this user may look at all of it. */
+/** Open and mapped files of a process. `isWhole`: everything was visible. */
 async function heldBy(
   pid: number,
   open: readonly Own[] | undefined,
@@ -203,7 +195,6 @@ async function heldBy(
   if (open === undefined) return { files: [], isWhole: false };
   const files = [...open];
   let isWhole = true;
-  // The kernel lists a thread under its own number, too.
   for (const tid of apart) {
     const own = await openOf(tid, inodes);
     files.push(...(own ?? []));
@@ -213,7 +204,7 @@ async function heldBy(
   return { files: [...files, ...mapped.files], isWhole: isWhole && mapped.isWhole };
 }
 
-/** The mounts that only an excepted process sees are how it gets at its images. */
+/** Mounts that only an excepted process sees belong to its own access to images. */
 function namespacesOf(others: readonly number[], except: readonly number[]): (number | 'self')[] {
   const own = mountsSeenBy('self');
   const known = new Set([own, ...except.map(mountsSeenBy)]);
@@ -227,7 +218,7 @@ function namespacesOf(others: readonly number[], except: readonly number[]): (nu
   return found;
 }
 
-/** What runs as a process; a guest's own name if its command line has one. */
+/** Name of a process's program, or of its guest if the command line has it. */
 async function programOf(
   pid: number,
   signal: AbortSignal,
@@ -242,10 +233,10 @@ async function programOf(
   const guest = /^(?:guest=)?([^,]+)/.exec(words[words.indexOf('-name') + 1] ?? '')?.[1];
   const program = path.basename(words[0] ?? '') || comm.trim();
   const what = words.includes('-name') && guest !== undefined ? `${guest}: ${program}` : program;
-  // A process chooses its own words.
+  // A process controls its command line.
   const shown = what.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 128);
   const by = `process ${pid} (${shown})`;
   if (HELPER.test(comm.trim())) return { by, passesOver: 'always' };
-  // Another migration that compares files by their content reads this one for a moment.
+  // Another migration only reads it briefly to compare content.
   return { by, passesOver: isGodwit || READER.test(comm.trim()) ? 'reading' : 'never' };
 }

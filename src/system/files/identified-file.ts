@@ -10,11 +10,11 @@ import {
 import { identityOf, identityOfName } from './open-files.ts';
 import { inRealDirectory } from './real-directory.ts';
 
-/** Files that are read, renamed and removed only while they are the file whose identity was taken. */
+/** Reads, renames and removes files only while they have the recorded identity. */
 
 /**
- * Opens it for reading while the guest's hypervisor has it open; a name that has become a symbolic link is another file. Rejects with why the file at that path is not
- * the one whose identity was taken. `at`: where to open it, if that is not its path.
+ * Opens a file for reading while the guest's hypervisor has it open; a symbolic link counts as another file. Rejects
+ * with the reason if the identity differs. `at`: where to open it, if not at its path.
  */
 export async function openIdentified(
   file: string,
@@ -31,14 +31,14 @@ export async function openIdentified(
   throw new Error(`${file}: ${REPLACED}`);
 }
 
-/** Opens the very file again, whatever lies at its path now. */
+/** A path that reopens this file, whatever is at its original path now. */
 export function pathOf({ fd }: Pick<FileHandle, 'fd'>): string {
   return `/proc/self/fd/${fd}`;
 }
 
 /**
- * Renames it to another name of its directory, or removes it under that name. Both names are looked at right before each
- * change; a file that is another one is left alone. `isHeld`: see `judgeIdentity`. Resolves to how it ended; repeatable.
+ * Renames the file within its directory, or removes it under that name. Checks both names right before each change, and
+ * leaves other files alone. `isHeld`: see `judgeIdentity`. Resolves to the result; idempotent.
  */
 export async function setAside(
   file: string,
@@ -60,7 +60,6 @@ export async function setAside(
       return 'removed';
     }
     if (here !== 'same') return here === 'gone' && there === 'unknown' ? there : here;
-    // Another file came to the path after the look: it gets its name back, unless yet another one has it.
     await link(aside, at);
     await rm(aside);
     return 'other';

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { isDevice, type FileIdentity } from '../../migration/image-identity.ts';
 import { unescaped } from './mounts.ts';
 
-/** What the kernel itself has open: loop devices, swap, exports of its iSCSI and NVMe targets, devices built on a device. */
+/** Files that the kernel itself uses: loop devices, swap, exports of iSCSI and NVMe targets, stacked devices. */
 
 export interface NamedUser {
   /** An absolute path, or the identity of a file or device. */
@@ -15,7 +15,6 @@ export interface NamedUser {
   readonly mayWrite: boolean;
 }
 
-/** Entries of one directory of the kernel that are looked at. */
 const MAX_ENTRIES = 4096;
 
 const LOSETUP_MS = 5000;
@@ -38,7 +37,6 @@ const loopDevices = z.object({
   loopdevices: z.array(
     z.object({
       name: z.string().max(256),
-      // Padded with blanks.
       'back-maj:min': z
         .string()
         .trim()
@@ -50,8 +48,8 @@ const loopDevices = z.object({
 });
 
 /**
- * Asks each loop device itself (LOOP_GET_STATUS64), since the path in /sys is a path of the mount namespace in which the
- * device was set up. Empty if `losetup` is missing or may not open the devices.
+ * Asks each loop device (LOOP_GET_STATUS64), because /sys has the path in another mount namespace. Empty if `losetup`
+ * is missing or not permitted.
  */
 export async function backingFiles(signal: AbortSignal): Promise<BackingFiles> {
   const words = ['--list', '--json', '--output', 'NAME,BACK-MAJ:MIN,BACK-INO'];
@@ -98,7 +96,7 @@ export async function loops(
   });
 }
 
-/** `/proc/swaps` escapes blanks as the kernel does everywhere. */
+/** `/proc/swaps` uses the kernel's usual escapes. */
 export async function swaps(proc: string): Promise<NamedUser[]> {
   const [, ...lines] = (await text(path.join(proc, 'swaps'))).split('\n');
   return lines.flatMap((line) => {
@@ -107,7 +105,6 @@ export async function swaps(proc: string): Promise<NamedUser[]> {
   });
 }
 
-/** What LIO (iSCSI, vhost-scsi) and the NVMe target export. */
 export async function targets(config: string): Promise<NamedUser[]> {
   const found: NamedUser[] = [];
   const cores = path.join(config, 'target/core');
@@ -129,7 +126,7 @@ export async function targets(config: string): Promise<NamedUser[]> {
   return found;
 }
 
-/** Devices that are built on one of these or on a partition of it, and the numbers (`8:17`) under which each can be mounted. */
+/** Devices stacked on one of these or its partitions, and the numbers (`8:17`) that each can be mounted by. */
 export async function onDevices(
   ids: Iterable<FileIdentity>,
   sys: string,
@@ -160,14 +157,12 @@ async function partitions(at: string): Promise<string[]> {
   return found;
 }
 
-/** As the kernel numbers a device (`man makedev`). */
 export function numberOf(rdev: bigint): string {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn);
   return `${major}:${minor & 0xffff_ffffn}`;
 }
 
-/** The same number as `stat` reports it. */
 export function deviceNumber(number: string): bigint {
   const [major = 0n, minor = 0n] = number.split(':').map(BigInt);
   return (

@@ -1,9 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 
 /**
- * What a file's text means, read again whenever the file has become another one: a process that lives long goes by what
- * lies there now. A look costs one `stat`. `read` may throw; then the value of before stays, and the first time it is
- * thrown on. undefined while there has been no file.
+ * Parsed content of a file, read again when the file is replaced; a look costs one `stat`. If `read` throws, the last
+ * value stays; the first time the error is thrown. Undefined until there is a file.
  */
 export function liveFile<T>(file: string, read: (text: string) => T): () => T | undefined {
   let seen: string | undefined;

@@ -2,7 +2,7 @@ import { lstatSync } from 'node:fs';
 import { readOfProcess } from '../processes/read-of-process.ts';
 import { identityOf, isDeviceNode, type OpenFile } from './open-files.ts';
 
-/** Files that a process has mapped into its memory. They need not be open any more: a mapping alone holds and changes a file. */
+/** Mapped files of a process, which need not be open: a mapping can hold and change a file. */
 
 export type MappedFile = Pick<OpenFile, 'id' | 'mayWrite'>;
 
@@ -10,17 +10,14 @@ export type MappedFile = Pick<OpenFile, 'id' | 'mayWrite'>;
 const LINE = /^([\da-f]+)-([\da-f]+) (\S{4}) [\da-f]+ ([\da-f]+:[\da-f]+) (\d+)( .*|)$/;
 const WRITABLE = 0o200;
 
-/**
- * Those with one of these inodes, and devices if they are asked for. `isWhole`: there are no more, and none that this user may
- * not look at.
- */
+/** Mappings of these inodes, and optionally of devices. `isWhole`: all were visible. */
 export async function mappedFiles(
   pid: number,
   inodes: ReadonlySet<string>,
   withDevices: boolean,
   signal: AbortSignal,
 ): Promise<{ readonly files: readonly MappedFile[]; readonly isWhole: boolean }> {
-  // Of a process whose first thread has ended, only the others have memory: `pid` may be a thread.
+  // After its first thread has ended, only other threads show the memory: `pid` may be a thread.
   const maps = await readOfProcess(pid, 'maps', signal);
   if (maps === undefined) return { files: [], isWhole: false };
   const isMentioned =
@@ -37,7 +34,7 @@ export async function mappedFiles(
     const mode = modeOf(at);
     if (mode === undefined) continue;
     const id = await identityOf(at);
-    // A private mapping changes memory alone; the mode is the one with which the file was opened.
+    // A private mapping changes only memory; the mode is that of the open.
     if (id !== undefined)
       files.push({ id, mayWrite: permissions.endsWith('s') && (mode & WRITABLE) !== 0 });
     else isWhole = false;
@@ -45,7 +42,6 @@ export async function mappedFiles(
   return { files, isWhole };
 }
 
-/** Undefined if the mapping is gone; 0 if this user may not look at it. */
 function modeOf(at: string): number | undefined {
   try {
     return lstatSync(at, { throwIfNoEntry: false })?.mode;
@@ -54,7 +50,7 @@ function modeOf(at: string): number | undefined {
   }
 }
 
-/** `maps` fills addresses up with zeros, and the names in `map_files` do not. */
+/** `maps` pads addresses with zeros, `map_files` does not. */
 function bare(address: string): string {
   return address.replace(/^0+(?=.)/, '');
 }

@@ -4,22 +4,21 @@ import path from 'node:path';
 import type { FileIdentity } from '../../migration/image-identity.ts';
 import { identityOf } from './open-files.ts';
 
-/** Mounts of devices, and files that are mounted at another place (`mount --bind`), in every mount namespace of this host. */
+/** Mounted devices and bind-mounted files (`mount --bind`), in every mount namespace of this host. */
 
-/** Names the mounts that a process sees. Undefined if it has ended, or if this user may not look into it. */
+/** Identifies a process's view of mounts. Undefined if it has ended, or without permission. */
 export function mountsSeenBy(pid: number | 'self'): string | undefined {
   try {
-    // A process with a root of its own sees only the mounts below.
+    // A process with a changed root sees only mounts below it.
     return `${readlinkSync(`/proc/${pid}/ns/mnt`)} ${readlinkSync(`/proc/${pid}/root`)}`;
   } catch {
     return undefined;
   }
 }
 
-/** A line of /proc/PID/mountinfo. */
 interface Mount {
   readonly number: string;
-  /** Which directory or file of its file system is mounted. */
+  /** The mounted directory or file within its file system. */
   readonly root: string;
   readonly point: string;
   readonly type: string;
@@ -29,29 +28,28 @@ interface Mount {
 export interface MountUser {
   readonly identity: FileIdentity;
   readonly point: string;
-  /** One process that sees the mount; undefined: this one does. */
+  /** A process that sees the mount; undefined: this one. */
   readonly pid: number | undefined;
   readonly mayWrite: boolean;
 }
 
 interface MountQuery {
-  /** Any process of each mount namespace, this one first. */
   readonly namespaces: readonly (number | 'self')[];
-  /** Devices by the number under which they and their partitions are mounted. */
+  /** Devices by the mount numbers of themselves and their partitions. */
   readonly devices: ReadonlyMap<string, FileIdentity>;
-  /** The file systems of files, by the number under which they are mounted. */
+  /** Mount numbers of the files' file systems. */
   readonly fileSystems: ReadonlySet<string>;
   readonly proc: string;
   readonly whichIs: (found: FileIdentity) => FileIdentity | undefined;
 }
 
-/** File systems that number their files otherwise than their mounts. */
+/** File systems whose files have other device numbers than their mounts. */
 const NUMBERED_APART = /^(btrfs|bcachefs|overlay|zfs)$/;
 
-/** Files mounted at another place that are looked at themselves. */
+/** Bind-mounted files that are examined. */
 const MAX_MOUNTED_FILES = 16_384;
 
-/** Each mount point once. `isWhole`: everything was looked at. */
+/** Each mount point once. `isWhole`: everything was visible. */
 export async function mountUsers(
   { namespaces, devices, fileSystems, proc, whichIs }: MountQuery,
   signal: AbortSignal,
@@ -73,7 +71,7 @@ export async function mountUsers(
       looked.add(key);
       const found = await identityOf(`${at}/root${point}`);
       const identity = found === undefined ? undefined : whichIs(found);
-      // Another name for the file: whatever opens it there is found by itself.
+      // Another name of the file: its users are found separately.
       if (identity !== undefined) add(users, { identity, point, pid, mayWrite: false });
     }
   }
@@ -85,7 +83,7 @@ function add(users: Map<string, MountUser>, user: MountUser): void {
   if (!users.has(key)) users.set(key, user);
 }
 
-/** Which of the devices is mounted; some file systems have a number of their own, and name the device. */
+/** The mounted device; some file systems have a separate number and name the device. */
 async function deviceOf(
   { number, source }: Mount,
   devices: MountQuery['devices'],
@@ -100,14 +98,13 @@ async function deviceOf(
 function* mountsIn(mountinfo: string): Generator<Mount> {
   for (const line of mountinfo.split('\n')) {
     const [, , number = '', root = '', point = '', ...more] = line.split(' ');
-    // Optional fields end with a dash.
     const [type = '', source = ''] = more.slice(more.indexOf('-') + 1);
     if (number === '') continue;
     yield { number, root, point: unescaped(point), type, source: unescaped(source) };
   }
 }
 
-/** The kernel writes blanks, line ends and backslashes of a name as octal numbers. */
+/** The kernel escapes blanks, line ends and backslashes as octal numbers. */
 export function unescaped(word: string): string {
   return Buffer.from(
     word.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>

@@ -10,12 +10,9 @@ import {
   type NamedImage,
 } from '../../migration/image-identity.ts';
 
-/** Which of some files a process has open, by the kernel’s own numbers. */
-
 export interface OpenFile {
-  /** As `identityOf` reports it. */
   readonly id: FileIdentity;
-  /** Its number in the process: `/proc/PID/fd/N` opens the very file, even if it has no name any more. */
+  /** Descriptor in the process: `/proc/PID/fd/N` opens the file even without a name. */
   readonly fd: string;
   readonly mayWrite: boolean;
 }
@@ -23,23 +20,23 @@ export interface OpenFile {
 /** The unit of `st_blocks`. */
 const BLOCK_BYTES = 512;
 
-/** Looked at before other work of this process gets its turn. */
+/** Files examined before other work gets its turn. */
 const AT_ONCE = 256;
 
-/** The identity of a file, by whichever path it is reached. Undefined if there is no such file. */
+/** The identity of a file, equal for all its paths. Undefined if it is missing. */
 export async function identityOf(file: string): Promise<FileIdentity | undefined> {
   const info = await stat(file, { bigint: true }).catch(() => undefined);
   if (info === undefined) return undefined;
-  // A device has many nodes: the opened node does not matter.
+  // A device has many nodes, so its number counts.
   return info.isBlockDevice() ? `device:${info.rdev}` : identityIn(info);
 }
 
-/** 0: the file system keeps no birth time. */
+/** 0: the file system stores no birth time. */
 function identityIn({ dev, ino, birthtimeNs }: BigIntStats): FileIdentity {
   return birthtimeNs === 0n ? `${dev}:${ino}` : `${dev}:${ino}:${birthtimeNs}`;
 }
 
-/** Which file has that name; a symbolic link is a file of its own. Undefined if there is none. */
+/** Identity of the name itself; a symbolic link is a separate file. Undefined if it is missing. */
 export async function identityOfName(file: string): Promise<FileIdentity | undefined> {
   try {
     return identityIn(await lstat(file, { bigint: true }));
@@ -49,7 +46,6 @@ export async function identityOfName(file: string): Promise<FileIdentity | undef
   }
 }
 
-/** The inodes by which open files are told apart before they are looked at themselves. */
 export async function inodesOf(files: readonly string[]): Promise<Set<string>> {
   const found = await Promise.all(
     files.map((file) => stat(file, { bigint: true }).catch(() => undefined)),
@@ -58,9 +54,9 @@ export async function inodesOf(files: readonly string[]): Promise<Set<string>> {
 }
 
 /**
- * The open files of a process with one of these inodes, and its open devices, whose nodes differ between mount namespaces. A
- * process that has ended has none. Other files are not touched: they may lie on storage that does not answer. Throws
- * GODWIT_HOST_LACKS if this user may not look into the process.
+ * A process's open files with one of these inodes, and its open devices, whose nodes differ between mount namespaces.
+ * Empty for an ended process. Other files are not touched, because their storage may hang. Throws GODWIT_HOST_LACKS
+ * without permission.
  */
 export async function openFiles(
   { pid }: { readonly pid: number },
@@ -79,8 +75,8 @@ export async function openFiles(
 }
 
 /**
- * Which of its images a process has open. `root`: where its paths begin. Throws GODWIT_HOST_LACKS if this user may not look
- * into the process.
+ * A process's open images among the given ones. `root`: base of their paths. Throws GODWIT_HOST_LACKS without
+ * permission.
  */
 export async function identifyOpen(
   pid: number,
@@ -101,7 +97,7 @@ export async function identifyOpen(
   return identifyImages(images, atPath, new Set(open.map(({ id }) => id)), allocated);
 }
 
-/** Undefined for a file that is none of those looked for. Reads `/proc` alone, which never waits for storage. */
+/** Undefined for other files. Reads only `/proc`, which never waits for storage. */
 function wanted(
   pid: number,
   fd: string,
@@ -111,12 +107,11 @@ function wanted(
   if (!target.startsWith('/')) return undefined;
   const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
   const inode = /^ino:\s*(\d+)$/m.exec(info)?.[1];
-  // A kernel before 5.14 does not report it.
+  // Kernels before 5.14 do not report it.
   const isWanted = isDeviceNode(target) || inode === undefined || inodes.has(inode);
   return isWanted ? { mayWrite: mayWrite(info) } : undefined;
 }
 
-/** A file of /dev that may be a block device. */
 export function isDeviceNode(target: string): boolean {
   return (
     target.startsWith('/dev/') && !/^\/dev\/(null|zero|u?random|pts\/|shm\/|ptmx)/.test(target)
@@ -129,7 +124,6 @@ function mayWrite(fdinfo: string): boolean {
   return (flags & 3) !== 0;
 }
 
-/** Undefined if the process, or that file of it, has gone meanwhile. */
 async function ofProcess<T>(pid: number, look: () => Promise<T>): Promise<T | undefined> {
   try {
     return await look();

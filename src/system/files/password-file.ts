@@ -4,7 +4,10 @@ import { godwitError } from '../../errors.ts';
 
 const MAX_BYTES = 1024;
 
-/** The password in a file that nobody else may read. GODWIT_CONFIG where it is no such file. It is shown to nobody. */
+/**
+ * Reads a password from a file that only its owner can read. GODWIT_CONFIG for any other file. The password is never
+ * shown.
+ */
 export async function readPassword(file: string): Promise<string> {
   const wrong = (what: string, cause?: unknown): Error =>
     godwitError('GODWIT_CONFIG', { file, what }, { cause });

@@ -3,17 +3,17 @@ import { open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
- * Files on storage that other hosts share. Whoever may write there may put a link in the place of a directory at any
- * moment, and root follows it to anywhere. So a path is looked at part by part, links are not followed, and what is done
- * is done in the very directory that was found.
+ * Accesses files on storage shared with other hosts. A writer there can replace a directory by a link at any moment,
+ * which root would follow anywhere. So paths are resolved segment by segment without links, and operations use the
+ * found directory itself.
  */
 
-/** Finds a directory, and neither reads it nor follows a link (O_PATH of linux/fcntl.h, which Node does not name). */
+/** Finds a directory without reading it or following a link (O_PATH of linux/fcntl.h, which Node does not define). */
 const FIND = 0o10000000 | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /**
- * Calls `use` with the place of `file` in its directory, valid until `use` ends; its last part may still be a link.
- * Rejects with ENOTDIR where a link leads to that directory, and with ENOENT where it is not there. `file` is absolute.
+ * Calls `use` with a path of `file` in its found directory, valid until `use` ends; the last segment may still be a
+ * link. Rejects with ENOTDIR for a link on the way, and with ENOENT for a missing directory. `file` is absolute.
  */
 export async function inRealDirectory<T>(
   file: string,

@@ -4,16 +4,15 @@ import path from 'node:path';
 import { ignoring } from '../ignoring.ts';
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-/** More than this in one directory of a guest was made to keep this process busy. */
+/** A guest's directory with more entries is an attack on this process. */
 const MAX_ENTRIES = 1_000_000;
-/** Somebody may go on making files in a directory that is being emptied. */
+/** Another process may keep adding files to a directory being emptied. */
 const TRIES = 16;
 
 /**
- * Removes a directory, or whatever has its name, in which another user may make files and directories, also while this
- * goes on. Nothing outside is touched: each directory is emptied by its inode, and a link is removed, never followed.
- * Only `path.dirname(directory)` must not be another user’s to replace. One that is not there is no error; rejects as
- * unlink and rmdir do.
+ * Removes a directory, or any file of its name, even while another user creates files in it. Nothing outside is
+ * touched: directories are emptied by inode, and links are removed, not followed. Only `path.dirname(directory)` must
+ * be safe from replacement. A missing one is fine; rejects as unlink and rmdir do.
  */
 export async function removeTree(directory: string): Promise<void> {
   const parent = await openDirectory(path.dirname(directory));
@@ -48,10 +47,7 @@ async function removeIn(parent: FileHandle, name: Buffer): Promise<void> {
   }
 }
 
-/**
- * One level at a time: a directory within a directory is first brought up to the top, so that however deep they lie, two
- * are open at once.
- */
+/** One level at a time: nested directories are first moved to the top, so that only two are open at any depth. */
 async function empty(top: FileHandle): Promise<void> {
   let seen = 0;
   for (let left = await namesIn(top); left.length > 0; left = await namesIn(top)) {
@@ -59,7 +55,6 @@ async function empty(top: FileHandle): Promise<void> {
       seen += 1;
       if (await unlinked(top, name)) continue;
       const child = await openDirectory(placeIn(top, name));
-      // Another thing by now: the next round sees it.
       if (child === undefined) continue;
       try {
         seen = await bringUp(child, top, seen);
@@ -72,7 +67,7 @@ async function empty(top: FileHandle): Promise<void> {
   }
 }
 
-/** Removes what is in `child`; directories go to `top`, under numbers from `seen` on. The last number. */
+/** Removes the files in `child` and moves its directories to `top`, numbered from `seen`. Returns the last number. */
 async function bringUp(child: FileHandle, top: FileHandle, seen: number): Promise<number> {
   let number = seen;
   for (const name of await namesIn(child)) {
@@ -84,10 +79,10 @@ async function bringUp(child: FileHandle, top: FileHandle, seen: number): Promis
   return number;
 }
 
-/** What happens where somebody changes the directory meanwhile. */
+/** Errors caused by concurrent changes. */
 const RACES = ['ENOENT', 'ENOTEMPTY', 'ENOTDIR', 'EEXIST'];
 
-/** Removes what is no directory; false where it is one. */
+/** Removes anything but a directory; false for a directory. */
 async function unlinked(parent: FileHandle, name: Buffer): Promise<boolean> {
   try {
     await unlink(placeIn(parent, name));
@@ -95,7 +90,7 @@ async function unlinked(parent: FileHandle, name: Buffer): Promise<boolean> {
   } catch (thrown) {
     const code = codeOf(thrown);
     if (code === 'ENOENT') return true;
-    // POSIX says EPERM of a directory, Linux EISDIR.
+    // POSIX returns EPERM for a directory, Linux EISDIR.
     if (code === 'EISDIR' || code === 'EPERM') return false;
     throw thrown;
   }
@@ -105,12 +100,11 @@ function namesIn(directory: FileHandle): Promise<Buffer[]> {
   return readdir(`/proc/self/fd/${directory.fd}`, { encoding: 'buffer' });
 }
 
-/** A name of any bytes in a directory that is open; without one, the directory itself. */
+/** A name of any bytes in an open directory, or the directory itself. */
 export function placeIn({ fd }: FileHandle, name: Buffer = Buffer.alloc(0)): Buffer {
   return Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
 }
 
-/** Undefined where there is none, or something else. */
 async function openDirectory(file: string | Buffer): Promise<FileHandle | undefined> {
   try {
     return await open(file, DIRECTORY);

@@ -12,20 +12,20 @@ import { z } from 'zod';
 import { moment } from '../../protocol/names.ts';
 import { renameSynced } from './whole-file.ts';
 
-/** What distinguishes a file from a copy of it, and a filesystem's first file of a number from a later one. */
+/** Distinguishes a file from its copy, and from an earlier file with the same inode. */
 const storeFile = z.object({
   since: moment,
   inode: z.number(),
-  /** When the file was made, ms since 1970; 0 where the filesystem does not say. */
+  /** Creation time, ms since 1970; 0 if the file system stores none. */
   bornMs: z.number(),
 });
 
 /**
- * Since when `stateDir` has been what it is now, ISO 8601: since it was made, or since it was put back from a backup.
- * Of the time before, a host only knows what the backup had. Undefined where no agent has looked yet.
+ * Since when `stateDir` is continuous, ISO 8601: since its creation or its last restore. For the time before, a host
+ * has only the backup's knowledge. Undefined before an agent's first start.
  *
- * A restore is seen by `store.json` being another file than the one that was written: a copy has another inode and
- * another time of birth. A whole filesystem that is rolled back to a snapshot is not seen.
+ * A restore is detected because `store.json` is another file than was written: a copy has another inode and birth time.
+ * A rollback of the whole file system to a snapshot is not detected.
  */
 export function storeSince(stateDir: string): string | undefined {
   const file = path.join(stateDir, 'store.json');
@@ -38,13 +38,13 @@ export function storeSince(stateDir: string): string | undefined {
   }
 }
 
-/** Whether this host's state was put back, or made anew, after the migration of that moment began (ISO 8601). */
+/** Tells whether this host's state was restored or recreated after a migration began (`createdAt`, ISO 8601). */
 export function isRestored(stateDir: string, createdAt: string): boolean {
   const since = storeSince(stateDir);
   return since !== undefined && since > createdAt;
 }
 
-/** The same, written down where it is not yet, or no more: then it is `now`, ISO 8601. For the agent, at its start. */
+/** Like `storeSince`; records `now` (ISO 8601) if there is no valid record. Called when the agent starts. */
 export function ageStore(stateDir: string, now: string): string {
   const known = storeSince(stateDir);
   if (known !== undefined) return known;

@@ -4,8 +4,8 @@ import { syncDirectory } from '../journal-file.ts';
 import { renameSynced } from './whole-file.ts';
 
 /**
- * A file of lines that grows at its end and is written anew now and then. What was added lies on the disk when the call
- * returns. After a power loss the last line may be cut, or several of one call: whoever reads checks each line.
+ * An append-only file of lines that is rewritten at intervals. Appended lines are on the disk when the call returns. A
+ * power loss may cut the last line, or several of one call, so readers check each line.
  */
 export class SyncedLines {
   readonly #file: string;
@@ -15,7 +15,7 @@ export class SyncedLines {
     this.#file = file;
   }
 
-  /** Lines in the file, also those that count no more. */
+  /** Lines in the file, obsolete ones included. */
   get count(): number {
     return this.#count;
   }
@@ -28,12 +28,11 @@ export class SyncedLines {
   }
 
   append(lines: readonly string[]): void {
-    // A line break first: the file may end in a line that was cut.
+    // Starts with a line break, in case the file ends in a cut line.
     write(this.#file, 'a', `\n${lines.join('\n')}\n`);
     this.#count += lines.length + 1;
   }
 
-  /** Replaces everything that is there. */
   writeAnew(lines: readonly string[]): void {
     const next = `${this.#file}.tmp`;
     write(next, 'w', lines.map((line) => `${line}\n`).join(''));
@@ -54,7 +53,7 @@ function write(file: string, flag: 'a' | 'w', text: string): void {
   if (isNew) syncDirectory(path.dirname(file));
 }
 
-/** The kernel may take less than it is given. Throws where it takes nothing, as `take` does. */
+/** Repeats partial writes. Throws as `take` does if nothing is accepted. */
 export function writeAll(bytes: Buffer, take: (bytes: Buffer) => number): void {
   for (let at = 0; at < bytes.length;) {
     const taken = take(bytes.subarray(at));

@@ -5,8 +5,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pipeline } from 'node:stream/promises';
 
 /**
- * Threads that have a table of open files of their own (`unshare(CLONE_FILES)`), which `/proc/PID/fd` does not show. Only
- * kcmp(2) reports it, and Node does not call it; perl does.
+ * Finds threads with separate tables of open files (`unshare(CLONE_FILES)`), which `/proc/PID/fd` does not show. Only
+ * kcmp(2) detects them; Node cannot call it, but perl can.
  */
 
 /** KCMP_FILES, by the number of the call on each machine. */
@@ -25,7 +25,6 @@ while (my $line = <STDIN>) {
 
 const COMPARE_MS = 10_000;
 
-/** The threads of a process besides its first; none if it has ended. */
 export function otherThreads(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`)
@@ -36,7 +35,7 @@ export function otherThreads(pid: number): number[] {
   }
 }
 
-/** `threads`: of each process, the threads besides its first. Resolves to those with a table of their own. */
+/** `threads`: by process, without the first. Resolves to those with separate tables. */
 export async function threadsWithOwnTables(
   threads: ReadonlyMap<number, readonly number[]>,
   signal: AbortSignal,
@@ -51,7 +50,7 @@ export async function threadsWithOwnTables(
 
 type Pair = readonly [pid: number, tid: number];
 
-/** Undefined without perl, or on a kernel that has no kcmp(2) or does not allow it. */
+/** Undefined without perl, or if kcmp(2) is unavailable. */
 async function compareTables(
   pairs: readonly Pair[],
   signal: AbortSignal,
@@ -76,7 +75,9 @@ async function compareTables(
   }
 }
 
-/** Without kcmp(2): threads that have other numbers open than their process. Tables with the same numbers are taken for one. */
+/**
+ * Without kcmp(2): threads whose open descriptors differ from their process's. Tables with equal numbers count as one.
+ */
 async function byNumbers(
   threads: ReadonlyMap<number, readonly number[]>,
   signal: AbortSignal,
@@ -91,7 +92,6 @@ async function byNumbers(
   return found;
 }
 
-/** The kernel lists a thread under its own number, too. */
 function numbersOpen(tid: number): string {
   try {
     return readdirSync(`/proc/${tid}/fd`).join(' ');

@@ -12,8 +12,8 @@ import path from 'node:path';
 import { syncDirectory } from '../journal-file.ts';
 
 /**
- * Writes a small file of this host's own, which only its owner may read, whole or not at all: it is on the disk when this
- * returns. Several processes that write one file give a `temporary` of their own.
+ * Writes a small file atomically and durably, readable only by its owner. Concurrent writers of one file need different
+ * `temporary` names.
  */
 export function writeWhole(
   file: string,
@@ -33,8 +33,8 @@ export function writeWhole(
 }
 
 /**
- * The same without holding up this process: it is on the disk once this resolves. `pieces` are made one after another while the
- * file is written. One write of a file at a time.
+ * Like `writeWhole`, without blocking; durable when it resolves. `pieces` are generated during the write. One write per
+ * file at a time.
  */
 export async function writeWholeInPieces(file: string, pieces: Iterable<string>): Promise<void> {
   const temporary = `${file}.tmp`;
@@ -55,14 +55,14 @@ export async function writeWholeInPieces(file: string, pieces: Iterable<string>)
   }
 }
 
-/** Gives a file its name for good: a power loss after this does not bring the earlier name back. */
+/** Renames durably: a power loss does not restore the earlier name. */
 export function renameSynced(from: string, to: string): void {
   renameSync(from, to);
   syncDirectory(path.dirname(to));
   if (path.dirname(from) !== path.dirname(to)) syncDirectory(path.dirname(from));
 }
 
-/** Makes a directory that only its owner may enter, with the directories above it, for good. */
+/** Creates a directory with its parents durably, accessible only to its owner. */
 export function makeDirSynced(directory: string): void {
   const first = mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (first === undefined) return;

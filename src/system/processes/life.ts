@@ -2,24 +2,22 @@ import { readFileSync } from 'node:fs';
 import { bootId, readStat, type ProcessIdentity } from './process.ts';
 
 /**
- * Whether a process lives. Only `gone` allows to act as if it ran nothing: it is the kernel's word about that very process.
- * `unknown` allows nothing.
+ * The state of a process. Only `gone`, which the kernel proves for that process, permits acting as if it ran nothing.
+ * `unknown` permits nothing.
  */
 export type Life =
   | { readonly state: 'alive' }
   | { readonly state: 'gone' | 'unknown'; readonly reason: string };
 
-/** A process that cannot be mistaken for a later one, also over a restart of the host. */
+/** Identifies a process uniquely, even across restarts of the host. */
 export interface BootProcess extends ProcessIdentity {
-  /** The boot of the host in which it was started. Absent in records of earlier versions. */
+  /** The host's boot at its start. Absent in records of earlier versions. */
   readonly bootId?: string | undefined;
 }
 
-/** What the kernel is asked. Each call throws as Node does. */
 export interface Kernel {
-  /** The line of /proc/PID/stat. */
   stat(pid: number): string;
-  /** Signal 0: throws ESRCH where no process has that pid. */
+  /** Signal 0: throws ESRCH if no process has that pid. */
   probe(pid: number): void;
   bootId(): string;
 }
@@ -30,12 +28,12 @@ const KERNEL: Kernel = {
   bootId,
 };
 
-/** The flag of a process that has begun to end, in field 9 of /proc/PID/stat (PF_EXITING of linux/sched.h). */
+/** Flag of an ending process in field 9 of /proc/PID/stat (PF_EXITING of linux/sched.h). */
 const EXITING = 0x4;
 
 /**
- * Judges a process by pid, start time and boot. A record without a boot is judged by the other two: that nothing has that
- * pid and start time proves the end in any boot.
+ * Judges a process by pid, start time and boot. Without a boot the other two decide: if no process has that pid and
+ * start time, it has ended in any boot.
  */
 export function lifeOf({ pid, startTicks, bootId: boot }: BootProcess, kernel = KERNEL): Life {
   const seen = look(pid, kernel);
@@ -52,18 +50,18 @@ export function lifeOf({ pid, startTicks, bootId: boot }: BootProcess, kernel = 
   return { state: 'unknown', reason: 'which boot of this host this is cannot be read' };
 }
 
-/** Whether any process has that pid. */
+/** Tells whether any process has that pid. */
 export function lifeOfPid(pid: number, kernel = KERNEL): Life {
   const seen = look(pid, kernel);
   return seen.state === 'there' ? { state: 'alive' } : seen;
 }
 
-/** Whether that process has begun to end, or has ended: it runs nothing any more. False where that is not known. */
+/** Tells whether that process is ending or has ended, so it runs nothing. False if unknown. */
 export function isEnding(identity: BootProcess, kernel = KERNEL): boolean {
   return lifeOf(identity, kernel).state === 'gone' || hasBegunToEnd(identity.pid, kernel);
 }
 
-/** The same of whatever process has that pid. One look: between two, a living process may end. */
+/** Like `isEnding` for whatever process has that pid. A single look, because a live process may end between two. */
 export function hasBegunToEnd(pid: number, kernel = KERNEL): boolean {
   try {
     const stat = readStat(kernel.stat(pid));
@@ -82,7 +80,7 @@ function look(pid: number, kernel: Kernel): ProcessLook {
   try {
     line = kernel.stat(pid);
   } catch (error) {
-    // A /proc that hides other users' processes, or that is not there, has no such file either.
+    // A missing /proc, or one that hides other users' processes, has no such file either.
     if (isNoProcess(pid, kernel)) return { state: 'gone', reason: `process ${pid} has ended` };
     return { state: 'unknown', reason: `process ${pid} cannot be seen (${wordOf(error)})` };
   }

@@ -1,8 +1,6 @@
 import type { Log } from '../../log.ts';
 
-/** What the programs of a host have in common that run until they are asked to end: the agent and the controller. */
-
-/** The first SIGTERM or SIGINT. A second one ends the process at once. */
+/** Resolves at the first SIGTERM or SIGINT. A second one ends the process at once. */
 export function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
@@ -14,7 +12,7 @@ export function stopSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-/** A promise that nobody waits for must not end every call; a thrown error may have left anything behind. */
+/** An unhandled rejection must not end every call; an uncaught error may have left anything behind. */
 export function logDefects(log: Log, program: string): void {
   process.on('unhandledRejection', (error) => log.error({ error }, 'defect: unhandled rejection'));
   process.on('uncaughtException', (error) => {

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 const SCHEDULED = '/proc/self/schedstat';
 
 /**
- * For how long this process's first thread, which serves and asks, has run or waited for a processor, ms: what is
- * near the time that passed has no time for more. Where the kernel does not say it, what it ran.
+ * Time of this process's main thread running or waiting for a processor, ms: if it approaches the elapsed time, the
+ * process is saturated. Without kernel support, only the run time.
  */
 export function ownWorkMs(file = SCHEDULED): number {
   try {
@@ -12,7 +12,7 @@ export function ownWorkMs(file = SCHEDULED): number {
     const ms = (Number(ranNs) + Number(waitedNs)) / 1e6;
     if (Number.isFinite(ms) && ms > 0) return ms;
   } catch {
-    // Built without it.
+    // The kernel was built without it.
   }
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;

@@ -2,14 +2,17 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { warns, type Finding } from '../../migration/preflight/finding.ts';
 
-/** What the owner of a host has set on a guest's process from outside. The destination makes a process of its own. */
+/**
+ * Settings that a host's owner applied to a guest's process from outside, and which the destination's new process
+ * lacks.
+ */
 
-/** Threads that are looked at: each processor of a guest has one. */
+/** Examined threads; a guest has one per processor. */
 const MAX_THREADS = 4096;
 const MAX_VALUE = 120;
 const MAX_SCHEDULINGS = 4;
 
-/** Files of a cgroup (v2), each with the value of a new one. */
+/** cgroup v2 files with their defaults. */
 const CGROUP_FILES: Readonly<Record<string, string>> = {
   'cpu.max': 'max 100000',
   'cpu.max.burst': '0',
@@ -32,7 +35,7 @@ const CGROUP_FILES: Readonly<Record<string, string>> = {
   'io.prio.class': 'no-change',
 };
 
-/** The same of version 1, by controller; an empty group of a controller has these values. */
+/** The same for version 1, by controller; an empty group has these values. */
 const OLD_CGROUP_FILES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   cpu: { 'cpu.shares': '1024', 'cpu.cfs_quota_us': '-1' },
   memory: {
@@ -47,10 +50,10 @@ const OLD_CGROUP_FILES: Readonly<Record<string, Readonly<Record<string, string>>
   },
 };
 
-/** Resource limits that no program sets for itself, as `/proc/PID/limits` names them; each is unlimited if nobody set it. */
+/** Resource limits that programs do not set themselves, as in `/proc/PID/limits`; the default is unlimited. */
 const LIMITS = /^(Max (?:cpu time|file size|data size|resident set|address space)) +(\S+) +(\S+)/gm;
 
-/** Bounds of the cgroups that Godwit makes itself, and makes again at the destination. */
+/** cgroup limits that Godwit sets itself, also at the destination. */
 const OWN_FILES: ReadonlySet<string> = new Set(['memory.max']);
 
 export interface Roots {
@@ -60,7 +63,7 @@ export interface Roots {
 
 const HOST: Roots = { proc: '/proc', sys: '/sys' };
 
-/** In words, each setting that differs from a new process's; none if the process is gone. */
+/** Describes settings that differ from a new process's; empty if the process is gone. */
 export async function processSettings(pid: number, roots: Roots = HOST): Promise<string[]> {
   const own = path.join(roots.proc, String(pid));
   const self = path.join(roots.proc, 'self');
@@ -79,16 +82,15 @@ export async function processSettings(pid: number, roots: Roots = HOST): Promise
   return [
     ...(await schedulings(own, stat, threads.slice(0, MAX_THREADS))),
     ...resourceLimits(limits),
-    // The destination's process gets the value of its agent.
     ...(oom === ownOom || oom === '' ? [] : [`oom_score_adj ${oom}`]),
     ...(await affinity(own, threads.slice(0, MAX_THREADS), [online, processorsOf(ownStatus)])),
-    // In the agent's own, nothing is the guest's alone.
+    // The agent's own cgroup has nothing specific to the guest.
     ...(groups === ownGroups ? [] : await cgroup(groups, roots)),
     ...(groups === ownGroups ? [] : await oldCgroups(groups, roots)),
   ];
 }
 
-/** Fields 19 (nice) and 41 (policy) of `proc_pid_stat(5)`; the name before them may hold anything. */
+/** Fields 19 (nice) and 41 (policy) of `proc_pid_stat(5)`; the name before them may contain anything. */
 function scheduling(stat: string): string[] {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [nice = '0', policy = '0'] = [fields[16], fields[38]];
@@ -98,7 +100,7 @@ function scheduling(stat: string): string[] {
   ];
 }
 
-/** A guest's processors are threads, and each may have a policy of its own. */
+/** A guest's processors are threads, each with a policy. */
 async function schedulings(
   own: string,
   stat: string,
@@ -117,7 +119,7 @@ function resourceLimits(text: string): string[] {
   );
 }
 
-/** `usual`: the processors that are online, and the agent's own, which a container may bound for all of its processes. */
+/** `usual`: the online processors, and the agent's own, which a container may limit for all its processes. */
 async function affinity(
   own: string,
   threads: readonly string[],
@@ -154,7 +156,7 @@ async function cgroup(groups: string, { sys }: Roots): Promise<string[]> {
   return found.flat();
 }
 
-/** `4:cpu,cpuacct:/machine/web1`: a controller is mounted under its name, or the names of all that are mounted with it. */
+/** `4:cpu,cpuacct:/machine/web1`: a controller is mounted under its name, or the joined names. */
 async function oldCgroups(groups: string, { sys }: Roots): Promise<string[]> {
   const found: string[] = [];
   for (const [, names = '', at = ''] of groups.matchAll(/^\d+:([a-z_,]+):(\/.+)$/gm)) {
@@ -185,7 +187,6 @@ async function textOf(file: string, otherwise = ''): Promise<string> {
   return text.trim();
 }
 
-/** Nothing if nobody set anything. Pure. */
 export function judgeProcessSettings(settings: readonly string[]): Finding[] {
   if (settings.length === 0) return [];
   const hint =

@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { hasCode } from '../../errors.ts';
 import { withDeadline } from '../../deadline.ts';
 
-/** The kernel does not answer while the process changes its memory, and a change may wait for storage. */
+/** The kernel blocks while the process changes its mappings, which may wait for storage. */
 const READ_MS = 2000;
 
 /**
- * A text that the kernel makes of the memory of a process. Empty if the process has ended, or if this user may not read it;
- * undefined if the kernel does not answer.
+ * A text generated from a process's memory. Empty if the process has ended, or without permission; undefined if the
+ * kernel does not answer.
  */
 export async function readOfProcess(
   pid: number,

@@ -1,12 +1,11 @@
-/** What befalls hosts and guests while a history is replayed. Pure. */
 import { readTable } from './table.ts';
 
 /**
- * `fail`: the host is dead, with its guests, until it is back. `drain`: it is to be empty, until it is open. `silent`: it
- * runs, and reports nothing until it is heard. `restart`: nobody plans until the next look but one.
+ * `fail`: the host and its guests are down until `back`. `drain`: must be empty until `open`. `silent`: runs without
+ * reports until `heard`. `restart`: no planning until the next look but one.
  */
 const OF_HOSTS = ['fail', 'back', 'drain', 'open', 'silent', 'heard'] as const;
-/** What a guest's sensor reports in place of what the guest uses, until it tells the truth. */
+/** False values that a guest's sensor reports until `tells`. */
 const LIES = {
   'lies-nan': Number.NaN,
   'lies-negative': -1,
@@ -19,7 +18,6 @@ export type SceneEvent =
   | { readonly at: number; readonly kind: keyof typeof LIES | 'tells'; readonly guest: string }
   | { readonly at: number; readonly kind: 'restart' };
 
-/** What the sensor reports; undefined for the truth. */
 export const lieOf = (kind: keyof typeof LIES | 'tells'): number | undefined =>
   kind === 'tells' ? undefined : LIES[kind];
 
@@ -31,11 +29,11 @@ const isOfGuests = (word: string): word is (typeof OF_GUESTS)[number] =>
 export interface Names {
   readonly hosts: ReadonlySet<string>;
   readonly guests: ReadonlySet<string>;
-  /** The first time of the load, from which others are counted, s. */
+  /** First time of the load, the origin of others, s. */
   readonly first: number;
 }
 
-/** The rows of an `events.csv`, in order of time. Throws a TableError. */
+/** Parses `events.csv`, sorted by time. Throws a TableError. */
 export function readEvents(text: string, { hosts, guests, first }: Names): SceneEvent[] {
   const events: SceneEvent[] = [];
   const columns = [

@@ -1,4 +1,4 @@
-/** What a site recorded of its own hosts and guests, from three files. Pure. */
+/** A site's recorded hosts and guests, from three files. Pure. */
 import type { PlannerHost } from '../../inventory.ts';
 import { mostCoresOf } from '../../processor-use-bounds.ts';
 import { readRange, tooMuch, type RangeReading } from './prometheus.ts';
@@ -12,15 +12,13 @@ export interface RecordedGuest {
   readonly host: string;
   readonly cores: number;
   readonly memoryBytes: number;
-  /** Cores that it used or asked for at each tick; the last one that was given goes on. */
+  /** Cores used or requested at each tick; gaps keep the last value. */
   readonly load: Float64Array;
-  /** The same of those ticks alone in which a sample was recorded. */
+  /** Only ticks with a recorded sample. */
   readonly recorded: readonly number[];
-  /** What it writes of its memory; nothing where it is not known. */
   readonly dirtyBytesPerSecond?: number;
-  /** Never on a host with another of this group. */
   readonly apart?: string;
-  /** When it starts and stops, s from the beginning; absent: it is there from the beginning, and to the end. */
+  /** Start and stop, s from the beginning; absent: always there. */
   readonly startsAt?: number;
   readonly stopsAt?: number;
 }
@@ -31,25 +29,23 @@ export interface History {
   readonly hosts: readonly PlannerHost[];
   readonly guests: readonly RecordedGuest[];
   readonly ticks: number;
-  /** What befell hosts and guests, in order of time. */
   readonly events?: readonly SceneEvent[];
 }
 
-/** The policies look so often, s. */
+/** Interval of the policies' looks, s. */
 export const TICK_S = 300;
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
-/** Three years: a file with a longer span has times of two kinds. */
+/** Three years; a longer span means mixed units of time. */
 const MAX_TICKS = (3 * 366 * 24 * 3600) / TICK_S;
-/** A bound on memory: guests times ticks. */
+/** Bound of memory: guests times ticks. */
 const MAX_SAMPLES = 50_000_000;
 
-/** The files of a directory, by name. What guests used is a table, or what a Prometheus answered. */
+/** Files of a directory by name. Guests' use is a table or a Prometheus answer. */
 export type Files = Readonly<Record<'hosts.csv' | 'guests.csv', string>> & {
   readonly 'events.csv'?: string;
 } & (Readonly<Record<'load.csv', string>> | Readonly<Record<'load.json', string>>);
 
-/** `line 3, column 7` of what is at a place of a JSON text. */
 export type WhereIn = RangeReading['where'];
 
 /** Throws a TableError that names file, line, column and what was expected. */
@@ -128,7 +124,6 @@ function hostsOf(text: string): PlannerHost[] {
 }
 
 interface Load {
-  /** For messages. */
   readonly file: string;
   readonly samples: ReadonlyMap<string, readonly Sample[]>;
   readonly first: number;
@@ -201,7 +196,6 @@ function loadsOf(
     }
     return {
       ...guest,
-      // As the load has them, times are of any beginning.
       ...given('startsAt', guest.startsAt, (at) => Number(at) - first),
       ...given('stopsAt', guest.stopsAt, (at) => Number(at) - first),
       ...resampled(own, { first, ticks, cores: guest.cores }),
@@ -223,7 +217,6 @@ function resampled(
     const until = first + tick * TICK_S;
     const before = next;
     for (; (sorted[next]?.time ?? Infinity) <= until; next += 1) now = sorted[next]?.cores ?? 0;
-    // A guest can use no more than it has.
     load[tick] = Math.min(cores, now);
     if (next > before) recorded.push(Math.min(cores, now));
   }

@@ -1,9 +1,9 @@
-/** What guests used, from the answer of a Prometheus to a range query. Pure. */
+/** Guests' use from Prometheus's answer to a range query. Pure. */
 import { z } from 'zod';
 import { mostCoresOf } from '../../processor-use-bounds.ts';
 import { TableError } from './table.ts';
 
-/** Labels that name a guest, the first one that a series has: Godwit's, that of libvirt's exporters, the usual one. */
+/** Labels with a guest's name, by precedence: Godwit's, libvirt exporters', the usual one. */
 const NAMING = ['guest', 'domain', 'name'] as const;
 
 const answer = z.object({
@@ -22,9 +22,8 @@ const answer = z.object({
 });
 
 export interface RangeReading {
-  /** Processors of a guest of guests.csv; undefined for a name that is none. */
   readonly coresOf: (name: string) => number | undefined;
-  /** `line 3, column 7` of what is at this place of the text. */
+  /** `line 3, column 7` of this place in the text. */
   readonly where: (text: string, path: readonly (string | number)[]) => string;
   readonly sample: (guest: string, time: number, cores: number) => void;
 }
@@ -57,7 +56,7 @@ export function readRange(text: string, file: string, reading: RangeReading): vo
     }
     seen.add(guest);
     for (const [nth, [time, value]] of values.entries()) {
-      // 0 by 0: there was no sample.
+      // 0/0: no sample.
       if (value === 'NaN') continue;
       const cores = Number(value);
       if (value.trim() === '' || !Number.isFinite(cores) || cores < 0) {
@@ -73,7 +72,6 @@ export function readRange(text: string, file: string, reading: RangeReading): vo
   }
 }
 
-/** Of a guest that is said to use more than it can. */
 export const tooMuch = (cores: number): string =>
   `expected at most ${mostCoresOf(cores)} of a guest with ${cores} cores`;
 
@@ -103,7 +101,6 @@ const inside = (value: unknown, key: string | number): unknown =>
     ? (value as Readonly<Record<string, unknown>>)[String(key)]
     : undefined;
 
-/** What a Prometheus that could not answer says itself. */
 function ownWords(json: unknown): string {
   const error = inside(json, 'error');
   return typeof error === 'string' ? `: ${shown(error)}` : '';

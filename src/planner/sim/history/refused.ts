@@ -1,16 +1,12 @@
-/** What a policy could not do in a replay, and why. Pure. */
 import type { Constraint, Refusal } from '../../inventory.ts';
 
-/** All that one constraint stood in the way of. */
 export interface ConstraintRefusal {
   readonly constraint: Constraint;
-  /** At so many looks. */
   readonly looks: number;
-  /** The first one. */
   readonly words: string;
 }
 
-/** Counts looks, and not what is refused at them: what stands in the way stands there at each. */
+/** Counts looks, not refusals, because an obstacle repeats at every look. */
 export class RefusedCount {
   readonly #all = new Map<Constraint, ConstraintRefusal>();
 
@@ -22,7 +18,6 @@ export class RefusedCount {
     }
   }
 
-  /** Those that stood in the way most often come first. */
   result(): ConstraintRefusal[] {
     return [...this.#all.values()].toSorted((one, other) => other.looks - one.looks);
   }

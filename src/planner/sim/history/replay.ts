@@ -1,4 +1,4 @@
-/** What a policy would have done with a recorded history. Pure. */
+/** Replays a recorded history with a policy. Pure. */
 import { drain } from '../../drain/drain.ts';
 import type { Inventory, Plan, Refusal } from '../../inventory.ts';
 import { wattsOf } from '../../power.ts';
@@ -12,36 +12,33 @@ export type Planner = (
 
 export interface Replay {
   readonly hours: number;
-  /** Host-hours in which guests asked for more than their host has; and of what was asked, what was not there. */
+  /** Host-hours with demand above capacity, and the unserved share of demand. */
   readonly contention: number;
   readonly unserved: number;
   readonly moves: number;
-  /** Of these: that failed, so that their guests stayed where they were. */
   readonly failedMoves: number;
   readonly movedBytes: number;
-  /** Absent where no host reports its power. */
+  /** Absent if no host reports its power. */
   readonly kwh?: number;
   readonly hostHours: number;
   readonly wakes: number;
-  /** In which guests were on a host that had failed, or waited for a place. */
+  /** Guest-hours on a failed host, or waiting for a place. */
   readonly darkGuestHours: number;
-  /** What the policy could not do. */
   readonly refused: readonly ConstraintRefusal[];
-  /** Per hour: hosts with contention, and hosts that are on, on average. */
+  /** Hourly means: hosts with contention, and hosts that are on. */
   readonly byHour: readonly { readonly contention: number; readonly on: number }[];
 }
 
 export interface ReplayOptions extends WorldOptions {
-  /** Called with what is about to be carried out, and once it has begun. */
+  /** Called before and after a plan is carried out. */
   readonly watch?: (world: World, begun: boolean, plan: Pick<Plan, 'moves'>) => void;
 }
 
 const HOUR_S = 3600;
-/** What a guest loses while it moves, as a share of what it asks for. */
 const LOST_MOVING = 0.1;
 const NO_MOVES: Pick<Plan, 'moves'> = { moves: [] };
 
-/** `plan` undefined: guests stay where they are. Hosts that are to be empty are drained by the planner, beside the policy. */
+/** `plan` undefined: guests do not move. The planner drains hosts separately from the policy. */
 export function replay(
   history: History,
   plan: Planner | undefined,
@@ -62,7 +59,6 @@ export function replay(
   return { ...count.result(), refused: refused.result() };
 }
 
-/** What the policy could not do. */
 function act(world: World, plan: Planner, { watch }: ReplayOptions): readonly Refusal[] {
   const carryOut = (made: Pick<Plan, 'moves'>): void => {
     watch?.(world, false, made);
@@ -76,14 +72,13 @@ function act(world: World, plan: Planner, { watch }: ReplayOptions): readonly Re
   return [...(made.refusals ?? []), ...alone(world)];
 }
 
-/** A policy has nothing to choose from, and would say nothing where that host has enough. */
+/** A policy with one host would report nothing. */
 function alone({ hosts }: World): Refusal[] {
   const [host, ...others] = hosts.keys();
   if (host === undefined || others.length > 0) return [];
   return [{ constraint: 'last-host', host, words: `${host}: is the only host, and nothing moves` }];
 }
 
-/** What it comes to, look by look. */
 class Count {
   readonly #history: History;
   readonly #world: World;
@@ -113,7 +108,6 @@ class Count {
     }
   }
 
-  /** By host. What guests ask for that nobody runs is missing. */
   #askedAt(tick: number): Map<string, number> {
     const asked = new Map<string, number>();
     for (const guest of this.#world.guests) {
@@ -150,7 +144,6 @@ class Count {
       wakes: world.wakes,
       darkGuestHours: this.#darkLooks / perHour,
       byHour: this.#byHour.map(({ contention, on }, hour) => {
-        // The last hour may have fewer.
         const looks = Math.min(perHour, ticks - hour * perHour);
         return { contention: contention / looks, on: on / looks };
       }),

@@ -1,18 +1,16 @@
-/** What a controller sees of a simulated host and guest. Pure. */
 import { defined } from '../../../protocol/defined.ts';
 import type { PlannerGuest, PlannerHost } from '../../inventory.ts';
 import type { RecordedGuest } from './history.ts';
 
 export interface WorldGuest {
   readonly recorded: RecordedGuest;
-  /** Undefined before it starts, while it waits for a place, and after it stops. */
+  /** Undefined before the start, while waiting for a place, and after the stop. */
   host: string | undefined;
   going: { readonly to: string; readonly since: number } | undefined;
   left: { readonly host: string; readonly at: number }[];
-  /** What its sensor reported, the newest first, and what it reports in place of the truth. */
+  /** Reported samples, newest first, and the false value of the sensor. */
   readonly reported: number[];
   lie: number | undefined;
-  /** For how long it moved since the last look, s. */
   movingSeconds: number;
 }
 
@@ -21,7 +19,6 @@ export interface WorldHost {
   failed: boolean;
   silent: boolean;
   draining: boolean;
-  /** It boots until then, s. */
   bootedAt: number;
 }
 
@@ -35,7 +32,7 @@ export const reportedHost = (
   ...(draining ? { draining: true } : {}),
 });
 
-/** Nothing of one that is not there. */
+/** Empty for a guest that is not there. */
 export function reportedGuest(
   { recorded, host, going, left, reported }: WorldGuest,
   now: number,

@@ -1,4 +1,4 @@
-/** A CSV file with a head, column by column as it was asked for. What is wrong is reported with file, line and column. Pure. */
+/** Reads a CSV file with a head, by requested columns. Errors name file, line and column. Pure. */
 
 /** `text`: not empty; `number`: 0 or more; `positive`: more than 0. */
 export interface Column {
@@ -13,11 +13,9 @@ export class TableError extends Error {
   override readonly name = 'TableError';
 }
 
-/** Beyond these a file is refused. */
 const MAX_LINES = 20_000_000;
 const SHOWN = 20;
 
-/** What is wrong in a column of a row, with its place. */
 export type Wrong = (column: string, words: string) => TableError;
 
 /** Calls back with each row. Throws a TableError. */
@@ -104,7 +102,6 @@ const EXPECTED: Readonly<Record<Column['kind'], string>> = {
 
 const NUMBER = /^\d{1,18}(\.\d{1,18})?(e[+-]?\d{1,3})?$/i;
 
-/** Undefined for what is none. */
 function numberOf(cell: string): number | undefined {
   const value = NUMBER.test(cell) ? Number(cell) : Number.NaN;
   return Number.isFinite(value) ? value : undefined;

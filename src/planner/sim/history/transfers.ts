@@ -1,17 +1,15 @@
-/** Moves that run at once and share their hosts' links. Pure. */
 import { COSTS } from '../../../migration/prediction/parameters.ts';
 import { expected, type Outcome } from '../../../migration/prediction/predict.ts';
 import { LINK_BYTES_PER_SECOND } from '../../cost.ts';
 import { shareOut, type Flow } from '../../flow.ts';
 
-/** A move as it is begun. */
 export interface Transfer {
   readonly guest: string;
   readonly from: string;
   readonly to: string;
   readonly memoryBytes: number;
   readonly dirtyBytesPerSecond: number;
-  /** The part after which it fails; absent for one that ends well, if the guest writes no more than the link takes. */
+  /** It fails after this part; absent: it succeeds, if the guest writes no faster than the link. */
   readonly failsAfter?: number;
 }
 
@@ -23,33 +21,31 @@ export interface EndedTransfer extends Transfer {
 
 interface Running extends Flow {
   readonly transfer: Transfer;
-  /** Of what the model says that it takes at each rate that it gets, 0 to 1. */
+  /** Completed part of the modelled duration at each rate, 0 to 1. */
   part: number;
   sentBytes: number;
-  /** At the rate that it has now. */
   outcome: Outcome;
 }
 
-/** One mover's processor bounds what it sends, whatever the link. */
+/** Limit of one mover's processor on any link. */
 const MAX_BYTES_PER_SECOND = 1e9 / COSTS.plain.secondsPerGb;
-/** What a migration has where nobody asks for anything else; large guests have three times what one pass takes. */
+/** Default settings; large guests get three times the time of one pass. */
 const SETTINGS = { mode: 'precopy', maxDowntimeMs: 100, hybridRounds: 3 } as const;
 const TIMEOUT_MS = 600_000;
 const TIMEOUT_PASSES = 3;
-/** A host with more of them does not move one guest faster. */
+/** More cores do not speed up one guest's move. */
 const CORES = 4;
 const HAIR = 1e-9;
 
 /**
- * A move takes as long as the prediction says for its guest's dirty rate at the rate that it gets. Where that changes, so
- * does the pace of what is left.
+ * Moves take the predicted time for the guest's dirty rate at their rate; a changed rate changes the pace of the rest.
  */
 export class Transfers {
   readonly #capacity: number[];
   readonly #resources = new Map<string, number>();
   #running: Running[] = [];
 
-  /** `hosts`: what the link of each carries in either direction, bytes/s; the planner's own guess where absent. */
+  /** `hosts`: link rate in either direction, bytes/s; default: the planner's. */
   constructor(hosts: readonly { readonly name: string; readonly linkBytesPerSecond?: number }[]) {
     this.#capacity = hosts.flatMap(({ name, linkBytesPerSecond = LINK_BYTES_PER_SECOND }, at) => {
       this.#resources.set(`out ${name}`, 2 * at);
@@ -74,17 +70,14 @@ export class Transfers {
     this.#share();
   }
 
-  /** Ends those that `isOver` chooses, as failed. */
   abort(isOver: (transfer: Transfer) => boolean): EndedTransfer[] {
     return this.#end(({ transfer }) => isOver(transfer), true);
   }
 
-  /** Until the next one ends, s; Infinity where none runs. */
   until(): number {
     return this.#running.reduce((least, each) => Math.min(least, leftOf(each)), Infinity);
   }
 
-  /** Lets time pass, no more than `until`; gives back those that have ended. */
   advance(seconds: number): EndedTransfer[] {
     for (const each of this.#running) {
       const done = (seconds * 1000) / each.outcome.totalMs;

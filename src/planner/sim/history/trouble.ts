@@ -1,9 +1,9 @@
-/** Invented faults for a history (`--trouble`), so that a policy is seen in bad weeks too. Pure: the same seed gives the same faults. */
+/** Invents faults for a history (`--trouble`), to test a policy in bad weeks. Pure: deterministic by seed. */
 import { seeded } from '../seeded.ts';
 import type { SceneEvent } from './events.ts';
 import { TICK_S, type History } from './history.ts';
 
-/** How often a week, of each host, of each guest, and of the controller. */
+/** Frequency per week: of each host, each guest, and the controller. */
 const A_WEEK = {
   fail: 0.2,
   drain: 0.3,
@@ -11,7 +11,7 @@ const A_WEEK = {
   lie: 0.3,
   restart: 5,
 } as const;
-/** How long each lasts, s: from, to. */
+/** Duration of each, s: from, to. */
 const LASTS = {
   fail: [600, 7200],
   drain: [3600, 14_400],
@@ -20,10 +20,8 @@ const LASTS = {
 } as const;
 const WEEK_S = 7 * 24 * 3600;
 
-/** The part of the moves that fail in a history with invented faults. */
 export const FAILING = 0.03;
 
-/** The history, and beside what it has: hosts that fail, are drained or report nothing, sensors that lie, restarts of the controller. */
 export function troubled(history: History, seed: number, times = 1): History {
   const random = seeded(seed);
   const seconds = history.ticks * TICK_S;

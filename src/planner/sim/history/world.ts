@@ -1,4 +1,4 @@
-/** Hosts and guests of a history, with what befalls them: it carries out what it is told, and reports what a controller would see. Pure. */
+/** Simulated hosts and guests with their events: carries out plans and reports a controller's view. Pure. */
 import type { Inventory, Plan, PlannedMove } from '../../inventory.ts';
 import { place } from '../../place.ts';
 import { wattsOf } from '../../power.ts';
@@ -9,17 +9,14 @@ import { reportedGuest, reportedHost, type WorldGuest, type WorldHost } from './
 import { Transfers, type EndedTransfer, type Transfer } from './transfers.ts';
 
 export interface WorldOptions {
-  /** A host without guests is off, and needs no power. */
+  /** Empty hosts are off and use no power. */
   readonly sleep: boolean;
-  /** The same seed gives the same failures. */
+  /** Equal seeds give equal failures. */
   readonly seed?: number;
-  /** The part of the moves that fail. */
   readonly failing?: number;
-  /** How long a host that was off takes to be there, s. */
   readonly bootSeconds?: number;
 }
 
-/** Samples that a policy looks back on, and moves of a guest that it is given. */
 const LOOK_BACK = 30;
 const PAST_MOVES = 24;
 const BOOT_S = 150;
@@ -33,16 +30,14 @@ export class World {
   movedBytes = 0;
   wakes = 0;
   bootJoules = 0;
-  /** Looks that nobody plans at. */
   restarts = 0;
   readonly #options: WorldOptions;
   readonly #byName: ReadonlyMap<string, WorldGuest>;
   readonly #random: () => number;
   readonly #transfers: Transfers;
-  /** Moves to hosts that boot. */
   #waiting: Transfer[] = [];
   readonly #events: SceneEvent[];
-  /** Starts and stops of guests that are still to come, in order of time. */
+  /** Future starts and stops of guests, sorted by time. */
   readonly #changes: {
     readonly at: number;
     readonly guest: WorldGuest;
@@ -81,7 +76,6 @@ export class World {
       .toSorted((left, right) => left.at - right.at);
   }
 
-  /** Lets time pass until `time`, s: each end of a move and each event at its own moment. */
   advance(time: number): void {
     for (;;) {
       const boots = this.#waiting.map(({ to }) => this.hosts.get(to)?.bootedAt ?? 0);
@@ -108,7 +102,6 @@ export class World {
     }
   }
 
-  /** What sensors report at this look. */
   sample(tick: number): void {
     for (const { recorded, host, reported, lie } of this.guests) {
       if (host === undefined || !this.#isHeard(host)) continue;
@@ -117,7 +110,6 @@ export class World {
     }
   }
 
-  /** Those that wait for a place try again. */
   placeWaiting(): void {
     for (const guest of this.guests) if (this.isWaiting(guest)) this.#start(guest);
   }
@@ -127,7 +119,6 @@ export class World {
     return host === undefined && startsAt <= this.now && this.now < stopsAt;
   }
 
-  /** The hosts that need power now, by name. */
   on(): Set<string> {
     const names = this.#options.sleep ? this.#used() : new Set(this.hosts.keys());
     for (const { host, failed } of this.hosts.values()) if (failed) names.delete(host.name);
@@ -138,7 +129,7 @@ export class World {
     for (const move of moves) this.#begin(move);
   }
 
-  /** Those that are there, and those on their way there: both have memory on it. */
+  /** Present and arriving guests, since both use memory there. */
   guestsOn(name: string): WorldGuest[] {
     return this.guests.filter(({ host, going }) => host === name || going?.to === name);
   }
@@ -201,7 +192,6 @@ export class World {
     this.movedBytes += sentBytes;
     const began = guest.going?.since ?? this.now;
     guest.going = undefined;
-    // It has stopped meanwhile.
     if (guest.host === undefined) return;
     if (failed) {
       this.failedMoves += 1;
@@ -220,8 +210,8 @@ export class World {
   }
 
   /**
-   * On the host of its record, if that takes it, or where the planner places it. Where hosts sleep the planner comes first:
-   * the record is of a fleet in which all were awake.
+   * On its recorded host, if possible, else where the planner places it. If hosts sleep, the planner decides first,
+   * because the recorded fleet was fully on.
    */
   #start(guest: WorldGuest): void {
     const { name, cores, memoryBytes, host, apart } = guest.recorded;
@@ -237,7 +227,7 @@ export class World {
     guest.host = to;
   }
 
-  /** Whether a hypervisor starts it there, whatever its processors are asked for. */
+  /** Tells whether a hypervisor would start it there, whatever the processor load. */
   #takes(name: string, { recorded }: WorldGuest): boolean {
     const host = this.hosts.get(name);
     if (host === undefined || host.failed || host.silent || host.draining) return false;

@@ -13,31 +13,27 @@ import {
 } from '../../names.ts';
 
 export const name64 = z.string().max(128);
-/** Bounded: a database keeps it in 32 bits. */
 export const cores = z.number().int().nonnegative().max(1_000_000);
 
-/** Which side of a migration runs the guest, as far as who says it knows. */
+/** The side of a migration that runs the guest, as far as the reporter knows. */
 export const runsAt = z.enum(['source', 'destination', 'unknown', 'nowhere']);
 
-/** A hypervisor program on a host. */
 export const hypervisorInfo = z.object({
   driver: name64,
   binary: shortText,
   version: name64,
-  /** Versioned machine types it can make, e.g. pc-q35-7.2. */
+  /** Supported versioned machine types, e.g. pc-q35-7.2. */
   machineTypes: z.array(name64).max(512),
   accelerators: z.array(name64).max(8),
 });
 export type HypervisorInfo = z.infer<typeof hypervisorInfo>;
 
-/** What a host is and has; `godwit hosts`. */
 export const hostInfo = z.object({
   name: hostName,
   address,
-  /** Where it stands, by its configuration. */
   site: siteName.optional(),
   version: name64,
-  /** Of its kernel: another one after each start. */
+  /** The kernel's boot id, new after each start. */
   bootId: name64.optional(),
   protocolVersions: z.array(z.number().int()).max(16),
   processor: z.object({
@@ -61,9 +57,9 @@ export const hostInfo = z.object({
     .max(4096),
   bridges: z.array(name64).max(1024),
   hypervisors: z.array(hypervisorInfo).max(32),
-  /** Why no guest may come here, as the host itself knows; absent where one may, and of earlier builds. */
+  /** The reason why the host admits no guests; absent: it does, or an earlier build. */
   closed: shortText.optional(),
-  /** What its hardware says of itself; absent before the first look, and of earlier builds. */
+  /** Hardware health; absent before the first look, and in earlier builds. */
   health: hostHealth.optional(),
   guests: z.number().int(),
   migrations: z.object({ in: z.number().int(), out: z.number().int() }),
@@ -91,10 +87,9 @@ export const guestRunState = z.enum([
 ]);
 export type GuestRunState = z.infer<typeof guestRunState>;
 
-/** A guest that this host has; `godwit guests`. */
 export const guestInfo = z.object({
   name: guestName,
-  /** What it calls itself, where that is no name for hosts: they know it by one that is made of it. */
+  /** The guest's own name, if that is invalid here and `name` was derived from it. */
   ownName: shortText.optional(),
   host: hostName,
   driver: name64,
@@ -103,14 +98,13 @@ export const guestInfo = z.object({
   pid: z.number().int().optional(),
   memoryBytes: bytes.optional(),
   vcpus: cores.optional(),
-  /** Cores that it used lately, where its driver counts them. */
+  /** Cores used lately, if its driver counts them. */
   usedCores: z.number().nonnegative().max(1_000_000).optional(),
   machineType: name64.optional(),
   hypervisorVersion: name64.optional(),
   accelerator: name64.optional(),
-  /** Who else holds it (libvirt, Proxmox...): such a guest is listed and not moved here. */
+  /** Another program that manages it (libvirt, Proxmox...): it is listed but not moved here. */
   manager: name64.optional(),
-  /** What people said of it at its host, and what its manager says of it. */
   labels: labels.optional(),
   nics: z
     .array(z.object({ id: name64, mac: name64, bridge: name64.optional() }))
@@ -120,26 +114,25 @@ export const guestInfo = z.object({
     .array(z.object({ id: name64, type: name64 }))
     .max(1024)
     .default([]),
-  /** Its disks, each with the image that it writes to, where the agent could see them. */
+  /** The guest's disks with the images that it writes to, if visible. */
   disks: z
     .array(
       z.object({ name: z.string().max(256), file: z.string().max(4096), format: name64, bytes }),
     )
     .max(256)
     .optional(),
-  /** What would stop it from moving, in words; empty when nothing is known to. */
   unmovable: z.array(shortText).max(64).default([]),
-  /** What does not stop it, and is to be known before it moves: such as a processor beyond the baseline. Absent: nothing. */
+  /** Notes that do not block a move, such as a processor beyond the baseline. */
   warnings: z.array(shortText).max(64).optional(),
   migration: migrationId.optional(),
   /**
-   * Between which hosts that migration moves it, and which of them runs it, as far as this host knows. `epoch`: the
-   * guest's epoch after the move; absent in reports of earlier builds.
+   * The migration's hosts, and which of them runs the guest by this host's records. `epoch`: the guest's epoch after
+   * the move; absent in earlier builds.
    */
   moving: z.object({ from: hostName, to: hostName, runsAt, epoch: epoch.optional() }).optional(),
   /**
-   * The epoch of the newest completed move of the guest that this host knows. Of two reports the higher one is newer.
-   * Absent: the host knows no such move, or does not report it (earlier builds).
+   * Epoch of the guest's newest completed move known here. The higher of two reports is newer. Absent: no known move,
+   * or an earlier build.
    */
   epoch: epoch.optional(),
 });

@@ -5,10 +5,8 @@ import { route } from '../../route.ts';
 import { closingRoutes } from '../closing.ts';
 import { maintenanceSight } from './managed-host.ts';
 
-/** Besides: which host, whether its manager answers, and what it says. */
 const MAINTAINING = [...LOOKING, 'GODWIT_HOST_UNKNOWN', 'GODWIT_CAPABILITY'] as const;
 
-/** A host is taken out of use, and brought back: by its own agent, or by its manager. */
 export const maintenanceRoutes = {
   ...closingRoutes,
   maintenanceMode: route({
@@ -27,7 +25,7 @@ export const maintenanceRoutes = {
       'Have the manager take a host out of use; asked again, it is the same. It answers once that is ordered, and not once no guest is there',
     access: 'operator',
     params: z.object({ host: hostName }),
-    /** `stopped`: guests that are off are to leave, too. */
+    /** `stopped`: guests that are off leave, too. */
     body: z.object({ stopped: z.boolean().default(false) }),
     response: maintenanceSight,
     errors: MAINTAINING,

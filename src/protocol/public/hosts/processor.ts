@@ -7,22 +7,20 @@ import { unasked } from '../resolve.ts';
 
 const features = z.array(name64).max(1024);
 
-/** What a hypervisor of a host can give a guest, with one accelerator. */
+/** Processors that a hypervisor can give a guest, with one accelerator. */
 export const processorOffer = z.object({
   driver: name64,
-  /** Of the hypervisor. */
   version: name64,
   accelerator: name64,
-  /** As a guest sees it. */
+  /** The vendor that a guest sees. */
   vendor: name64,
-  /** Of the best processor, less those that no software uses. */
+  /** Features of the best processor, without those that no software uses. */
   features,
-  /** The models that it gives in full, each with the features that it stands for there. */
+  /** Fully supported models with their features there. */
   models: z.array(z.object({ name: name64, features })).max(512),
 });
 export type ProcessorOffer = z.infer<typeof processorOffer>;
 
-/** What a guest that runs has. */
 const guestProcessor = z.object({
   guest: name64,
   driver: name64,
@@ -36,23 +34,22 @@ const MAX_GUESTS = 4096;
 
 export const processorsAnswer = z.object({
   offers: z.array(processorOffer).max(64),
-  /** Those that could be asked. */
   guests: z.array(guestProcessor).max(MAX_GUESTS),
 });
 export type ProcessorsAnswer = z.infer<typeof processorsAnswer>;
 
-/** The greatest processor that several hosts have in common. */
+/** The best processor that several hosts have in common. */
 export const baseline = z.object({
   vendor: name64,
-  /** With its version, so that it means the same to each hypervisor. */
+  /** Versioned, so that every hypervisor interprets it alike. */
   model: name64,
   features,
-  /** Model and features as QEMU’s `-cpu` takes them. */
+  /** Model and features for QEMU's `-cpu`. */
   argument: z.string().max(32_768),
 });
 export type Baseline = z.infer<typeof baseline>;
 
-/** One answer for each hypervisor and accelerator that the hosts have. */
+/** One answer per hypervisor and accelerator. */
 export const baselineAnswer = z.object({
   baselines: z
     .array(
@@ -60,30 +57,27 @@ export const baselineAnswer = z.object({
         driver: name64,
         accelerator: name64,
         baseline: baseline.optional(),
-        /** Why there is none. */
         why: shortText.optional(),
         hosts: z
           .array(
             z.object({
               host: hostName,
               version: name64,
-              /** What a guest on this host would not see with the baseline. */
+              /** Features that guests on this host lose with the baseline. */
               loses: features,
             }),
           )
           .max(10_000),
-        /** Hosts that offer nothing of this kind. */
         without: z.array(hostName).max(10_000),
-        /** Of the host that was to be checked: why it cannot give the baseline; empty: it can. */
+        /** Reasons why the checked host cannot give the baseline; empty: it can. */
         short: z.array(shortText).max(64).optional(),
         guests: z
           .array(
             z.object({
               guest: name64,
               host: hostName,
-              /** What it has beyond the baseline; empty: it fits. */
+              /** Features beyond the baseline; empty: it fits. */
               beyond: features,
-              /** It has another vendor. */
               isForeign: z.boolean(),
             }),
           )
@@ -91,15 +85,13 @@ export const baselineAnswer = z.object({
       }),
     )
     .max(64),
-  /** Hosts that gave no answer: the baseline holds without them. */
+  /** Hosts without an answer; the baseline does not include them. */
   missing: z.array(unasked).max(10_000),
 });
 export type BaselineAnswer = z.infer<typeof baselineAnswer>;
 
 export const baselineRequest = z.object({
-  /** Absent: all hosts of the fleet. */
   hosts: z.array(hostName).min(1).max(1000).optional(),
-  /** Whether this host, which is none of them, can give their baseline. */
   check: hostName.optional(),
 });
 export type BaselineRequest = z.infer<typeof baselineRequest>;
