@@ -1,18 +1,17 @@
 import { compareVersions } from '../programs/version.ts';
 import { shown, type HostDevice } from './device.ts';
 
-/** Whether a device that is passed through can move with its running guest, by what its host and QEMU say of it. Pure. */
+/** Whether a passed-through device can move with its running guest, by its host's and QEMU's reports. Pure. */
 
 export interface PassthroughFacts {
-  /** The guest's id of it, as `--unplug` takes it; absent: it has none. */
+  /** Guest's device id, for `--unplug`; absent if it has none. */
   readonly id?: string | undefined;
-  /** Absent: the host shows none such. */
+  /** Absent if the host has no such device. */
   readonly host?: HostDevice | undefined;
   /** QEMU's `enable-migration`: on, off or auto. */
   readonly enableMigration?: string | undefined;
-  /** QEMU's. */
   readonly version: string;
-  /** What QEMU itself says against a migration, each line about one device, or about all of them. */
+  /** QEMU's migration blockers, each about one device or all. */
   readonly blockedReasons: readonly string[];
 }
 
@@ -21,10 +20,10 @@ export interface Obstacle {
   readonly hint: string;
 }
 
-/** Before it, QEMU migrated such devices as an experiment, by a protocol that was replaced. */
+/** Older versions migrated such devices experimentally, with a protocol that has been replaced. */
 const SINCE = '8.1';
 
-/** Drivers of Linux that save and load the state of devices, by the vendor of those. Plain vfio-pci does neither. */
+/** Linux drivers that save and load device state, by PCI vendor. Plain vfio-pci does not. */
 const MIGRATING_DRIVERS: Readonly<Record<string, string>> = {
   '15b3': 'mlx5_vfio_pci (NVIDIA ConnectX)',
   '19e5': 'hisi_acc_vfio_pci (HiSilicon accelerators)',
@@ -39,7 +38,7 @@ interface Blocker {
   readonly fix: (host: HostDevice) => string;
 }
 
-/** What QEMU says, in its own words, from 8.1 on. */
+/** QEMU's messages from 8.1 on. */
 const BLOCKERS: readonly Blocker[] = [
   {
     said: /not supported in kernel/,
@@ -74,7 +73,7 @@ const BLOCKERS: readonly Blocker[] = [
   },
 ];
 
-/** Why the guest cannot move with it, and the ways that remain; undefined where it can. */
+/** Reason why the guest cannot move with it, and the alternatives; undefined if it can. */
 export function whyItStays(facts: PassthroughFacts): Obstacle | undefined {
   const { host, version } = facts;
   if (host === undefined) {

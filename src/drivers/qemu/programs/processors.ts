@@ -18,12 +18,12 @@ import { DISPENSABLE, featureNames } from '../spec/cpu.ts';
 import { cpuOption } from '../spec/machine.ts';
 
 const OFFERS_MS = 20_000;
-/** Some sixty are known today. */
+/** About sixty exist today. */
 const MAX_MODELS = 512;
 
 const kept = z.array(processorOffer).max(8);
 
-/** What a program can give to guests, for each accelerator that works here; found out by asking it, once. */
+/** Processors that a program can provide with each working accelerator, asked once. */
 export async function offersOf(
   program: QemuProgram,
   options: BinaryOptions,
@@ -46,7 +46,7 @@ export async function offersOf(
   return offers;
 }
 
-/** Of this host's processor, as CPUID has it; undefined where the kernel does not say it. */
+/** CPUID vendor of this host's processor; undefined if the kernel does not report it. */
 export async function hostVendor(): Promise<string | undefined> {
   const text = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
   return /^vendor_id\s*: ?(.*)$/m.exec(text)?.[1];
@@ -67,7 +67,8 @@ async function askOffer(client: QmpClient, signal: AbortSignal) {
     expand('max'),
     client.query('query-cpu-definitions', {}, answers.cpuDefinitions, signal),
   ]);
-  // A name without a version stands for another processor with each machine type; one that lacks something is not given.
+  // A name without a version means a different processor per machine type. A model with missing features is not
+  // provided.
   const given = definitions.filter(
     ({ name, 'unavailable-features': lacks = [] }) => /-v\d+$/.test(name) && lacks.length === 0,
   );
@@ -87,7 +88,6 @@ async function askOffer(client: QmpClient, signal: AbortSignal) {
 const offered = (props: Readonly<Record<string, unknown>>): string[] =>
   featureNames(props).filter((feature) => !(feature in DISPENSABLE));
 
-/** What a guest that runs has. */
 export async function readGuestProcessor(
   client: QmpClient,
   process: QemuProcess,

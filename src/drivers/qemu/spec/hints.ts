@@ -1,6 +1,6 @@
 import type { Finding } from './findings.ts';
 
-/** What would help of what cannot move, where it is not what helps of most of its kind. Pure. */
+/** Fixes for obstacles whose fix differs from the usual one of their kind. Pure. */
 
 interface Hint {
   readonly kind: Finding['kind'];
@@ -10,7 +10,6 @@ interface Hint {
   readonly hint: string;
 }
 
-/** The first that fits. */
 const HINTS: readonly Hint[] = [
   {
     kind: 'disk',

@@ -1,7 +1,7 @@
 import { KINDS, choice, pattern, type Kind } from './kinds.ts';
 import { readTable } from './table.ts';
 
-/** What a description may say of its machine, its accelerator and its objects. Pure. */
+/** Allowed settings of the machine, accelerator and objects. Pure. */
 
 const SWITCHES = readTable(`
 switch: usb i8042 hpet sata smbus nvdimm mem-merge dump-guest-core hmat graphics suppress-vmdesc
@@ -65,7 +65,7 @@ const OBJECTS: ReadonlyMap<string, ReadonlyMap<string, Kind>> = new Map([
     ),
   ],
   ['rng-builtin', new Map()],
-  // The two devices of the kernel that give random bytes, and no other file.
+  // Only the kernel's two random devices, no other file.
   ['rng-random', new Map([['filename', choice('/dev/urandom /dev/random')]])],
   ['throttle-group', new Map(limits().map((name) => [name, KINDS.u64] as const))],
   [
