@@ -1,6 +1,6 @@
 import { nativeLibrary, type NativeLibrary } from '../../../system/native-calls.ts';
 
-/** The calls of the C library that a pager makes. */
+/** Pager's C library functions. */
 
 const SIGNATURES = {
   syscall: 'long syscall(long, long, long, long, long, long)',
@@ -34,7 +34,7 @@ const library = nativeLibrary(SIGNATURES);
 
 export const libc = (): NativeLibrary<keyof typeof SIGNATURES>['calls'] => library().calls;
 
-/** A call that the kernel refused, with its number for the reason. */
+/** Failed call with its errno. */
 export class KernelError extends Error {
   readonly errno: number;
 
@@ -49,10 +49,10 @@ export function done(call: string, result: number | bigint): number {
   return Number(result);
 }
 
-/** Why the last call failed. */
+/** errno of the last call. */
 export const errno = (): number => library().koffi.errno();
 
-/** Where a buffer lies in the memory of this process. */
+/** Address of a buffer in this process. */
 export const addressOf = (buffer: Buffer): bigint => BigInt(library().koffi.address(buffer));
 
 /** Memory of this process as a buffer. */

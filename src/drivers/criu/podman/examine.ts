@@ -24,9 +24,9 @@ import { listLosses, podmanObstacles, type PodmanFacts } from './facts.ts';
 import type { PodmanInfo, PodmanNetwork } from './podman.ts';
 import { ONLY_PRECOPY, type PodmanRuntime } from './runtime.ts';
 
-/** Looks at a container of podman without touching it. */
+/** Examines a podman container without changing it. */
 
-/** conmon's end of them is made again at the destination. */
+/** conmon's end of them is created again at the destination. */
 const STREAMS = new Set(['standard input', 'standard output', 'standard error']);
 const isStream = ({ device, type }: Obstacle): boolean => STREAMS.has(device) && type === 'pipe';
 
@@ -112,7 +112,7 @@ function describePodman(
 }
 
 type FoundNetwork = PodmanSpec['networks'][number] & {
-  /** podman translates its addresses on the host. */
+  /** podman uses NAT for its addresses. */
   readonly isNat: boolean;
 };
 
