@@ -1,6 +1,6 @@
 import type { EncodeTally } from '../codec/thread-messages.ts';
 
-/** What the two relays have in common. */
+/** Common interface of both relays. */
 export interface Relay {
   readonly failed: Promise<never>;
   readonly figures: RelayFigures;
