@@ -10,7 +10,8 @@ import type { CommandOptions } from '../command.ts';
 
 /**
  * Container's files: the tree above the layers, and one tree per volume.
- *  If the destination accepts changes, a tree is sent as an archive while the container runs, and then as an
+ *
+ * If the destination accepts changes, a tree is sent as an archive while the container runs, and then as an
  * archive of changes with a list of removed files. Otherwise a whole archive is sent twice, and the second
  * counts.
  */

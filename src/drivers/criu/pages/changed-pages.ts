@@ -3,7 +3,8 @@ import { PAGE } from './memory.ts';
 
 /**
  * Finds changed pages of a process by a CRC-32 of each page at its address. Pure.
- *  Two contents may have the same CRC, so that a changed page is missed. Only rounds of a running container may
+ *
+ * Two contents may have the same CRC, so that a changed page is missed. Only rounds of a running container may
  * use this: the final dump compares each page's SHA-256 and sends the missed pages.
  */
 

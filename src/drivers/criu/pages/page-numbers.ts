@@ -1,6 +1,7 @@
 /**
  * Peer's numbers of pages, by the first half of their SHA-256. Pure.
- *  A JavaScript Map is limited to 2^24 entries, 64 GiB of pages. This holds as many as the wire has numbers, at
+ *
+ * A JavaScript Map is limited to 2^24 entries, 64 GiB of pages. This holds as many as the wire has numbers, at
  * 20 bytes per slot with at most three quarters in use. Many tables keep the pause of a growing one short.
  */
 
