@@ -7,7 +7,6 @@ import type { Position } from './greeting.ts';
 import { Fifo } from './fifo.ts';
 import type { Outbox } from './outbox.ts';
 
-/** Carrier's reports to its session. */
 export interface CarrierUser {
   readonly onMessage: Session['onMessage'] | undefined;
   /** Everything sent is taken, and no sender waits. Called often. */

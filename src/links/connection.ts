@@ -26,7 +26,6 @@ const RECORD_BYTES = 16_384 - 22;
 const MANY_CONTROL_BYTES = 16 * 1024;
 const MAX_CONTROL_BYTES = 64 * 1024;
 
-/** TLS connection as frames. */
 export class Connection {
   readonly #socket: TLSSocket;
   readonly #reader = new LinkFrameReader();

@@ -96,7 +96,6 @@ export class LinkCore {
     };
   }
 
-  /** undefined: no limit. */
   setRate(bytesPerS: number | undefined, nowMs: number): void {
     const before = this.bucket.bytesPerS;
     this.bucket.setRate(bytesPerS, nowMs);

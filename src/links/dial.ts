@@ -20,7 +20,6 @@ const RELAYED_DIAL_MS = 8000;
  */
 const ANSWER_MS = 1500;
 
-/** The peer has refused. */
 export class LinkRefusedError extends Error {
   override readonly name = 'LinkRefusedError';
   readonly refusal: LinkRefusal;

@@ -47,7 +47,6 @@ export interface TargetEndpoint {
   readonly ports: { readonly from: number; readonly to: number };
 }
 
-/** One end, from its opening to its end. */
 export interface SessionEnd<Figures> {
   /** Resolves when it was closed; otherwise rejects with the reason, and the hypervisor's sockets are broken. */
   readonly ended: Promise<void>;

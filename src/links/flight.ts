@@ -36,7 +36,6 @@ export class Flight {
   #longerFromMs: number | undefined;
   #probe: { ms: number; readonly untilMs: number } | undefined;
 
-  /** Bytes in flight. */
   get bytes(): number {
     return this.#bytes;
   }

@@ -13,7 +13,6 @@ interface Message {
 }
 
 interface Channel {
-  /** Number of the next frame. */
   next: number;
   taken: number;
   /** Frames that overtook others on another connection. */

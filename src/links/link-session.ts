@@ -71,7 +71,6 @@ export class LinkSession implements Session {
     this.#limit();
   }
 
-  /** Aborts at the end of the session. */
   get over(): AbortSignal {
     return this.#over.signal;
   }
@@ -293,7 +292,6 @@ function refusedBy(peer: string, { why, error }: LinkRefusal): GodwitError {
   return godwitError('GODWIT_SESSION_ENDED', { peer, reason: REFUSALS[why] });
 }
 
-/** From the payload of an abort. */
 function abortedBy(peer: string, payload: Uint8Array): GodwitError {
   try {
     return named(peer, readJson(serialError, payload, 'abort'));

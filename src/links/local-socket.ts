@@ -34,7 +34,6 @@ export class LocalSocket {
     return this.#socket.readableLength > 0;
   }
 
-  /** Available bytes, or undefined. */
   read(): Buffer | undefined {
     return (this.#socket.read() as Buffer | null) ?? undefined;
   }

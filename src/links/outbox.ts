@@ -25,7 +25,6 @@ export interface Outgoing {
 }
 
 interface Channel {
-  /** Number of the next frame. */
   next: number;
   taken: number;
   /** Frames up to here were sent, so no more can have arrived. */
@@ -72,7 +71,6 @@ export class Outbox {
     return this.#lanes.every(({ outCost }) => outCost === 0);
   }
 
-  /** Window of bulk. */
   set windowBytes(bytes: number) {
     this.#lane(2).windowBytes = Math.max(bytes, MIN_WINDOW_BYTES);
   }

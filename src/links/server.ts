@@ -248,7 +248,6 @@ function refuse(connection: Connection, refusal: LinkRefusal): void {
   connection.end();
 }
 
-/** Undefined for another version. */
 function readHello(payload: Uint8Array): Hello | undefined {
   const { version } = readJson(z.looseObject({ version: z.number() }), payload, 'hello');
   return version === LINK_VERSION ? readJson(helloSchema, payload, 'hello') : undefined;

@@ -26,7 +26,6 @@ export interface LinkMeasure {
   /** Throughput measured by acknowledgements. */
   readonly bytesPerS: number;
   readonly roundTripMs: number;
-  /** Established connections. */
   readonly connections: number;
   /** Time without any connection, ms; undefined while one is established. */
   readonly cutForMs: number | undefined;

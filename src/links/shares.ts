@@ -3,7 +3,6 @@ export interface Claim {
   readonly id: string;
   /** Recent rate. */
   readonly bytesPerS: number;
-  /** The limit held data back. */
   readonly isHeldBack: boolean;
   /** Largest useful rate. */
   readonly mostBytesPerS: number | undefined;

@@ -11,7 +11,6 @@ export class TokenBucket {
   #tokens = 0;
   #atMs = 0;
 
-  /** undefined: no limit. */
   setRate(bytesPerS: number | undefined, nowMs: number): void {
     if (bytesPerS !== undefined && !(bytesPerS > 0)) {
       throw new RangeError(`a rate of ${bytesPerS} bytes/s`);

@@ -37,7 +37,6 @@ export interface SourceWireOptions extends WireOptions, SourceEndpoint {
 
 export interface TargetWireOptions extends WireOptions, TargetEndpoint {}
 
-/** One end of the wire, from its opening to its end. */
 export type Wire = SessionEnd<WireFigures>;
 
 export interface SourceWire extends Wire {
@@ -56,7 +55,6 @@ export interface WireFigures {
   readonly streamBytes: number;
   /** Frame bytes on the links, including repeated ones. */
   readonly linkBytes: number;
-  /** Bytes of the return path. */
   readonly returnBytes: number;
   /** Pages and pieces of other bytes, by encoding. */
   readonly encoded: Readonly<Record<Kind, number>>;
@@ -70,7 +68,6 @@ export interface WireFigures {
   readonly longestCutMs: number;
 }
 
-/** One end of the wire: a session and its relay. */
 class End implements SourceWire {
   readonly ended: Promise<void>;
   readonly #session: LinkSession;

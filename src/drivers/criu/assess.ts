@@ -346,7 +346,6 @@ async function judgeGpu(
   return [pass('devices', `GPUs of the same kind, with driver ${gpu.driver}`, 'destination')];
 }
 
-/** Device numbers such as `195:255`. */
 async function numbersOf(file: string): Promise<string | undefined> {
   const facts = await stat(file).catch(() => undefined);
   if (facts?.isCharacterDevice() !== true) return undefined;

@@ -103,7 +103,6 @@ export class CriuDriver implements DirectDriver {
     return { ...this.#context, runc: new PodmanRuntime(deps, container) };
   }
 
-  /** Context of a handle; a podman container has its own. */
   #contextOf({ name, podman }: CriuHandle): HostContext {
     const record = this.#recordOf(name);
     const known = podman ?? (record === 'damaged' ? undefined : record?.podman);

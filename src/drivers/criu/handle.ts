@@ -21,7 +21,6 @@ const handle = z.object({
   /** Key in `Records` of a container that a migration brings or brought. */
   token: z.string().max(64).optional(),
   memoryBytes: z.number().int().nonnegative(),
-  /** podman's id and runtime of a podman container. */
   podman: z
     .object({ id: z.string().regex(/^[0-9a-f]{64}$/), runtime: z.enum(['runc', 'crun']) })
     .optional(),

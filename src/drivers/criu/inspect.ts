@@ -170,7 +170,6 @@ interface Around {
   readonly processes: readonly number[];
 }
 
-/** `trees`: in the order of the binds. */
 function mountedVolumes(
   context: HostContext,
   trees: readonly Tree[],

@@ -183,7 +183,6 @@ export class LateSource {
     return [file, page];
   }
 
-  /** First remaining pages, file by file. */
   *#inOrder(): Generator<readonly [file: number, page: number], undefined> {
     for (const [file, pages] of this.#left) {
       for (let page = pages.indexOf(GOES); page !== -1; page = pages.indexOf(GOES, page))
@@ -278,7 +277,6 @@ export class LateSource {
   }
 }
 
-/** Throws for pages of an unknown file. */
 function noteMissing(pages: Map<number, Uint8Array>, { body }: Frame): void {
   const [file, first] = [body.readUInt32LE(0), body.readUInt32LE(4)];
   const left = pages.get(file);

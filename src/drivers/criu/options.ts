@@ -14,7 +14,6 @@ const directory = z
 export const criuOptions = z.strictObject({
   /** Folder of the programs runc and criu; default: the ones from setup, otherwise the PATH. */
   programs: place.optional(),
-  /** runc's state directory (`runc --root`). */
   root: place.default('/run/runc'),
   /** Socket of podman's service. Its containers are listed but do not move. */
   podman: place.optional(),

@@ -50,7 +50,6 @@ export class Rounds {
     }
   }
 
-  /** Runs one round and returns the bytes sent. */
   async one(sender: PageSender, trees?: TreeSender): Promise<number> {
     this.round += 1;
     this.#reported.pass(this.round);

@@ -151,7 +151,6 @@ export const ociParts = z.strictObject({
 export type OciParts = z.infer<typeof ociParts>;
 
 export const nic = z.strictObject({
-  /** Name in the container. */
   name: z.string().regex(/^[a-z][a-z0-9.]{0,14}$/),
   mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
   mtu: z.number().int().min(576).max(65_535),

@@ -54,7 +54,6 @@ const hostSize = z.object({
   memory: count,
   available: count,
   version: word,
-  /** Null outside a cluster. */
   cluster: clusterNode.nullable(),
 });
 

@@ -59,7 +59,6 @@ function localImage(image: string): Check {
   );
 }
 
-/** On a share or a cluster's shared volume. */
 export function isShared(path: string): boolean {
   return path.startsWith('\\\\') || /^[A-Za-z]:\\ClusterStorage\\/i.test(path);
 }

@@ -175,7 +175,6 @@ function hypervHandle(name: string, id: string): GuestHandle {
   return made;
 }
 
-/** Machine id in a handle; undefined if this driver did not make the handle. */
 function machineIn(given: GuestHandle): string | undefined {
   return handle.safeParse(given).data?.machine;
 }

@@ -157,7 +157,6 @@ export function meaningOf(message: string, hresult?: number): Meaning | undefine
   return BY_WORDS.find(([pattern]) => pattern.test(message))?.[1];
 }
 
-/** Meaning of an event log entry. */
 export function meaningOfEvent(id: number, message: string): Meaning | undefined {
   const words = BY_EVENT.get(id);
   return meaningOf(words === undefined ? message : `${message} ${words.source}`);

@@ -153,7 +153,6 @@ export type ScriptName = keyof typeof SCRIPTS;
 
 export const SCRIPT_NAMES = Object.keys(SCRIPTS) as readonly ScriptName[];
 
-/** Script with its input. */
 export function scriptText(name: ScriptName, data: unknown): string {
   const given = Buffer.from(JSON.stringify(data), 'utf8').toString('base64');
   return `# godwit ${name}\n${AROUND.replace('@BODY@', () => SCRIPTS[name]).replace('@DATA@', () => given)}`;

@@ -20,7 +20,6 @@ export interface GuestCapabilities {
   readonly virtTypes: readonly string[];
 }
 
-/** Undefined if the XML is not a capabilities document. */
 export function readCapabilities(xml: string): HostCapabilities | undefined {
   const root = parseXml(xml);
   if (root?.name !== 'capabilities') return undefined;
@@ -68,7 +67,6 @@ export interface MachineCapabilities {
   readonly processor: XmlElement | undefined;
 }
 
-/** Undefined if the XML is not a domain capabilities document. */
 export function readMachineCapabilities(xml: string): MachineCapabilities | undefined {
   const root = parseXml(xml);
   if (root?.name !== 'domainCapabilities') return undefined;

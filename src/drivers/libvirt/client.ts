@@ -66,7 +66,6 @@ export interface Domain {
   readonly id: number;
 }
 
-/** virDomainState and its reason. */
 export interface DomainState {
   readonly state: number;
   readonly reason: number;
@@ -139,7 +138,6 @@ export class LibvirtClient {
     return answer.list(MAX_DOMAINS, () => readDomain(answer));
   }
 
-  /** Undefined if libvirt has no domain of that name or UUID. */
   async domain(
     by: { readonly name: string } | { readonly uuid: string },
     signal: AbortSignal,

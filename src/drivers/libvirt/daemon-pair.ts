@@ -41,7 +41,6 @@ export class DaemonPair {
     return LibvirtClient.open(this.host.uri, this.host.options.credentials, signal);
   }
 
-  /** Daemon of the destination host. */
   async destination(to: string, signal: AbortSignal): Promise<LibvirtClient> {
     if (this.#destination?.host === to) return this.#destination.client;
     const { options } = this.host;

@@ -70,7 +70,6 @@ export interface DomainDisk {
   readonly below?: readonly string[];
 }
 
-/** NIC attached to a libvirt network. */
 export interface NicNetwork {
   readonly nic: string;
   readonly network: string;

@@ -193,7 +193,6 @@ export function libvirtHandle(name: string, uuid: string): GuestHandle {
   return made;
 }
 
-/** UUID in a handle; undefined if this driver did not make the handle. */
 function domainIn(given: GuestHandle): string | undefined {
   return handle.safeParse(given).data?.domain;
 }

@@ -88,7 +88,6 @@ function finishedBy(params: Params, mode: Mode): Pick<TaskFigures, 'finished'> {
   return (count(params, 'memory_postcopy_requests') ?? 0) > 0 ? { finished: 'postcopy' } : {};
 }
 
-/** Task state from the mark of an ended task. */
 export function markedSight({ state, reason }: Mark): TaskSight {
   switch (state) {
     case 'failed':

@@ -52,7 +52,6 @@ export function isDone(
 
 interface SecondCopy {
   readonly domain: Domain;
-  /** Original guest, with its mark. */
   readonly guest: { readonly domain: Domain; readonly mark: Mark };
   /** False if it only waited for memory. */
   readonly hasRun: boolean;

@@ -176,7 +176,6 @@ function endedDuring(
   return undefined;
 }
 
-/** State in Godwit's lists. */
 export function runState({ state, reason }: DomainState, migrating: boolean): GuestRunState {
   if (migrating) return 'migrating';
   switch (state) {

@@ -39,7 +39,6 @@ function refusal(side: Check['side'], reason: string, hint: string): Check {
   return managerRefusal('path', side, godwitError('GODWIT_CAPABILITY', facts, { hint }));
 }
 
-/** Compares libvirt versions such as 9.0.0. */
 export function isAtLeast(version: string, [major = 0, minor = 0]: readonly number[]): boolean {
   const [has = 0, hasMinor = 0] = version.split('.').map(Number);
   return has > major || (has === major && hasMinor >= minor);

@@ -6,8 +6,6 @@ import { childNames, driveList, driveName, graphAnswer, type Drive } from './sna
 import { openings } from './spec/disks/disks-argv.ts';
 import type { BlockNode } from './spec/disks/disk-schema.ts';
 
-/** Changes media in an arriving guest's drives to match the source. */
-
 export interface DriveOwner {
   readonly host: string;
   readonly guest: string;

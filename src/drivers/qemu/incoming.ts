@@ -20,7 +20,6 @@ import {
 import { writeNew } from './user/access.ts';
 import type { RunAs } from './user/confine.ts';
 
-/** Marks a guest directory whose guest has not settled here yet. */
 const MARK = 'incoming';
 
 export async function markIncoming(guestDir: string): Promise<void> {

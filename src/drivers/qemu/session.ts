@@ -44,7 +44,6 @@ export class MonitorWatch {
   #cut: GodwitError | undefined;
   readonly #onCut = new Set<(error: GodwitError) => void>();
   #closing = false;
-  /** Kind of end that QEMU announced. */
   #ended: EndKind | undefined;
   #isOwnStop = false;
   readonly #onChange = new Set<() => void>();

@@ -275,7 +275,6 @@ async function startMove(
   return fault === undefined ? foundIn(result) : { errors: [fault], warnings: [] };
 }
 
-/** Waits for the end of a check task. */
 export async function taskEnd(
   client: VsphereClient,
   task: Ref,

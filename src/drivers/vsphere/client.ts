@@ -38,7 +38,6 @@ export class VsphereFault extends Error {
   }
 }
 
-/** Requested properties of one object. */
 export interface PropertyRequest {
   readonly ref: Ref;
   readonly properties: readonly string[];
@@ -195,7 +194,6 @@ export class VsphereClient {
     return this.#filter([...sets, throughView(view)], signal);
   }
 
-  /** Property collector for one object. */
   followOne(object: Ref, properties: readonly string[], signal: AbortSignal): Promise<Ref> {
     const set = group('objectSet', [ref('obj', object)]);
     return this.#filter([propSet(object.type, properties), set], signal);

@@ -185,7 +185,6 @@ async function inventory(
   return [judgeHosts(facts), judgeVmotion(facts), ...others];
 }
 
-/** `hosts`: ids of the cluster's hosts. */
 function clusterFact(
   name: string,
   configuration: XmlElement | undefined,

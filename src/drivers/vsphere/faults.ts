@@ -8,7 +8,6 @@ import type { Fault } from './soap.ts';
 
 type Refusing = (hint: string) => Meaning['error'];
 
-/** Cluster rules that exclude a host. */
 const RULES =
   /^(AffinityConfigured|RuleViolation|VmHostAffinityRuleViolation|SoftRuleVio|NoCompatible(Hard|Soft)AffinityHost|DrsVmotionIncompatibleFault|EightHostLimitViolated|QuarantineModeFault|WillLoseHAProtection|HAErrorsAtDest|DatacenterMismatch|DrsDisabledOnVm|GenericDrsFault)/;
 const SNAPSHOTS =

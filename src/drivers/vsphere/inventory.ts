@@ -47,7 +47,6 @@ const CLUSTER = 'ClusterComputeResource';
 const ASKED: ReadonlySet<string> = new Set([...LISTED_HOST_PROPERTIES, ...GUEST_PROPERTIES]);
 const UNSTEADY: ReadonlySet<string> = new Set(HOST_USE);
 
-/** Properties of one object as text or reference. */
 type PropertyTexts = Map<string, string>;
 
 export interface InventoryGuest {

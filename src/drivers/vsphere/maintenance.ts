@@ -12,7 +12,6 @@ import { isUnderWay, TASK_PROPERTIES, taskIn, type Task } from './task.ts';
 
 /** No limit for vSphere's task, s: the caller decides when to cancel. */
 const NO_TIMEOUT = 0;
-/** Newest tasks of a host. */
 const MAX_TASKS = 32;
 
 /**

@@ -28,7 +28,6 @@ export interface Network {
   readonly port?: { readonly switchUuid: string; readonly group: string };
 }
 
-/** Network of a host or guest (`network`). */
 export async function networksOf(
   client: VsphereClient,
   of: Ref,

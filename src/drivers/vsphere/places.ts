@@ -125,7 +125,6 @@ export interface Datastore {
   readonly url: string;
 }
 
-/** Datastores of a host or guest (`datastore`). */
 export async function datastoresOf(
   client: VsphereClient,
   of: Ref,

@@ -33,7 +33,6 @@ export const RIGHTS: readonly Right[] = [
   },
 ];
 
-/** User's privileges on one object. */
 export interface ObjectPrivileges {
   readonly name: string;
   readonly isRoot: boolean;

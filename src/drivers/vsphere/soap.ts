@@ -36,7 +36,6 @@ function element(name: string, inside: string, attributes = ''): Part {
   return `<${name}${attributes}>${inside}</${name}>` as Part;
 }
 
-/** Properties that a collector reads from objects of a type. */
 export function propSet(type: string, properties: readonly string[]): Part {
   return group('propSet', [
     text('type', type),
@@ -137,7 +136,6 @@ export function sameRef(left: Ref | undefined, right: Ref | undefined): boolean 
   return left !== undefined && left.type === right?.type && left.value === right.value;
 }
 
-/** Object of an answer with its requested properties. */
 export interface ObjectContent {
   readonly ref: Ref;
   readonly properties: ReadonlyMap<string, XmlElement>;

@@ -40,7 +40,6 @@ export function circlesOf({
   }));
 }
 
-/** Circle of that tag; undefined if this host has none. */
 export function circleBy(cache: Omit<CircleCache, 'directory'>, tag: string): Circle | undefined {
   return circlesOf(cache).find(({ scope }) => scope.tag === tag);
 }

@@ -32,7 +32,6 @@ export function survey(directory: string, active: Lying | undefined): Survey {
   return { segments, indexBytes };
 }
 
-/** Whether it contains segments with that tag. */
 export function hasSegments(directory: string, tag: string): boolean {
   try {
     return readdirSync(directory).some((name) => name.includes(`-${tag}-`));

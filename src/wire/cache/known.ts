@@ -24,7 +24,6 @@ export interface KnownPart {
   readonly tag: string;
   /** One in this many names is sent; a power of two, selected by the first byte. */
   readonly parts: number;
-  /** Summary of those names. */
   readonly summary: Buffer;
 }
 

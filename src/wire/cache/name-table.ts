@@ -1,4 +1,3 @@
-/** Location of a content: file number and page in it. */
 export interface Spot {
   readonly file: number;
   readonly page: number;

@@ -36,7 +36,6 @@ export class Places {
     return new Places(cells);
   }
 
-  /** Loads a file of `save`; undefined if it is incomplete. */
   static load(file: string, cells = PLACE_CELLS): Places | undefined {
     const places = Places.empty(cells);
     return places.#read(file) === undefined ? undefined : places;

@@ -108,7 +108,6 @@ export class Seed {
     );
   }
 
-  /** Undefined for a zero page. */
   nameAt(page: number): Buffer | undefined {
     const name = this.#names.subarray(page * ID_BYTES, (page + 1) * ID_BYTES);
     return name.equals(NO_NAME) ? undefined : name;

@@ -86,7 +86,6 @@ export class Segment {
     this.#asked = new Uint8Array(records.length / RECORD_BYTES);
   }
 
-  /** Creates a segment for at most `most` pages. */
   static create(path: string, most: number, hash64: Hash64): Segment {
     const pages = openSync(`${path}.pages`, 'wx+', 0o600);
     const names = openSync(`${path}.names`, 'wx', 0o600);

@@ -22,7 +22,6 @@ export interface StoreOptions {
 export interface StoreStatus {
   readonly bytes: number;
   readonly mostBytes: number;
-  /** Pages of this scope. */
   readonly pages: number;
   readonly seeds: readonly { readonly file: string; readonly pages: number }[];
   readonly hits: number;

@@ -5,7 +5,6 @@ export interface Batch {
   /** Memory of the encoder, returned by `recycle`. */
   readonly data: Buffer;
   readonly items: number;
-  /** Running hash including this batch. */
   readonly hash: bigint;
   /** Window number after this batch, for `acknowledge` once the far side has decoded it. */
   readonly lastNumber: number;

@@ -15,7 +15,6 @@ const OPCODE_MASK: i32 = 0xfe;
 const SPARE_BITS: i32 = 7;
 /** Opcode and operand. */
 const INSTRUCTION: i32 = 5;
-/** Last position of an instruction. */
 const LAST: i32 = PAGE_BYTES - INSTRUCTION;
 /** A page with fewer candidates in this many bytes is not treated as code; other memory has almost none. */
 const SAMPLE_BYTES: i32 = 1024;
@@ -59,7 +58,6 @@ export function makeRelative(place: i32): void {
   }
 }
 
-/** 1 if the page looks like machine code. */
 export function looksLikeCode(): i32 {
   let found = 0;
   let at = 0;

@@ -111,7 +111,6 @@ export class Reader {
     throw new BadFrame('a number has more than 8 bytes');
   }
 
-  /** Returns a view. */
   bytes(length: number): Buffer {
     if (length > this.left) throw new BadFrame('it ends inside a record');
     this.#at += length;

@@ -12,7 +12,6 @@ import {
   type Progress,
 } from './zstd.ts';
 
-/** Compression of batches. */
 export interface Choice {
   /** zstd's level; 0 is no compression. */
   readonly level: number;

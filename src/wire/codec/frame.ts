@@ -71,7 +71,6 @@ export function writePieces(frame: Omit<Frame, 'payload'>, pieces: readonly Uint
   return out;
 }
 
-/** Payload of a `missing` frame. */
 export function missingFrame(number: number, contents: readonly number[]): Frame {
   const payload = Buffer.alloc(contents.length * 8);
   for (const [at, content] of contents.entries()) payload.writeBigUInt64BE(BigInt(content), at * 8);
@@ -93,7 +92,6 @@ function control(type: FrameType, number: number, items: number, payload: Buffer
   return { type, method: 'none', plainBytes, items, number, extra: 0n, payload };
 }
 
-/** Numbers in a `missing` frame. */
 export function missingOf(frame: Frame): number[] {
   return Array.from({ length: frame.items }, (_, at) =>
     Number(frame.payload.readBigUInt64BE(at * 8)),

@@ -16,7 +16,6 @@ export const MAX_BLOCKS = 4096;
 /** 2^40 pages: 4 PiB per block; block and page together stay an exact double. */
 export const MAX_BLOCK_PAGES = 2 ** 40;
 
-/** Page's place as one number. */
 export function placeOf(block: number, page: number): number {
   return block * MAX_BLOCK_PAGES + page;
 }

@@ -54,7 +54,6 @@ export class LevelControl {
     return this.#choice;
   }
 
-  /** The link is so thin that bytes decide. */
   get thin(): boolean {
     return isThin(this.#link ?? this.#saidBytesPerS);
   }
@@ -64,7 +63,6 @@ export class LevelControl {
     if (bytesPerS > 0) this.#link = bytesPerS;
   }
 
-  /** Choice for the next batch. */
   next(nowMs: number): Choice {
     this.#batches += 1;
     const settled = nowMs - this.#changedAtMs >= MIN_CHANGE_MS;

@@ -47,7 +47,6 @@ export class Packer {
     return full;
   }
 
-  /** Pack of the items added since. */
   take(): Pack {
     const pack = { memory: this.#memory, items: this.#items };
     this.#memory = this.#spare.pop() ?? new SharedArrayBuffer(MEMORY_BYTES);

@@ -46,7 +46,6 @@ export interface EncodeStart extends ThreadStart {
 
 export interface DecodeStart extends ThreadStart {
   readonly mostHeldBytes: number;
-  /** Limit of names in the summary. */
   readonly mostSummaryNames: number;
 }
 
@@ -73,7 +72,6 @@ export type FromEncoder =
 
 /** Final figures of an encoder. */
 export interface EncodeTally {
-  /** Items by encoding. */
   readonly encoded: Readonly<Record<Kind, number>>;
   readonly levelChanges: readonly LevelChange[];
   /** Contents that the far side requested. */

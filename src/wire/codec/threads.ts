@@ -150,7 +150,6 @@ export class EncodeThread {
     });
   }
 
-  /** Ends the thread and returns its figures. */
   async close(): Promise<messages.EncodeTally | undefined> {
     await this.#life.close();
     return this.#tally;
@@ -207,7 +206,6 @@ export interface DecodeThreadDependencies {
   readonly signal: AbortSignal;
 }
 
-/** DecodePipe in a separate thread. */
 export class DecodeThread {
   /** Summary of this side's cache for the far side's encoder. */
   readonly summary: Promise<Uint8Array>;

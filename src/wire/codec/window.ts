@@ -15,7 +15,6 @@ export class Window {
     this.#bytes = Buffer.alloc(pages * PAGE_BYTES);
   }
 
-  /** Number of the next page. */
   get next(): number {
     return this.#next;
   }
@@ -67,7 +66,6 @@ export class NumberTable {
     return ((key >>> 0) ^ Math.imul(key / 2 ** 32, 0x9e3779b1)) & this.#mask;
   }
 
-  /** 0 if there is none. */
   get(key: number): number {
     const cell = this.#cell(key);
     return this.#keys[cell] === key ? (this.#numbers[cell] ?? 0) : 0;

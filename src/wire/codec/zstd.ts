@@ -230,7 +230,6 @@ export class DecompressContext {
     }
   }
 
-  /** Decompresses the next piece. Throws ZstdError for damaged input. */
   next(input: Buffer, output: Buffer): Promise<Progress> {
     if (this.#context === undefined) throw new Error('no frame was started');
     return this.#context.zstd.stream('decompress', whole(input), whole(output));

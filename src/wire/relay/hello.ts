@@ -89,7 +89,6 @@ export function cellsFor(memoryBytes: number): number {
   return Math.min(MAX_CELLS, Math.max(MIN_CELLS, cells));
 }
 
-/** Source's report of its cache. */
 export function reportCache(
   cache: WireCache | undefined,
   cells: number,

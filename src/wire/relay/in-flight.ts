@@ -45,7 +45,6 @@ const AWAITED_ROUND: Round = {
 export const AWAITED = 0;
 /** Used instead of the first round if the guest switches to post-copy at once. */
 export const SOON = -1;
-/** Limit of short rounds. */
 const LAST_SHORT = 8;
 
 function kindOf(round: number): Round {

@@ -16,7 +16,6 @@ const MAX_TOKEN = 4 + 255;
 export class Rebuild {
   readonly #names = new Map<number, string>();
   readonly #guess = new FormGuess();
-  /** Incomplete token. */
   readonly #token = Buffer.alloc(MAX_TOKEN);
   #tokenBytes = 0;
   #rawLeft = 0;

@@ -1,6 +1,5 @@
 import type { EncodeTally } from '../codec/thread-messages.ts';
 
-/** Common interface of both relays. */
 export interface Relay {
   readonly failed: Promise<never>;
   readonly figures: RelayFigures;

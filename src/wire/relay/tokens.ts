@@ -10,7 +10,6 @@
  */
 export const TOKEN = { raw: 0, form: 1, block: 2, end: 3 } as const;
 
-/** Bits of a form. */
 export const FORM = { named: 1, zero: 2 } as const;
 
 export function rawHead(length: number): Buffer {

@@ -13,7 +13,6 @@ export class MultifdChannel extends Framer {
   readonly #context: StreamContext;
   #greeted = false;
   #lost = false;
-  /** Block of the packet whose pages follow. */
   #block: RamBlock | undefined;
   readonly #addresses = new Float64Array(MAX_PAGES);
   #pages = 0;

@@ -85,7 +85,6 @@ export type StreamNote =
  * reused buffer of the parser: use it only during the call.
  */
 export interface StreamSink {
-  /** bytes[start, end) unchanged. */
   span(kind: SpanKind, bytes: Uint8Array, start: number, end: number): void;
   /** Whole page: bytes[start, start + length of a target page), after its header. */
   page(record: RamRecord, bytes: Uint8Array, start: number, end: number): void;

@@ -9,7 +9,6 @@ import { reserveAll } from '../pager/kernel.ts';
 import { cameFile } from '../pager/pages.ts';
 
 const unpack = promisify(zstdDecompress);
-/** Pages in one frame. */
 const NAMED = 8 * 1024 * 1024;
 
 interface PageFile {

@@ -171,7 +171,6 @@ export async function checkOurs(volume: MadeVolume): Promise<void> {
   if (!isIt(volume, found)) throw new Error(`${file} is not what was made for it`);
 }
 
-/** Fills it from the received archive. */
 export async function fillVolume(
   runc: HostContext['runc'],
   volume: MadeVolume,

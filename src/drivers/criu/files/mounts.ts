@@ -1,7 +1,6 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { unescaped } from './rootfs.ts';
 
-/** Mount points at and below a directory, deepest first. Pure. */
 export function mountsBelow(mountinfo: string, directory: string): string[] {
   return mountinfo
     .split('\n')

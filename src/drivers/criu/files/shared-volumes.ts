@@ -16,7 +16,6 @@ import { placeIn, type Volume } from './volume-names.ts';
  * created, renamed or removed. Only the right to run prevents writes by two copies.
  */
 
-/** Paths of this host's shared volumes, by number. Pure. */
 export function sharedIn(
   files: ReadonlyMap<string, string> | undefined,
   volumes: readonly Volume[] = [],
@@ -82,7 +81,6 @@ export async function checkShared(
   }
 }
 
-/** Path of each of a container's volumes here, by number. Pure. */
 export function placesByNumber(
   made: ContainerRecord['made'],
   volumes: readonly Volume[] = [],
@@ -96,7 +94,6 @@ interface ForWhom {
   readonly signal: AbortSignal;
 }
 
-/** Reason why a shared volume is not mounted here; undefined if it is. */
 export async function whyNotMounted(
   context: Pick<HostContext, 'volumeDirs' | 'records' | 'mountsOf' | 'prefix' | 'runc'>,
   { kind }: Volume,

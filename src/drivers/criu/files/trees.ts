@@ -71,7 +71,6 @@ interface SentTree {
 export class TreeSender {
   readonly #sending: Sending;
   readonly #trees: readonly Tree[];
-  /** Sent state of each tree, from before it was packed. */
   readonly #sent = new Map<string, SentTree>();
   /** Size of each tree's largest archive, bytes. */
   readonly #packed = new Map<string, number>();

@@ -1,8 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
 
-/** Names and mount options of volumes. Pure. */
-
 /** Bind mount options that are carried over. Mount propagation is not, because the destination uses none. */
 export const VOLUME_OPTIONS = [
   'ro',

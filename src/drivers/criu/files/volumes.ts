@@ -13,7 +13,6 @@ import { overlaps, type Volume } from './volume-names.ts';
 
 /** Container's volumes at its source, and whether they can be copied. Changes nothing. */
 
-/** Volume with its path on this host. */
 export interface VolumeHere {
   readonly path: string;
   readonly kind: Volume['kind'];

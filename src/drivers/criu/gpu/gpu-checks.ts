@@ -39,7 +39,6 @@ export interface SourceRoom {
   readonly limit?: { readonly bytes: number; readonly usedBytes: number } | undefined;
 }
 
-/** Obstacle only to moving memory. */
 export function gpuObstacle(reason: string, hint: string): Obstacle {
   return { device: 'the GPU', type: 'GPU state', reason, hint, ofMemory: true };
 }

@@ -9,8 +9,6 @@ import type { ContainerRecord } from '../link/records.ts';
 import { imageMs } from '../runtimes/runc.ts';
 import type { ContainerSpec } from '../spec.ts';
 
-/** GPU state of a container by its record, for both ends. */
-
 type Dependencies = Pick<HostContext, 'host' | 'records' | 'gpus'>;
 
 /** Total time limit, ms: exceeds the copy of a process's GPU memory. */

@@ -20,7 +20,6 @@ export interface HostContext {
   readonly gpus: HostGpus;
   /** Limit of kept memory of containers that have left. */
   readonly keptBytes: number;
-  /** Containers may leave by post-copy. */
   readonly postcopy: boolean;
   readonly forPodman: (container: PodmanContainer) => HostContext;
   /** Prefix of arriving containers' cgroup names; runc removes the cgroups with the container. */

@@ -192,7 +192,6 @@ const NAMED = new Map([
   ['flow', 'realm'],
 ]);
 
-/** Prints each section after a mark. */
 export const SCRIPT = SECTIONS.map(
   ({ command }, at) => `echo '${MARK}${at}'; ${command} || echo ${UNSEEN}`,
 ).join('\n');

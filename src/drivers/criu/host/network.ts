@@ -145,7 +145,6 @@ export interface MadeNetwork {
   readonly nics: { port: string; name: string }[];
 }
 
-/** Names that `makeNetwork` uses for the copy of that token. */
 export function networkNames(token: string, nics: readonly Nic[]): MadeNetwork {
   const own = token.slice(0, 10);
   return {
@@ -187,7 +186,6 @@ export async function makeNetwork(
   }
 }
 
-/** Takes ports down, or up again. */
 export async function setPorts(
   run: Runc['run'],
   ports: readonly string[],

@@ -126,7 +126,6 @@ async function directoryOf(file: string): Promise<string | undefined> {
   return found && `${found.dev}:${found.ino}`;
 }
 
-/** Resident memory, bytes. */
 export async function residentBytes(pids: readonly number[]): Promise<number> {
   return sumOf(await inStatus(pids, 'VmRSS'));
 }

@@ -15,7 +15,6 @@ const WEIGHT = 100;
 export interface ProcessorAllowance {
   /** Processors by its quota and its parents' quotas; absent: no limit. */
   readonly quota?: number | undefined;
-  /** Processors that it may run on. */
   readonly cpuset: number;
   /** Share of a busy host, by its weight. */
   readonly share: number;

@@ -162,7 +162,6 @@ export class FrameReader {
   }
 }
 
-/** Writes and waits for buffer space. */
 export async function write(stream: Duplex, bytes: Buffer): Promise<void> {
   if (stream.destroyed) throw new Error('the connection is closed');
   if (stream.write(bytes)) return;

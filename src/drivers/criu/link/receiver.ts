@@ -60,7 +60,6 @@ export class PageReceiver {
     | undefined;
   #pages = 0;
   readonly #answers: KeptAnswers;
-  /** Buffer for a part of the present file. */
   #part: Buffer | undefined;
   #images = 0;
   #fileBytes = 0;

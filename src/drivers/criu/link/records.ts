@@ -82,7 +82,6 @@ const record = z.object({
   memoryBytes: z.number().int().nonnegative(),
   /** Part of `memoryBytes` that was on GPUs at the last look. */
   gpuBytes: z.number().int().nonnegative().optional(),
-  /** Objects that were made here for it. */
   made: z
     .object({
       netns: z.string().max(64),

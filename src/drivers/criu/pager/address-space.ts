@@ -57,7 +57,6 @@ export class AddressSpace {
     return new AddressSpace(this.#spans);
   }
 
-  /** First span that ends after an address. */
   #first(address: number): number {
     let [low, high] = [0, this.#spans.length];
     while (low < high) {

@@ -86,7 +86,6 @@ export class Giving {
     this.#giver.wants(file, page);
   }
 
-  /** Pages that have arrived in their file. */
   came(file: number, first: number, count: number): void {
     this.#pages.came(file, first, count);
     for (let page = first; page < first + count; page += 1) this.#wanted.delete(`${file}:${page}`);
@@ -122,7 +121,6 @@ export class Giving {
     }
   }
 
-  /** Answers faults whose pages have arrived. */
   #answer(): void {
     const waiting = this.#waiting;
     this.#waiting = new Map();

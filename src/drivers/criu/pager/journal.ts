@@ -79,7 +79,6 @@ type SpanTuple = [from: number, pages: number, file: number, at: number];
 
 const spanOf = ([from, pages, file, at]: SpanTuple): Span => ({ from, pages, file, at });
 
-/** Joins adjacent spans. */
 function joined(spans: readonly Span[]): SpanTuple[] {
   const found: SpanTuple[] = [];
   for (const { from, pages, file, at } of spans) {

@@ -60,7 +60,6 @@ export class Keepers {
     this.#changed(this.identities);
   }
 
-  /** A keeper has ended. */
   lost(fd: number): void {
     const pid = this.#pids.get(fd);
     this.#pids.delete(fd);

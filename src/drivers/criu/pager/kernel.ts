@@ -77,7 +77,6 @@ export function readMessage(fd: number, at: bigint): boolean {
   throw new KernelError('read', errno());
 }
 
-/** Parses the kernel's message. */
 export function messageIn(message: Buffer): Message {
   const at = (offset: number): number => Number(message.readBigUInt64LE(offset));
   switch (message[0]) {
@@ -239,7 +238,6 @@ export function mapFile(fd: number, bytes: number): bigint {
   return mapped(fd, bytes, PROT_READ);
 }
 
-/** Memory page with a descriptor. */
 export function makeMemory(name: string): number {
   const fd = done('memfd_create', libc().memfd_create(name, MFD_CLOEXEC));
   ftruncateSync(fd, PAGE);

@@ -34,7 +34,6 @@ const library = nativeLibrary(SIGNATURES);
 
 export const libc = (): NativeLibrary<keyof typeof SIGNATURES>['calls'] => library().calls;
 
-/** Failed call with its errno. */
 export class KernelError extends Error {
   readonly errno: number;
 
@@ -52,7 +51,6 @@ export function done(call: string, result: number | bigint): number {
 /** errno of the last call. */
 export const errno = (): number => library().koffi.errno();
 
-/** Address of a buffer in this process. */
 export const addressOf = (buffer: Buffer): bigint => BigInt(library().koffi.address(buffer));
 
 /** Memory of this process as a buffer. */

@@ -29,7 +29,6 @@ export interface PagerFiles {
 }
 
 export interface Listener {
-  /** A process waits for this page. */
   wants(file: number, page: number): void;
   restored(): void;
   /** Reason why the processes' events are not read, so that they wait; undefined once they are. */
@@ -61,7 +60,6 @@ export class Pager {
   #criu: number | undefined;
   /** At this number of processes, ended ones are searched. */
   #mostProcesses = MIN_PROCESSES;
-  /** Reason why events are not read. */
   #why: string | undefined;
   #isOver = false;
   #again: { readonly timer: NodeJS.Timeout; readonly ms: number } | undefined;

@@ -41,7 +41,6 @@ export class Pages {
     }
   }
 
-  /** Reads again which pages are here. */
   look(): void {
     for (const [file, { came }] of this.#files)
       came.set(readFileSync(cameFile(this.#images, file)));
@@ -60,7 +59,6 @@ export class Pages {
     return this.#files.get(file)?.came[page] === 1;
   }
 
-  /** Count of consecutive pages present from this one. */
   thereFrom(file: number, page: number, most: number): number {
     let count = 0;
     while (count < most && this.isThere(file, page + count)) count += 1;

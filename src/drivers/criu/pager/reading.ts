@@ -103,7 +103,6 @@ export class Reading {
     return message;
   }
 
-  /** Permanent number of a child's descriptor. */
   #place(fd: number): number {
     const child = this.#spare;
     if (child === undefined) throw new Error('a child without a place for its descriptor');

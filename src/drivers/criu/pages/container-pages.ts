@@ -18,7 +18,6 @@ const AT_ONCE = 8192;
 /** Up to the highest user address. */
 const ALL_ADDRESSES = { address: 0, bytes: 2 ** 47 };
 
-/** Contiguous pages. */
 export interface Run<T> {
   /** Number among all pages. */
   readonly first: number;
@@ -28,7 +27,6 @@ export interface Run<T> {
   readonly of: T;
 }
 
-/** Run that contains the page; runs are sorted. Pure. */
 export function runWith<T>(runs: readonly Run<T>[], number: number): Run<T> | undefined {
   let [low, high] = [0, runs.length - 1];
   while (low < high) {

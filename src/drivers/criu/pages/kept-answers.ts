@@ -10,7 +10,6 @@ interface Dependencies {
   readonly kept: () => PageLookup | undefined;
   /** Reserves page numbers. */
   readonly next: (count: number) => number[];
-  /** Writes pages from this number on. */
   readonly write: (pages: Buffer, first: number) => Promise<void>;
 }
 
@@ -74,7 +73,6 @@ export class KeptAnswers {
     return found ?? new Uint8Array(digests.length / DIGEST_BYTES);
   }
 
-  /** Writes found pages at their numbers. */
   async #writeFound(found: Uint8Array, numbers: readonly number[]): Promise<void> {
     for (let from = found.indexOf(1); from !== -1;) {
       let to = from + 1;

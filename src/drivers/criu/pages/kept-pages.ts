@@ -130,9 +130,7 @@ export class KeptPages {
   readonly #numbers = new PageNumbers();
   /** Page index in its file, by number. */
   #places = new Uint32Array(1024);
-  /** Digest, by number. */
   #digests = Buffer.alloc(1024 * DIGEST_BYTES);
-  /** First number of each file. */
   readonly #firsts: number[] = [];
 
   /** Reads at most `mostBytes` for up to `readMs`. Never rejects: unread pages are sent again. */

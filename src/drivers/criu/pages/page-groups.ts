@@ -12,7 +12,6 @@ export function groupsIn(pages: number): number {
   return Math.ceil(pages / GROUP);
 }
 
-/** `digests`: of the pages. */
 export function groupQuestion(digests: Buffer): Buffer {
   const pages = digests.length / DIGEST_BYTES;
   const body = Buffer.alloc(4 + groupsIn(pages) * ENTRY);

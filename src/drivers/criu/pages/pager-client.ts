@@ -264,7 +264,6 @@ export async function wasAllGiven(images: string): Promise<boolean> {
   return (await journalOf(images)).all;
 }
 
-/** Empty journal if no pager was started. */
 async function journalOf(images: string): Promise<ReturnType<typeof replay>> {
   const text = await readFile(path.join(images, JOURNAL), 'utf8').catch(ignoring('ENOENT'));
   return replay(text ?? '', () => []);

@@ -10,7 +10,6 @@ import { Podman, type PodmanInfo, type PodmanNetwork } from './podman.ts';
 
 /** First podman version with a runtime per call (CONTAINERS_CONF_OVERRIDE). */
 export const MIN_PODMAN = 5;
-/** Tested version. */
 const TESTED = '5.8';
 
 interface Where {

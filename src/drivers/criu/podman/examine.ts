@@ -112,7 +112,6 @@ function describePodman(
 }
 
 type FoundNetwork = PodmanSpec['networks'][number] & {
-  /** podman uses NAT for its addresses. */
   readonly isNat: boolean;
 };
 

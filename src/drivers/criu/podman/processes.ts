@@ -29,12 +29,10 @@ export function readConmon(
   return id === undefined || name === undefined || isSession ? undefined : { id, name };
 }
 
-/** Container name on the command line of conmon, the parent of the first process. */
 export function nameByConmon(first: number, id: string): string | undefined {
   return conmonAbove(first, id)?.name;
 }
 
-/** conmon of that container, if it is the first process's parent. */
 export function conmonAbove(
   first: number,
   id: string,

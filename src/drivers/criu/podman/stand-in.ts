@@ -97,7 +97,6 @@ export function runtimeConf(runtime: StandIn['runtime'], program: string): strin
   return `[engine.runtimes]\n${runtime} = [${JSON.stringify(program)}]\n`;
 }
 
-/** Report of a stand-in; undefined if the text is invalid. */
 export function saidIn(text: string): { pid: number; bundle: string } | undefined {
   const [first = '', ...words] = text.trimEnd().split('\n');
   const pid = Number(first);

@@ -18,7 +18,6 @@ export interface ManagedContainer {
   readonly name: string;
   readonly pid: number;
   readonly manager: string;
-  /** podman container: its runtime and bundle. */
   readonly podman?: { readonly runtime: 'runc' | 'crun'; readonly bundle: string };
 }
 

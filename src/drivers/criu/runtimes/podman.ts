@@ -31,7 +31,6 @@ export function containersIn(text: string): ManagedContainer[] {
     });
 }
 
-/** `socket`: of podman's service. */
 export async function podmanContainers(
   host: string,
   socket: string,

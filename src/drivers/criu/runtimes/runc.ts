@@ -148,7 +148,6 @@ export class Runc {
     };
   }
 
-  /** runc's state directory, as a path for this process. */
   get #states(): string {
     const { mountsOf } = this.#options;
     const { root } = this.#target;
@@ -270,7 +269,6 @@ export class Runc {
     if (existsSync(state)) throw new Error(`${this.#target.program} left ${path.join(root, id)}`);
   }
 
-  /** Directory of CRIU's settings. */
   protected async home(kind: keyof typeof SETTINGS): Promise<string> {
     const home = path.join(this.#homes, kind);
     await mkdir(path.join(home, '.criu'), { recursive: true, mode: 0o700 });

@@ -60,7 +60,6 @@ function deepText({ text, children }: XmlElement): string {
     .slice(0, MAX_WORDS);
 }
 
-/** Undefined if the answer contains none. */
 export function shellId(body: XmlElement): string | undefined {
   const selectors = at(body, 'ResourceCreated', 'ReferenceParameters', 'SelectorSet', 'Selector');
   const named = selectors.find(({ attributes }) => /^shellid$/i.test(attributes['Name'] ?? ''));

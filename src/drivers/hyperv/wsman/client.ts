@@ -108,7 +108,6 @@ export class WinrmClient {
     await work(AbortSignal.timeout(TIDY_MS)).catch(() => undefined);
   }
 
-  /** All instances of a WQL query. */
   async query(wql: string, signal: AbortSignal): Promise<Instance[]> {
     let answer = enumerated(await this.#connection.call(enumerate(wql), signal));
     const items = [...answer.items];

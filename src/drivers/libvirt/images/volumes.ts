@@ -3,8 +3,6 @@ import { XdrWriter, type XdrReader } from '../../../formats/xdr.ts';
 import { unless, type Domain, type LibvirtClient } from '../client.ts';
 import { CALL_MS } from '../rpc/connection.ts';
 
-/** Storage pools and volumes of a daemon. */
-
 const PROC = {
   refreshPool: 83,
   poolInfo: 87,
@@ -23,7 +21,6 @@ const OPERATION_INVALID = 55;
 const INTERNAL = 1;
 const MAX_NAME = 65_536;
 
-/** Active pool. */
 export interface Pool {
   readonly name: string;
   readonly uuid: string;

@@ -7,7 +7,6 @@ import type { Secret } from './scram.ts';
 
 type Section = Readonly<Record<string, string>>;
 
-/** Undefined if it has no credentials for that host. */
 export function secretIn(text: string, host: string): Secret | undefined {
   const sections = sectionsOf(text);
   const login = sections.get(`auth-libvirt-${host}`) ?? sections.get('auth-libvirt-default');

@@ -83,7 +83,6 @@ function chosenOf(offered: readonly string[]): Mechanism | undefined {
   return known.find((each) => offered.includes(each));
 }
 
-/** An unreadable file has no secret. */
 async function secretFor(host: string, file: string | undefined): Promise<Secret | undefined> {
   if (file === undefined) return undefined;
   const text = await readFile(file, 'utf8').catch(() => '');

@@ -8,7 +8,6 @@ import type { BackendLine } from '../spec/monitor-text.ts';
 /** Kernel device of all Open vSwitch ports; only Open vSwitch reports a port's bridge. */
 const OVS_MASTER = 'ovs-system';
 
-/** Bridge of each tap, and taps that are attached without a bridge. */
 export async function readAttachments(
   network: readonly BackendLine[],
 ): Promise<Required<Pick<GuestFacts, 'bridges' | 'otherwise'>>> {

@@ -43,7 +43,6 @@ export function tpmSocketOf({ argv, cwd }: Pick<QemuProcess, 'argv' | 'cwd'>): s
   return socket === undefined || socket === '' ? undefined : path.resolve(cwd, socket);
 }
 
-/** TPM of a command line; empty without one. */
 export async function readTpm(line: CommandLine, cwd: string): Promise<{ tpm?: TpmFacts }> {
   const backend = tpmBackend(line);
   if (backend === undefined) return {};

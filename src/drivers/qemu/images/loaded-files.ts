@@ -55,7 +55,6 @@ async function sizeOf(file: string): Promise<number | undefined> {
   return (await stat(file).catch(() => undefined))?.size;
 }
 
-/** Removed file of this path that a process has open; undefined if there is none or more than one. */
 async function removedFile(pid: number, file: string): Promise<string | undefined> {
   const directory = `/proc/${pid}/fd`;
   const found = new Map<string, string>();

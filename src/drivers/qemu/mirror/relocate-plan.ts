@@ -42,7 +42,6 @@ const NOT_HERE = {
   rbd: 'it is an image of RBD',
 } as const;
 
-/** Guest's disks, with the plan for each that can move. */
 export function relocatable(facts: GuestFacts): GuestDisk[] {
   const found = describeDisks(parseCommandLine(facts.argv), facts);
   const taken = new Set(facts.block.nodes.map(({ name }) => name));

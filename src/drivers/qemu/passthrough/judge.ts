@@ -6,7 +6,6 @@ import { shown, type HostDevice } from './device.ts';
 export interface PassthroughFacts {
   /** Guest's device id, for `--unplug`; absent if it has none. */
   readonly id?: string | undefined;
-  /** Absent if the host has no such device. */
   readonly host?: HostDevice | undefined;
   /** QEMU's `enable-migration`: on, off or auto. */
   readonly enableMigration?: string | undefined;

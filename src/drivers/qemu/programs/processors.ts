@@ -46,7 +46,6 @@ export async function offersOf(
   return offers;
 }
 
-/** CPUID vendor of this host's processor; undefined if the kernel does not report it. */
 export async function hostVendor(): Promise<string | undefined> {
   const text = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
   return /^vendor_id\s*: ?(.*)$/m.exec(text)?.[1];

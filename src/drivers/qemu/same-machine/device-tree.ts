@@ -32,7 +32,6 @@ const PROPERTY = /^(\s*)([A-Za-z0-9_.[\]-]+) = (.*)$/;
 const PCI_ID = /^\s*class .*, pci id (\S+ \(sub \S+\))/;
 const USB_PORT = /^\s*addr \d+\.\d+, port ([^,]+), /;
 
-/** Devices in the text's order, each with its place in the tree. */
 export function parseDeviceTree(text: string): Part[] {
   const roots: Growing[] = [];
   const levels: Level[] = [];

@@ -184,7 +184,6 @@ function obstacleOf(
   return reason === undefined ? undefined : { reason };
 }
 
-/** Parses `-device` in either form. */
 export function parseDevice(value: string): DeviceOptions {
   if (value.startsWith('{')) return fromJson(value);
   const { head, props } = parseOption(value, true);

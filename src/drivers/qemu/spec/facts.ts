@@ -49,7 +49,6 @@ export interface ConfigFile {
   readonly problem?: string;
 }
 
-/** Present state of a device from `-device` or `device_add`. */
 export interface LiveDevice {
   readonly path: string;
   readonly id: string | undefined;

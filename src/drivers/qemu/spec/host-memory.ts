@@ -126,7 +126,6 @@ function hugePageOf({ type, props }: ObjectSpec): number | undefined {
   return Number(props['hugetlbsize'] ?? 0) || undefined;
 }
 
-/** Memory that must be on these nodes. */
 export interface NodeBinding {
   readonly nodes: readonly number[];
   readonly bytes: number;

@@ -40,7 +40,6 @@ export const device = z.strictObject({
   id: id.optional(),
   props,
   romfile: image.optional(),
-  /** Required replacement of a passed-through device. */
   passthrough: passedThrough.optional(),
 });
 export type DeviceSpec = z.infer<typeof device>;
@@ -122,7 +121,6 @@ const onOff = z.enum(['on', 'off', 'yes', 'no', 'true', 'false', 'y', 'n']);
 const domain = z.string().regex(/^[A-Za-z0-9._-]{1,253}$/);
 const portNumber = z.number().int().min(1).max(65_535);
 
-/** Host port that is forwarded to the guest. */
 export const forward = z.strictObject({
   protocol: z.enum(['tcp', 'udp']),
   /** Empty: any. */

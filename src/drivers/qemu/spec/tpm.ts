@@ -16,7 +16,6 @@ export type TpmFacts =
   | Pick<TpmSpec, 'version' | 'key' | 'migrationKey'>
   | { readonly problem: string };
 
-/** TPM of a command line that swtpm serves; undefined without one. */
 export function tpmBackend(line: CommandLine): TpmBackend | undefined {
   for (const value of valuesOf(line, 'tpmdev')) {
     const { head, props } = wordsOf(value, 'type');

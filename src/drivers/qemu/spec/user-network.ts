@@ -13,7 +13,6 @@ type Parts = readonly (readonly [string, string])[];
 
 /** Settings that give the guest access to the host. */
 const OF_THIS_HOST = new Set('tftp tftp-server-name bootfile smb smbserver guestfwd'.split(' '));
-/** Addresses that exist on every host. */
 const OF_EVERY_HOST = new Set(['', '0.0.0.0', '127.0.0.1', '::', '::1']);
 
 /**

@@ -23,7 +23,6 @@ const record = z.object({
   aside: z.string().max(4096).optional(),
 });
 
-/** `stateDir/tpm`, from `stateDir/guests/NAME`. */
 export function tpmsDirOf(guestDir: string): string {
   return path.join(path.dirname(path.dirname(guestDir)), 'tpm');
 }

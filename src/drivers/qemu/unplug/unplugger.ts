@@ -26,7 +26,6 @@ export class QemuUnplugger implements Unplugger {
   readonly #releaseMs: number;
   /** End of the guest's time to answer, by device; monotonic ms. */
   readonly #askedUntil = new Map<string, number>();
-  /** Devices that the guest refuses to release. */
   readonly #kept = new Set<string>();
 
   constructor(guest: string, client: Monitor, releaseMs = RELEASE_MS) {

@@ -157,7 +157,6 @@ function prepare(): { readonly all: readonly Hierarchy[] } | { readonly why: str
   }
 }
 
-/** Warns if a guest's QEMU cannot have a cgroup. */
 export function cgroupCheck(wanted: QemuCgroup): NamedCheck {
   if (wanted === 'none') {
     const evidence = 'QEMU stays in the agent’s cgroup (drivers.qemu.cgroup)';
@@ -202,7 +201,6 @@ export function entering(guestDir: string, { file, argv }: Command): Command {
   return { file: '/bin/sh', argv: ['-c', ENTER, 'sh', ...lists, '--', file, ...argv] };
 }
 
-/** Process lists of the guest's existing cgroups. */
 function listsOf(guestDir: string): string[] {
   return (hierarchies() ?? [])
     .map(({ parent }) => path.join(parent, nameOf(guestDir), 'cgroup.procs'))

@@ -39,8 +39,8 @@ export function confined({ file, argv }: Command, as?: RunAs): Command {
 export type LockLimit = number | 'unlimited';
 
 /**
- * Lock limit that a QEMU needs in addition, from both `/proc/PID/limits`, if this process (limits `own`) may
- * lock less and can raise the limit; undefined: as this process.
+ * Lock limit of a QEMU with these `limits`, if this process (limits `own`) may lock less and can raise it, both
+ * from `/proc/PID/limits`; undefined: as this process.
  */
 export function lockLimitOf(limits: string, own: string, isRoot: boolean): LockLimit | undefined {
   const line = /^Max locked memory\s+(\d+|unlimited)\s+(\d+|unlimited)/m;
@@ -51,7 +51,6 @@ export function lockLimitOf(limits: string, own: string, isRoot: boolean): LockL
   return bytes === Infinity ? 'unlimited' : bytes;
 }
 
-/** Adds a limit of locked memory to the command. */
 export function mayLock(bytes: LockLimit | undefined, command: Command): Command {
   if (bytes === undefined) return command;
   return { file: 'prlimit', argv: [`--memlock=${bytes}:${bytes}`, command.file, ...command.argv] };

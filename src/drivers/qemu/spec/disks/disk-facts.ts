@@ -71,7 +71,6 @@ export interface Qcow2Facts {
   readonly compression: string;
   /** Encryption format; absent if it is not encrypted. */
   readonly encryption?: string;
-  /** Its data is in a separate file. */
   readonly dataFile: boolean;
   /** Persistent dirty bitmaps. */
   readonly bitmaps: number;

@@ -90,12 +90,12 @@ export class ThrottleGroups {
   }
 }
 
-/** Limits of a disk: the limits of its drive and of each filter above its image. */
+/** Converts limits to properties of a throttle-group. */
 export function limitProps(limits: Limits): Record<string, Scalar> {
   return Object.fromEntries(Object.entries(limits).map(([name, value]) => [`x-${name}`, value]));
 }
 
-/** Limits of a disk: its drive's, and those of each filter above its image. */
+/** Limits of a disk: the limits of its drive and of each filter above its image. */
 export function limitsOf(disk: LiveDisk, block: BlockFacts): Limits {
   const { filters } = belowFilters(disk.root ?? '', block);
   const groups = filters.map(({ file }) => reportedOptions(file)['throttle-group']);

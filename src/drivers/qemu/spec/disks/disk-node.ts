@@ -153,7 +153,6 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
   return found;
 }
 
-/** LUKS format, or a qcow2 image with LUKS content. */
 function isLuks({ driver, qcow2 }: LiveNode): boolean {
   return driver === 'luks' || qcow2?.encryption === 'luks';
 }
@@ -249,7 +248,6 @@ export function isFormatStated(options: NodeOptions): boolean {
   return by === 'nobody';
 }
 
-/** Drive options that belong to its device. */
 export function deviceProps(drive: DriveOptions | undefined): Record<string, string> {
   const props: Record<string, string> = {};
   for (const key of ['werror', 'rerror']) {

@@ -311,7 +311,6 @@ function chipOf(
   return { chip: { unit, node, file }, isDisk: false };
 }
 
-/** Device of a disk; undefined for a part of the machine. */
 function deviceOf({ qdev }: LiveDisk, { devices }: GuestFacts): LiveDevice | undefined {
   return devices.find(({ path: own, id }) => {
     return qdev !== undefined && (qdev === own || qdev === id || qdev.startsWith(`${own}/`));

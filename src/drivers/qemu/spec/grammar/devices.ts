@@ -152,7 +152,6 @@ cpu: socket-id die-id module-id core-id thread-id node-id apic-id
 `);
 const CPU_TYPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}-(x86_64|i386)-cpu$/;
 
-/** Allowed properties of a device type; undefined for an unknown type. */
 export function propertiesOf(type: string): ReadonlySet<string> | undefined {
   return DEVICES.get(type) ?? (isProcessor(type) ? CPU_PLACES.get('cpu') : undefined);
 }

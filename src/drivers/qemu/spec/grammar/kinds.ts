@@ -7,7 +7,6 @@ export interface Kind {
   readonly names?: keyof DeclaredIds;
 }
 
-/** Ids that a description defines, by kind. */
 export interface DeclaredIds {
   readonly netdev: ReadonlySet<string>;
   readonly chardev: ReadonlySet<string>;
