@@ -36,9 +36,7 @@ export interface Match {
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
   readonly disks: ReadonlyMap<string, string>;
-  /** Only the firmware code: block node -> file. */
   readonly code: ReadonlyMap<string, string>;
-  /** Passphrase file of each encrypted image: block node -> file. */
   readonly passphrases: ReadonlyMap<string, string>;
   /** This host's devices to pass through, by index of the guest's device. */
   readonly passthrough: ReadonlyMap<number, HostDevice>;
@@ -224,7 +222,6 @@ const CLIENTS = {
   rbd: { a: 'an RBD', driver: 'RBD' },
 } as const;
 
-/** NICs that need a port here. A bridge keeps its name unless the configuration maps it. */
 export function nicsOf(spec: GuestSpec, options: DestinationOptions): NicPlan[] {
   return spec.netdevs.flatMap((netdev) => {
     if (netdev.type !== 'tap') return [];
@@ -274,7 +271,6 @@ export async function hasVhostNet(): Promise<boolean> {
   );
 }
 
-/** Checks that each image has an undamaged file here. The mover has already found the paths. */
 export async function diskChecks(
   guest: string,
   spec: GuestSpec,

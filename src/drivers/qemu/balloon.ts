@@ -25,7 +25,6 @@ const statistics = z.object({
   stats: z.record(z.string().max(128), z.number()),
 });
 
-/** Balloon of a guest: its first virtio-balloon. `client` returns the current monitor. */
 export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): Balloon {
   const actual = async (signal: AbortSignal): Promise<number> =>
     (await (await client(signal)).query('query-balloon', {}, answered, signal)).actual;
@@ -102,7 +101,6 @@ async function statisticsOf(
     const until = systemClock.monotonicMs() + STATISTICS_MS;
     for (;;) {
       const now = await read();
-      // Statistics from before the wait may be old.
       if (now['last-update'] > before['last-update']) return memoryIn(now.stats);
       if (systemClock.monotonicMs() > until)
         throw cannot('the balloon driver of the guest gives no statistics');

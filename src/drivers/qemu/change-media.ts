@@ -13,7 +13,6 @@ export interface DriveOwner {
 
 type Monitor = Pick<QmpClient, 'query' | 'execute'>;
 
-/** Drive and its medium's block nodes, lowest first. Without nodes the drive becomes empty. */
 export interface DriveMedium {
   readonly drive: string;
   readonly nodes: readonly object[];

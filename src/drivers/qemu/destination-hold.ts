@@ -9,7 +9,6 @@ import { judgeEnd } from './qmp/monitor-end.ts';
 import { MonitorWatch } from './session.ts';
 import type { QemuHandle } from './handle.ts';
 
-/** Longest wait for the greeting of a live process's monitor, ms. */
 const GREETS_MS = 5000;
 const AGAIN_MS = 500;
 
@@ -75,7 +74,6 @@ export class DestinationHold {
     watch.onCut(() => void this.#takeAgain());
   }
 
-  /** Reconnects to the monitor after the connection broke, because the guest may still run. */
   async #takeAgain(): Promise<void> {
     const { signal } = this.#closed;
     while (!signal.aborted && !this.isOpen) {
@@ -91,7 +89,6 @@ export class DestinationHold {
     }
   }
 
-  /** Throws GODWIT_HYPERVISOR_LOST if there is no process. */
   async attached(signal: AbortSignal): Promise<HeldMonitor> {
     if (await this.reattach(signal)) return this.must();
     throw this.#lost('its process has ended');

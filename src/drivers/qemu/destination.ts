@@ -104,7 +104,6 @@ export class QemuDestination implements DestinationSession {
     return this.#hold.onEvent(listener);
   }
 
-  /** Connects to a process that an earlier mover started; false if there is none. */
   readonly reattach = (signal: AbortSignal): Promise<boolean> => this.#hold.reattach(signal);
 
   async status(signal: AbortSignal): Promise<HypervisorStatus> {
@@ -195,7 +194,6 @@ export class QemuDestination implements DestinationSession {
     };
   }
 
-  /** Answer of an earlier `start` whose process still waits for memory. */
   async #startedAlready(
     { socket }: StreamSetup,
     signal: AbortSignal,
@@ -211,7 +209,6 @@ export class QemuDestination implements DestinationSession {
     const { handle } = hold;
     const at = addressOf(await hold.must().watch.migration(signal), { ...this.#options, socket });
     if (at !== undefined) return { handle, memoryAddress: at, ...this.#cold.known };
-    // The process was started but never listened: start again.
     await this.destroy(signal);
     return undefined;
   }
@@ -364,7 +361,6 @@ export class ColdStart {
     return this.#launch === undefined ? {} : { launch: this.#launch };
   }
 
-  /** Uses the command line of the waiting process. */
   knows(
     binary: string,
     argv: readonly string[],

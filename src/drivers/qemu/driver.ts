@@ -56,7 +56,6 @@ const FROZEN_MS = 86_400_000;
 
 export interface QemuDriverOptions {
   readonly host: string;
-  /** QEMU programs to offer; if empty, the programs on the PATH. */
   readonly binaries: readonly string[];
   readonly user: QemuUser;
   readonly imageDirs: readonly string[];
@@ -304,13 +303,11 @@ export class QemuDriver implements DirectDriver {
   }
 }
 
-/** Godwit's directories in `stateDir/migrations/ID`. */
 const LEVELS_ABOVE = 3;
 const SOCKET = 's';
 
 interface ImageOffer {
   readonly images: readonly FrozenImage[];
-  /** Created for the offer, and removed after it. */
   readonly directory: string;
   readonly forMs: number;
 }

@@ -4,8 +4,6 @@ import type { HaltKind } from '../../migration/guest-changes/run-states.ts';
 import type { EndKind } from '../../protocol/guest-end.ts';
 import type { MigrationState } from './qmp/answers.ts';
 
-/** Maps QEMU's states to the port's states. Pure. */
-
 type Stream = HypervisorStatus['stream'];
 
 const STREAMS: Readonly<Record<string, Stream>> = {

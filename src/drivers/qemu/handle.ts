@@ -21,12 +21,10 @@ const handle = z.object({
 });
 export type QemuHandle = Readonly<z.infer<typeof handle>>;
 
-/** QEMU's command line from the kernel, enough to start the same machine again. */
 const launch = z.object({
   binary: z.string().max(4096),
   argv: z.array(z.string().max(65_536)).max(4096),
   cwd: z.string().max(4096),
-  /** Absolute paths of the images that it writes to. Absent in records of earlier builds. */
   writes: z.array(z.string().max(4096)).max(256).optional(),
   /** User of the process, if it is not the agent's user, and whether the process may gain privileges. */
   as: z

@@ -13,7 +13,6 @@ import type { ObjectSpec } from './spec/schema.ts';
 
 const HUGE_PAGES = '/sys/kernel/mm/hugepages';
 const NODES = '/sys/devices/system/node';
-/** Exceeds the limit of kernel builds. */
 const MAX_NODES = 4096;
 const MIB = 1024 ** 2;
 
@@ -23,7 +22,6 @@ export async function memoryNodes(folder = NODES): Promise<ReadonlySet<number>> 
   return nodesIn(text.trim());
 }
 
-/** Parses the kernel's list `0-1,4`. Pure. */
 export function nodesIn(list: string): ReadonlySet<number> {
   const found = new Set<number>();
   for (const part of list === '' ? [] : list.split(',')) {
@@ -33,7 +31,6 @@ export function nodesIn(list: string): ReadonlySet<number> {
   return found;
 }
 
-/** Folders of the kernel's counts: huge pages of all nodes, and memory per node. */
 export interface Counts {
   readonly hugePages: string;
   readonly nodes: string;
@@ -84,7 +81,6 @@ interface Short {
   readonly pageBytes?: number;
 }
 
-/** `nodes`: nodes that must have the pages; absent: any node. */
 function pagesShort(
   pageBytes: number,
   wanted: number,

@@ -73,7 +73,6 @@ function uriHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-/** QEMU URI for a memory address `host:port`, `unix:PATH` or `rdma:host:port`. */
 export function uriOf(address: string): string {
   return /^(unix|rdma):/.test(address) ? address : `tcp:${address}`;
 }
@@ -188,7 +187,6 @@ export function blockDifference(
   return { name: `memory block ${extra.name}`, what: 'only the destination has it' };
 }
 
-/** Resets the migration's settings; the guest keeps running. */
 export async function settleIncoming(client: QmpClient, signal: AbortSignal): Promise<void> {
   const off = { 'tls-creds': '', 'tls-authz': '', 'multifd-compression': 'none' };
   const capabilities = await client.query(

@@ -24,14 +24,12 @@ import { compareVersions } from './programs/version.ts';
 interface Looking {
   readonly store: ImageStore;
   readonly signal: AbortSignal;
-  /** Devices to unplug before the move. */
   readonly unplugging?: Omit<Unplugging, 'facts'>;
   readonly halted?: Halt | undefined;
   /** Guest's process, for the files that it read at start. If absent, the files at their paths are used. */
   readonly pid?: number;
 }
 
-/** Guest's description, and the obstacles to its move as checks. */
 export async function inspectFacts(
   guest: string,
   facts: GuestFacts,
@@ -113,7 +111,6 @@ async function storeCheck(
   return shared === undefined ? [] : [refusal('disks', shared)];
 }
 
-/** Parts of the description that the destination's schema would reject. */
 function shapeChecks(
   guest: string,
   spec: GuestSpec,
@@ -185,7 +182,6 @@ async function withImages(
   return { ...draft.spec, images, devices, ...(flash.length === 0 ? {} : { flash }) };
 }
 
-/** States of the last migration that allow another one. */
 const OVER: ReadonlySet<string> = new Set(['none', 'cancelled', 'completed', 'failed']);
 
 function stateCheck(guest: string, facts: GuestFacts, halted?: Halt): NamedCheck {

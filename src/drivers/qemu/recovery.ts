@@ -11,7 +11,6 @@ import type { MonitorWatch } from './session.ts';
  * wait for one and answer nothing.
  */
 
-/** Time that QEMU may take to close a stream after its connections were shut, ms. */
 const PAUSED_MS = 5000;
 const POLL_MS = 50;
 const MAX_PORTS = 32;

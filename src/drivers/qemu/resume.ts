@@ -77,7 +77,6 @@ export async function resume(
   signal: AbortSignal,
 ): Promise<void> {
   await withDeadline('resuming the guest', RESUME_MS, signal, async (inner) => {
-    // The end of QEMU also ends this wait.
     const runs = watch
       .until(({ type }) => type === 'resumed', inner)
       .then(({ type }) => type === 'resumed');

@@ -3,7 +3,6 @@ import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { MigrationState } from './qmp/answers.ts';
 import { throttleOf } from './stream.ts';
 
-/** Maps QEMU's stream figures to the port's sample. Pure. */
 export function sampleOf(state: MigrationState, memoryBytes: number): MemorySample {
   const ram = state.ram;
   const pageBytes = ram?.['page-size'] ?? 4096;

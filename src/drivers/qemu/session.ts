@@ -18,7 +18,6 @@ const REASON_MS = 250;
 /** Wait for the reason of a stop, ms. The next command of the switch waits for it. */
 const HALT_MS = 2000;
 
-/** QEMU events that may change the guest's configuration. */
 const CHANGES: ReadonlySet<string> = new Set([
   'DEVICE_DELETED',
   'DEVICE_TRAY_MOVED',
@@ -73,12 +72,10 @@ export class MonitorWatch {
     return this.#mayHaveRun || !this.#client.endedWithProcess;
   }
 
-  /** Last reported stream event, available even if QEMU does not answer. */
   get stream(): HypervisorEvent['type'] | undefined {
     return this.#lastStream?.type;
   }
 
-  /** Asks for the present state, so that a listener starts with it. */
   async begin(signal: AbortSignal): Promise<HypervisorStatus> {
     const status = await this.status(signal);
     this.#lastRun ??= runEvent({ ...status, ...(await this.#withReason(status.halt, signal)) });
@@ -110,7 +107,6 @@ export class MonitorWatch {
     }
   }
 
-  /** Calls back when the guest's configuration may have changed. */
   onChange(listener: () => void): () => void {
     this.#onChange.add(listener);
     return () => this.#onChange.delete(listener);
@@ -240,7 +236,6 @@ export class MonitorWatch {
     });
   }
 
-  /** Runs the work at once, or after the queued work. */
   #after(work: () => void | Promise<void>): void {
     if (this.#queue === undefined) {
       const started = work();

@@ -112,7 +112,6 @@ export class QemuSource implements SourceSession {
   readonly #watch: MonitorWatch;
   readonly #context: SessionContext;
   #setup: StreamSetup | undefined;
-  /** Original parameters, to be restored. */
   #found: Parameters | undefined;
   #memoryBytes = 0;
   /** The guest was stopped for the switch to post-copy; only Godwit may run it again. */
@@ -252,7 +251,6 @@ export class QemuSource implements SourceSession {
       signal,
     );
     if (answer.ok) return;
-    // Repeated order: the switch has already continued.
     const { stream } = await this.status(signal);
     if (/^(device|completed|postcopy-)/.test(stream)) return;
     throw this.#client.refused('migrate-continue', answer.reason);
@@ -380,7 +378,6 @@ function named(name: CheckName, findings: readonly Finding[]): NamedCheck[] {
   return findings.map((finding) => ({ name, side: 'source', ...finding }));
 }
 
-/** Files of the guest's images, and whether each is still the file at its path. */
 async function openImages(
   { name, pid }: Pick<QemuHandle, 'name' | 'pid'>,
   { description, files = {} }: Pick<Inspection, 'description' | 'files'>,
@@ -418,7 +415,6 @@ export interface SessionContext {
   readonly host: string;
   readonly watch: MonitorWatch;
   readonly images: ImageStore;
-  /** Socket paths of the guest's QEMU. */
   readonly sockets: readonly string[];
   readonly baseline?: SetBaseline | undefined;
 }

@@ -86,7 +86,6 @@ const stats = z
 const limits = z.record(text, z.unknown());
 const jobs = z.array(z.object({ device: text, type: text })).max(4096);
 
-/** Reads the block graph of a guest's disks. Changes nothing. */
 export async function readBlocks(client: QmpClient, signal: AbortSignal): Promise<BlockFacts> {
   const [seen, all, drawn, atWork, ofDevices, ofNodes, groups] = await Promise.all([
     client.query('query-block', {}, devices, signal),

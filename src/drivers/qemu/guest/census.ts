@@ -16,7 +16,6 @@ const SETTLED = 12;
 
 export interface ProcessReader {
   readonly pids: () => number[];
-  /** Line of /proc/PID/stat; throws Node's errors. */
   readonly stat: (pid: number) => string;
   readonly look: (pid: number) => Promise<QemuProcess | undefined>;
 }
@@ -30,7 +29,6 @@ const thisHost: ProcessReader = {
 interface CensusEntry {
   /** Start time and name: a program that replaces the process has another name. */
   readonly is: string;
-  /** Census entry; undefined if the process is not one of our QEMUs. */
   readonly guest: string | undefined;
   times: number;
 }
@@ -79,7 +77,6 @@ export class Census {
     return now;
   }
 
-  /** Whether it is skipped this time; the pid decides its turn. */
   #isSettled(pid: number, { guest, times }: CensusEntry): boolean {
     return guest === undefined && times >= SETTLED && (this.#taken + pid) % SETTLED !== 0;
   }

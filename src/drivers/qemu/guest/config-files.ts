@@ -5,7 +5,6 @@ import { defined } from '../../../protocol/defined.ts';
 import { valuesOf, type CommandLine } from '../spec/cmdline.ts';
 import type { ConfigFile } from '../spec/facts.ts';
 
-/** Far above the size of option files. */
 const MAX_BYTES = 1024 * 1024;
 const MAX_SECTIONS = 1024;
 /** Far above real use; each file is read at every look at the host. */
@@ -32,7 +31,6 @@ export function readConfigFiles(line: CommandLine, cwd: string): ConfigFile[] {
   });
 }
 
-/** Undefined if the file is too large. Throws openFound's errors. */
 function readBounded(file: string): string | undefined {
   const fd = openFound(file, constants.O_RDONLY | constants.O_NONBLOCK, isPlain);
   try {

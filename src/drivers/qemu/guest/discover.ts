@@ -28,18 +28,15 @@ const AT_ONCE = 8;
 /** Longest reason, in characters: it may quote an unlimited command-line word. */
 const REASON_LENGTH = 1024;
 
-/** Process with its guest's name and monitors, from the command line alone. */
 export interface Candidate {
   readonly name: string;
   readonly process: QemuProcess;
-  /** QMP sockets in the order of attempts. */
   readonly sockets: readonly string[];
   readonly manager: string | undefined;
 }
 
 export interface DiscoveryState {
   readonly processors: KeptProcessors;
-  /** Absent if no baseline is set. */
   readonly beyond?: Beyond | undefined;
 }
 
@@ -113,7 +110,6 @@ export function candidatesOf(
   return candidates;
 }
 
-/** Program that started it, as far as the command line shows. Pure. */
 export function managerOf(argv: readonly string[]): string | undefined {
   const line = argv.join(' ');
   if (/\/(var\/lib|etc|run)\/libvirt\//.test(line)) return 'libvirt';

@@ -275,7 +275,6 @@ export async function readNetwork(client: QmpClient, signal: AbortSignal): Promi
   return lines.map((each) => ({ ...each, id: nicName(each.id) }));
 }
 
-/** Empty if this QEMU has no user networks. */
 async function readForwards(
   client: QmpClient,
   signal: AbortSignal,
@@ -294,7 +293,6 @@ async function listNics(
   if (!given.some((value) => !/^none(,|$)/.test(value))) return [];
   const all = await listChildren(client, '/machine/unattached', signal);
   const nics = all.filter(({ type }) => propertiesOf(type)?.has('netdev') === true);
-  // The inner part of a virtio NIC is not another NIC.
   return nics.filter(({ type }) => !/^virtio-net-device$/.test(type));
 }
 
@@ -302,7 +300,6 @@ export async function readRamBlocks(client: QmpClient, signal: AbortSignal): Pro
   return parseRamBlocks(await monitorCommand(client, 'info ramblock', signal));
 }
 
-/** Empty if this machine has no USB. */
 async function readUsbPorts(client: QmpClient, signal: AbortSignal) {
   return parseUsbPorts(await monitorCommand(client, 'info usb', signal).catch(() => ''));
 }

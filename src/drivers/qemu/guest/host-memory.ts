@@ -27,7 +27,6 @@ export async function readHostMemory(
   const pages = parsePageSizes(ramBlocks);
   const found = backends.map(async (backend): Promise<[string, HostMemory]> => {
     const binding = bound.find(({ id }) => id === backend.name);
-    // A block is named by its backend's id or full path.
     const pageBytes = pages.get(backend.name) ?? pages.get(backend.path);
     const file = await readFile(client, backend, cwd, signal);
     return [

@@ -14,7 +14,6 @@ export class KeptProcessors {
   /** By pid; bounded by the QEMUs of the last look. */
   readonly #known = new Map<number, ProcessorEntry>();
 
-  /** `place` and `type` identify the processor. A failed read is not kept. */
   async of(
     process: QemuProcess,
     [place, type]: readonly [place: string, type: string],
@@ -30,7 +29,6 @@ export class KeptProcessors {
     return cpu;
   }
 
-  /** Drops entries of QEMUs that have ended. */
   keepOnly(processes: readonly Pick<QemuProcess, 'pid'>[]): void {
     const there = new Set(processes.map(({ pid }) => pid));
     for (const pid of this.#known.keys()) if (!there.has(pid)) this.#known.delete(pid);

@@ -91,7 +91,6 @@ export async function layoutOf(
     .digest('hex');
   const read = graph.filter(({ ro, file }) => ro && file.startsWith('/'));
   const files = new Map(read.map((each) => [each['node-name'], each.file]));
-  // Without the stamps only the digest is compared.
   const images = await stampsOf(pid, files).catch((): ImageStamp[] => []);
   return { digest, images };
 }

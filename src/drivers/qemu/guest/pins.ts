@@ -9,7 +9,6 @@ export interface Pins {
 
 const MAX_THREADS = 4096;
 
-/** Pinning of a QEMU by taskset, numactl or a cpuset; unreadable values are left out. */
 export async function readPins(pid: number): Promise<Pins> {
   const own = await statusOf('self');
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
@@ -43,7 +42,6 @@ function lineOf(status: string, name: string): string {
   return new RegExp(`^${name}:\\s*(\\S*)$`, 'm').exec(status)?.[1] ?? '';
 }
 
-/** Parses the kernel's list `0-3,8`. */
 function numbersOf(list: string): Set<number> {
   const numbers = new Set<number>();
   for (const part of list === '' ? [] : list.split(',')) {

@@ -15,7 +15,6 @@ import { endingMs } from '../../../migration/direct/ending-times.ts';
 import { judgeEnd, type MonitorProcess } from '../qmp/monitor-end.ts';
 import type { QemuHandle } from '../handle.ts';
 
-/** QEMU process in our network namespace. */
 export interface QemuProcess extends BootProcess {
   /** Program, such as `/usr/bin/qemu-system-x86_64`; empty if it may not be read. */
   readonly binary: string;
@@ -37,7 +36,6 @@ export async function listQemuProcesses(signal: AbortSignal): Promise<QemuProces
   return found.filter((each) => each !== undefined);
 }
 
-/** Same for one process; undefined for any other program. */
 export async function qemuProcessAt(
   pid: number,
   namespace: string,
@@ -93,7 +91,6 @@ function isForbidden(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(EACCES|EPERM)$/.test(String(error.code));
 }
 
-/** Questions that a monitor's connection asks the kernel when it ends. */
 export function monitorProcess(identity: BootProcess): MonitorProcess {
   return { life: () => lifeOf(identity), isEnding: () => isEnding(identity) };
 }

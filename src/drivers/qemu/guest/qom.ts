@@ -2,7 +2,6 @@ import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type { Scalar } from '../spec/options.ts';
 
-/** Scalar property of an object; undefined if it does not exist or is not scalar. */
 export async function getScalar(
   client: Pick<QmpClient, 'request'>,
   place: string,

@@ -22,7 +22,6 @@ export async function findSwtpm(socket: string): Promise<SwtpmProcess | undefine
   return undefined;
 }
 
-/** All visible swtpm processes of this host. One that ends during the look is left out. */
 export async function listSwtpm(): Promise<SwtpmProcess[]> {
   const found = await Promise.all(
     pids().map(async (pid): Promise<SwtpmProcess | undefined> => {
@@ -37,7 +36,6 @@ export async function listSwtpm(): Promise<SwtpmProcess[]> {
   return found.filter((each) => each !== undefined);
 }
 
-/** Host path of a guest's TPM socket; undefined without a TPM. */
 export function tpmSocketOf({ argv, cwd }: Pick<QemuProcess, 'argv' | 'cwd'>): string | undefined {
   const socket = tpmBackend(parseCommandLine(argv))?.socket;
   return socket === undefined || socket === '' ? undefined : path.resolve(cwd, socket);

@@ -68,7 +68,6 @@ export class QemuDiskTarget implements DiskTarget {
 
   #uneven: ReadonlySet<string> | undefined;
 
-  /** `incoming`: undefined before the guest's QEMU starts and after it ends. */
   constructor(
     owner: Owner,
     { programs, images, user }: TargetDependencies,

@@ -20,7 +20,6 @@ const OF_A_NETWORK: ReadonlySet<string> = new Set(['nfs', 'iscsi', 'rbd', 'nbd',
 const readNodes = (client: QmpClient, signal: AbortSignal): Promise<z.infer<typeof nodes>> =>
   client.query('query-named-block-nodes', { flat: true }, nodes, signal);
 
-/** Files and devices of this host that a QEMU reports as open images. */
 export async function imageFiles(client: QmpClient, signal: AbortSignal): Promise<Set<string>> {
   const own = (await readNodes(client, signal)).filter(({ drv }) => OF_THIS_HOST.has(drv));
   return new Set(own.map(({ file }) => file));
@@ -43,7 +42,6 @@ export async function openedImages(
   });
 }
 
-/** Files that a QEMU reports as open for writing the guest's disks. */
 export async function writtenFiles(client: QmpClient, signal: AbortSignal): Promise<WrittenFiles> {
   const all = await readNodes(client, signal);
   const written = all.filter(({ ro }) => !ro);
@@ -63,7 +61,6 @@ export async function diskWriters(
   const writers = new Map<string, Set<string>>();
   for (const process of inodes.size === 0 ? [] : await listQemuProcesses(signal)) {
     for (const { id, mayWrite } of await openFiles(process, inodes)) {
-      // Two processes of the same name are two writers.
       const by = `${ownerOf(process)} (process ${process.pid})`;
       if (mayWrite) writers.set(id, (writers.get(id) ?? new Set()).add(by));
     }

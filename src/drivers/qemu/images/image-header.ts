@@ -15,7 +15,6 @@ const EXTERNAL_DATA_FILE = 1n << 2n;
 /** Reason why QEMU would open another file for an image with this header; undefined if it would not. Pure. */
 export function linkOfHeader(header: Buffer): string | undefined {
   if (header.length < HEADER_BYTES || header.readUInt32BE(0) !== MAGIC) return undefined;
-  // Version 2 has no features.
   if (header.readUInt32BE(4) < 3) return undefined;
   const features = header.readBigUInt64BE(INCOMPATIBLE_AT);
   if ((features & EXTERNAL_DATA_FILE) === 0n) return undefined;

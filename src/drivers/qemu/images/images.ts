@@ -50,7 +50,6 @@ export class ImageStore {
     return undefined;
   }
 
-  /** Files of the right size; files of the same name first. */
   async #candidates(image: ImageSpec, directories: readonly string[]): Promise<string[]> {
     const found: { file: string; same: boolean }[] = [];
     for (const directory of directories) {

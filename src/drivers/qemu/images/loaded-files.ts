@@ -12,7 +12,6 @@ export type ContentSource =
   | { readonly at: string; readonly note?: string; readonly hint?: string }
   | { readonly why: string };
 
-/** `isOpen`: QEMU keeps the file open, as for a flash chip. */
 export async function loadedFrom(
   pid: number,
   file: string,

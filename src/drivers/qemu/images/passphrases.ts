@@ -15,7 +15,6 @@ import type { GuestSpec } from '../spec/schema.ts';
 const PLAIN = /^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}$/;
 
 export interface FoundPassphrases {
-  /** Local passphrase file of each encrypted image, by block node. */
   readonly passphrases: ReadonlyMap<string, string>;
   readonly checks: readonly NamedCheck[];
 }
@@ -33,7 +32,6 @@ export async function findPassphrases(
     const device = disk ?? node;
     try {
       const file = await fileFor(keyDir, guest, device);
-      // Checks that it can be read, and only by its owner.
       await readPassword(file);
       passphrases.set(node, file);
       checks.push(

@@ -22,7 +22,6 @@ interface SharedFile {
   readonly by: string;
 }
 
-/** Variable stores of a description: device -> path here. */
 export function storesOf(
   { flash = [] }: Pick<GuestSpec, 'flash'>,
   files: ReadonlyMap<string, string>,
@@ -35,7 +34,6 @@ export function storesOf(
   );
 }
 
-/** First file that another guest's QEMU of this host has open. Missing files are skipped. */
 async function sharedStore(
   guest: string,
   stores: ReadonlyMap<string, string>,
@@ -72,7 +70,6 @@ export async function whyNotAlone(
   return godwitError('GODWIT_DISK_LOCAL', { device, guest, file, reason }, { hint: HINT });
 }
 
-/** For the destination: GODWIT_DISK_MISSING. */
 export async function whyTaken(
   { guest, host }: { readonly guest: string; readonly host: string },
   stores: ReadonlyMap<string, string>,

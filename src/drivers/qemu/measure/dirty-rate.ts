@@ -11,7 +11,6 @@ const answer = z.object({
   'calc-time': z.number().nonnegative(),
 });
 
-/** Undefined if this QEMU does not support it or is measuring for another client. */
 export function calcDirtyRate(
   client: Pick<QmpClient, 'query' | 'request'>,
   memoryBytes: number,

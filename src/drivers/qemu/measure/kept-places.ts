@@ -7,7 +7,6 @@ import { ofAll, onPagesOf, readPlace } from './measure.ts';
 
 type PlaceEntry = NonNullable<Awaited<ReturnType<typeof readPlace>>> & { readonly atMs: number };
 
-/** Maximum number of QEMUs; the least recently used one is dropped first. */
 const MAX = 4096;
 /** Memory may be plugged in during this time, ms. */
 const ASKED_AGAIN_MS = 3_600_000;
@@ -19,7 +18,6 @@ const ASKED_AGAIN_MS = 3_600_000;
 export class KeptPlaces {
   readonly #known = new Map<string, PlaceEntry>();
 
-  /** Undefined if its pages cannot be read. */
   async sample(
     handle: QemuHandle,
     connect: () => Promise<QmpClient>,

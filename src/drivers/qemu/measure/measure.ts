@@ -31,7 +31,6 @@ export async function measureGuest(
   const place = await placeOf(client, await readRamBlocks(client, signal), signal);
   const [found, hinted] = await Promise.all([
     place === undefined ? undefined : fromOutside(handle, place, { signal, brief, knows }),
-    // The guest's driver may answer slowly.
     brief === undefined ? hintedFree(client, balloon, signal) : {},
   ]);
   if (found !== undefined && place !== undefined) {
@@ -69,7 +68,6 @@ async function wholeBytes(client: QmpClient, signal: AbortSignal): Promise<numbe
   return size['base-memory'] + size['plugged-memory'];
 }
 
-/** Extrapolates the writes of the sampled block to all memory. */
 export function ofAll(
   { windowMs, dirtyBytes }: CurvePoint,
   { bytes }: Pick<Place, 'bytes'>,

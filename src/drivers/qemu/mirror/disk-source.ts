@@ -39,7 +39,6 @@ const TAKEN_UP_MS = 25_000;
 const TAKEN_UP_POLL_MS = 50;
 const DROP_MS = 15_000;
 const ENDED = 'its copy has ended, and nothing has followed the guest’s writes since';
-/** The guest is paused, so each moment counts. */
 const POLL_MS = 2;
 /** A broken connection is noticed at the last request and renewed for the next. */
 const END_AGAIN_MS = 1000;
@@ -125,7 +124,6 @@ export class QemuDiskSource implements DiskSource {
     for (const id of disks.map(copyName)) {
       const change = { id, type: 'mirror', 'copy-mode': 'write-blocking' };
       const answer = await this.#client.request('block-job-change', change, signal);
-      // Before QEMU 8.2.
       if (!answer.ok && answer.errorClass === 'CommandNotFound') return false;
       if (!answer.ok) throw this.#client.refused('block-job-change', answer.reason);
     }
@@ -266,7 +264,6 @@ export class QemuDiskSource implements DiskSource {
   /** A ready job ends by itself once the target has everything, if it is cancelled without force. */
   async #end(wanted: readonly string[], signal: AbortSignal): Promise<MirrorSnapshot> {
     for (const device of wanted.map(copyName)) {
-      // Refused if it has already ended.
       await this.#client.request('block-job-cancel', { device, force: false }, signal);
     }
     const start = systemClock.monotonicMs();

@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { DiskSample } from '../../../port/disks.ts';
 
-/** Evaluates QEMU's block jobs of disk copies, and decides the next action for each. Pure. */
-
 const PREFIX = 'godwit-nbd-';
 
 /**
@@ -39,7 +37,6 @@ export const blockJobs = z
   .max(4096);
 export type BlockJob = z.infer<typeof blockJobs>[number];
 
-/** `job`: undefined if there is none. `whole`: the mark exists. */
 export function judge(node: string, job: BlockJob | undefined, whole: boolean): DiskSample {
   if (job === undefined) {
     const nothing = { node, copiedBytes: 0, totalBytes: 0 };
@@ -103,7 +100,6 @@ export function moveFor(job: BlockJob | undefined, connected: boolean): Move {
   }
 }
 
-/** Whether a resumed job continues. `offset`: its position before. */
 export function goesOn(job: BlockJob | undefined, offset: number): boolean {
   if (job === undefined) return true;
   const { state, failure } = judge('', job, false);

@@ -7,7 +7,6 @@ import type { QemuHandle } from '../handle.ts';
 
 export type LiveNodes = (signal: AbortSignal) => Promise<ReadonlyMap<string, string>>;
 
-/** Names in the guest's QEMU for the nodes of its description. */
 export async function liveNodes(
   client: QmpClient,
   handle: QemuHandle,

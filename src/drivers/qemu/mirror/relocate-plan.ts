@@ -11,12 +11,9 @@ import type { GuestFacts } from '../spec/facts.ts';
 import { nextName } from '../spec/moved-names.ts';
 import type { BlockJob } from './jobs.ts';
 
-/** QEMU commands that move a disk on its host, and the meaning of their results. Pure. */
-
 const word = z.string().max(4096);
 
 const work = z.strictObject({
-  /** Guest's device: its drive, or else its path. */
   drive: word,
   qdev: word.optional(),
   /** Nodes of the old image; both are the same without a format layer. */
@@ -126,7 +123,6 @@ export function opensAsFilled({ spec }: RelocationWork): boolean {
   return spec.discard === 'unmap' && (spec.file === undefined || spec.fileDiscard === 'unmap');
 }
 
-/** For `blockdev-create`; undefined for a raw image. */
 export function headerOf(given: RelocationWork): object | undefined {
   const { spec, bytes, backing } = given;
   const like = backing === undefined ? spec : { ...spec, backing: backing.node };
@@ -135,7 +131,6 @@ export function headerOf(given: RelocationWork): object | undefined {
   return creationOf({ ...blank, ...below }, spec.file ?? '');
 }
 
-/** State of the move in QEMU; `root`: node of the guest's device. */
 export function sightOf(
   given: RelocationWork,
   root: string | undefined,

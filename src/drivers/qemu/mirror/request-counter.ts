@@ -40,7 +40,6 @@ export class QemuRequestCounter implements RequestCounter {
   readonly #client: QmpClient;
   readonly #liveNodes: LiveNodes;
   #devices: ReadonlyMap<string, string> | undefined;
-  /** Counts of foreign histograms at `begin`, by device. */
   readonly #others = new Map<string, Counts>();
 
   constructor(client: QmpClient, liveNodes: LiveNodes) {
@@ -74,7 +73,6 @@ export class QemuRequestCounter implements RequestCounter {
     }
   }
 
-  /** A device that refuses has nothing to read later. */
   async #set(args: { id: string; boundaries?: number[] }, signal: AbortSignal): Promise<void> {
     await this.#client.request('block-latency-histogram-set', args, signal);
   }
@@ -129,7 +127,6 @@ function areOthers(counts: Counts): boolean {
   });
 }
 
-/** A kind whose histogram was reset meanwhile is left out. */
 function since(before: Counts, now: Counts): Counts {
   return ofKinds((kind) => {
     const [from, to] = [before[kind], now[kind]];

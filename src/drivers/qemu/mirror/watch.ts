@@ -34,7 +34,6 @@ const nodesWithBitmaps = z
   )
   .max(16_384);
 
-/** Dirty bitmaps of a running QEMU, and read-only exports of its disks. */
 export class QemuDiskWatch implements DiskWatch {
   readonly #guest: string;
   readonly #client: (signal: AbortSignal) => Promise<QmpClient | undefined>;
@@ -117,7 +116,6 @@ export class QemuDiskWatch implements DiskWatch {
     }
   }
 
-  /** Whether there were any; they are gone when this resolves. */
   #unexport(
     client: QmpClient,
     isIt: (each: { readonly id: string }) => boolean,

@@ -5,7 +5,6 @@ import { shown, type HostDevice } from './device.ts';
 import { matchDevices, type Candidate } from './match.ts';
 import { holderOf, readHostDevice } from './read-device.ts';
 
-/** This host's devices for an arriving guest, by index of the described device. */
 export interface Passthrough {
   readonly devices: ReadonlyMap<number, HostDevice>;
   readonly checks: readonly NamedCheck[];

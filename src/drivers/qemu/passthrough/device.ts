@@ -20,7 +20,6 @@ export const passedThrough = z.discriminatedUnion('kind', [
   }),
   z.strictObject({
     kind: z.literal('mdev'),
-    /** Such as `nvidia-63`. */
     type: word,
     /** Such as `GRID T4-2Q`; the type number differs between driver releases. */
     typeName: word.optional(),
@@ -44,7 +43,6 @@ export interface HostDevice extends Partial<DeviceAnswer> {
   readonly what: PassedThrough;
   /** Device memory, the upper limit of its state. */
   readonly memoryBytes?: number;
-  /** IOMMU group, opened through /dev/vfio/GROUP. */
   readonly group?: string;
 }
 

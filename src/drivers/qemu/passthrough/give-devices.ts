@@ -7,7 +7,6 @@ import { sysfsPath } from './read-device.ts';
 /** Margin for mapped device memory, which is locked in addition to the guest's memory. */
 const MARGIN_BYTES = 1024 ** 3;
 
-/** Grants the guest's QEMU access to its devices. Returns their sysfs paths by index. */
 export async function giveDevices(
   devices: ReadonlyMap<number, HostDevice>,
   guestDir: string,

@@ -1,10 +1,7 @@
 import { compareVersions } from '../programs/version.ts';
 import { shown, type HostDevice } from './device.ts';
 
-/** Whether a passed-through device can move with its running guest, by its host's and QEMU's reports. Pure. */
-
 export interface PassthroughFacts {
-  /** Guest's device id, for `--unplug`; absent if it has none. */
   readonly id?: string | undefined;
   readonly host?: HostDevice | undefined;
   /** QEMU's `enable-migration`: on, off or auto. */
@@ -37,7 +34,6 @@ interface Blocker {
   readonly fix: (host: HostDevice) => string;
 }
 
-/** QEMU's messages from 8.1 on. */
 const BLOCKERS: readonly Blocker[] = [
   {
     said: /not supported in kernel/,
@@ -72,7 +68,6 @@ const BLOCKERS: readonly Blocker[] = [
   },
 ];
 
-/** Reason why the guest cannot move with it, and the alternatives; undefined if it can. */
 export function whyItStays(facts: PassthroughFacts): Obstacle | undefined {
   const { host, version } = facts;
   if (host === undefined) {

@@ -1,7 +1,5 @@
 import { shown, type HostDevice, type PassedThrough } from './device.ts';
 
-/** Chooses this host's devices to replace those at the guest's source. Pure. */
-
 export interface DeviceRequest {
   readonly index: number;
   readonly what: PassedThrough;
@@ -53,7 +51,6 @@ function whyNone(
   return `${reasons.slice(0, MAX_SHOWN).join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
 }
 
-/** Undefined if it can replace that device. */
 export function whyNot(what: PassedThrough, { device, takenBy }: Candidate): string | undefined {
   const other = device.what;
   if (other.kind === 'mdev' || what.kind === 'mdev') {
@@ -73,7 +70,6 @@ export function whyNot(what: PassedThrough, { device, takenBy }: Candidate): str
   return takenBy === undefined ? undefined : `is taken by ${takenBy}`;
 }
 
-/** Compares names if both have one. */
 function isSameType(
   what: Extract<PassedThrough, { kind: 'mdev' }> | PassedThrough,
   other: PassedThrough,

@@ -9,7 +9,6 @@ const PCI = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const MIB = 1024 ** 2;
 
-/** Sysfs path; undefined if the name is neither a PCI address nor a UUID. */
 export function sysfsPath(name: string, sysfs = '/sys'): string | undefined {
   if (PCI.test(name)) return path.join(sysfs, 'bus/pci/devices', name);
   return UUID.test(name) ? path.join(sysfs, 'bus/mdev/devices', name) : undefined;

@@ -4,7 +4,6 @@ import type { LiveDevice } from '../spec/facts.ts';
 import { askDevice } from './ask-device.ts';
 import { descriptorsOf, readHostDevice } from './read-device.ts';
 
-/** Adds QEMU's and the kernel's facts to a guest's passed-through devices. */
 export async function withHostDevices(
   client: Pick<QmpClient, 'request'>,
   devices: readonly LiveDevice[],

@@ -2,15 +2,11 @@ import { readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { OfferedDevice } from './offer.ts';
 
-/** Host device behind a device offered to guests, as the kernel reports it. */
-
 export interface HostFiles {
-  /** Files that QEMU opens; empty if it has no known host device. */
   readonly files: readonly string[];
   readonly lacks?: string;
 }
 
-/** `root`: parent of /sys and /dev, for tests. */
 export async function filesBehind(device: OfferedDevice, root = '/'): Promise<HostFiles> {
   if (device.driver.startsWith('vfio-')) return behindVfio(device, root);
   if (device.driver === 'usb-host') return behindUsb(device, root);

@@ -11,7 +11,6 @@ const NOT_OFFERED = ['id', 'drive', 'netdev', 'chardev', 'memdev', 'tpmdev', 'io
 const property = z.union([z.string().max(4096), z.number(), z.boolean()]);
 const offered = z
   .object({
-    /** QEMU's device name: `vfio-pci`, `usb-host`. */
     driver: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._,-]{0,127}$/, 'the name of a QEMU device'),
   })
   .catchall(property)

@@ -16,7 +16,6 @@ import type { OfferedDevice, OfferedDevices } from './offer.ts';
  * defines the devices. A device's name is its id in the guest.
  */
 
-/** QEMU's errors if its chosen bus has no hot-plug. */
 const NOT_THERE = /does not support hotplugging|no slot\/function available|hotplug/i;
 
 type Monitor = Pick<QmpClient, 'query' | 'request'>;
@@ -28,7 +27,6 @@ interface Place {
   readonly root?: string;
 }
 
-/** Checks whether the guest can get each of them here. Changes nothing. */
 export async function plugChecks(
   place: Place,
   names: readonly string[],
@@ -90,7 +88,6 @@ function offerOf(devices: OfferedDevices, name: string): OfferedDevice | undefin
   return Object.hasOwn(devices, name) ? devices[name] : undefined;
 }
 
-/** First other guest of this host whose QEMU has one of the files open. */
 async function userOf(
   files: readonly string[],
   guest: string,

@@ -32,7 +32,6 @@ export interface LaunchSite {
   /** Time that its process may take to end after its monitor closed, ms. */
   readonly endsMs?: number | undefined;
   readonly as?: RunAs | undefined;
-  /** Limits of its cgroup; absent: no cgroup. */
   readonly limits?: Limits | undefined;
   /** Memory that it may lock, bytes; absent: as this process. */
   readonly lockBytes?: number | undefined;
@@ -119,7 +118,6 @@ export function ownerOf({ host, guest, endsMs }: LaunchSite, handle: QemuHandle)
   return endsMs === undefined ? owner : { ...owner, endsMs };
 }
 
-/** Connects to the monitor of a running process. */
 async function attach(
   place: LaunchSite,
   handle: QemuHandle,
@@ -218,7 +216,6 @@ function logTail({ guestDir }: Pick<LaunchSite, 'guestDir'>): string {
   return tail === '' ? 'it ended without a word' : tail;
 }
 
-/** Last lines of a log of any size; empty if it cannot be read. */
 export function logEnd(file: string, lines: number): string {
   try {
     return readEnd(file, LOG_TAIL_BYTES).trim().split('\n').slice(-lines).join('; ');

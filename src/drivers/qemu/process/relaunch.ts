@@ -60,7 +60,6 @@ const INHERITED = [
   /\/dev\/fdset\/|\/(dev|proc\/self)\/fd\/\d/,
 ];
 
-/** Reason why the same command line would not create the same guest; undefined if it would. Pure. */
 export function whyNotAgain(argv: readonly string[]): string | undefined {
   // The kernel's command line may contain anything.
   const inherited = coldArguments(argv).find((word, at, kept) => {
@@ -242,7 +241,6 @@ function ended(host: string, old: QemuHandle, { binary }: Pick<QemuLaunch, 'bina
   return godwitError('GODWIT_RESTART', { guest: old.name, host, reason });
 }
 
-/** False while its monitor does not answer yet. */
 async function runs(host: string, handle: QemuHandle, signal: AbortSignal): Promise<boolean> {
   const owner = {
     host,

@@ -63,12 +63,10 @@ export async function startFromDisks(
   await client.execute('cont', {}, signal);
 }
 
-/** Action of a QEMU with this command line when its guest shuts down. Pure. */
 export const shutdownAction = (argv: readonly string[]): 'pause' | 'poweroff' =>
   lastAction(argv, { 'no-shutdown': 'pause' }, /(?:^|,)shutdown=(pause|poweroff)(?:,|$)/) ??
   'poweroff';
 
-/** Action of a QEMU with this command line when its guest restarts. Pure. */
 export const rebootAction = (argv: readonly string[]): 'reset' | 'shutdown' =>
   lastAction(argv, { 'no-reboot': 'shutdown' }, /(?:^|,)reboot=(reset|shutdown)(?:,|$)/) ?? 'reset';
 

@@ -37,7 +37,6 @@ export async function isAbandoned(client: QmpClient, signal: AbortSignal): Promi
   return !instances.some(({ type }) => type === 'migration');
 }
 
-/** Runs the guest again, even past an unfinished migration. */
 export async function runAgain(
   client: QmpClient,
   guest: QemuHandle,
@@ -104,7 +103,6 @@ async function takeDisks(client: QmpClient, directory: string, signal: AbortSign
   }
 }
 
-/** Only then can the name be used again. */
 async function untilGone(client: QmpClient, signal: AbortSignal): Promise<void> {
   for (;;) {
     const left = await client.query('query-block-exports', {}, answers.exportIds, signal);

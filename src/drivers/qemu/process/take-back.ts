@@ -71,6 +71,5 @@ async function isLeft(client: QmpClient, signal: AbortSignal): Promise<boolean> 
  */
 function shutStream(client: QmpClient, signal: AbortSignal): void {
   const instances = [{ type: 'migration' }];
-  // Refused if the stream has just ended, which is fine.
   client.urgent('yank', { instances }, signal).catch(() => undefined);
 }

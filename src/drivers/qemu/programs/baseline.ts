@@ -7,7 +7,6 @@ import type { CpuFacts } from '../spec/facts.ts';
 
 type Cpu = Pick<CpuFacts, 'features'>;
 
-/** Configured common processor of all hosts, and this host's features. */
 export interface SetBaseline {
   readonly argument: string;
   readonly offers: (signal: AbortSignal) => Promise<readonly ProcessorOffer[]>;
@@ -52,7 +51,6 @@ export class GuestsBeyond {
   of({ argument, offers }: SetBaseline, nowMs = performance.now()): Beyond {
     if (nowMs - this.#askedMs >= OFFERS_FOR_MS) {
       this.#askedMs = nowMs;
-      // If it is unknown here, each migration's check reports it.
       offers(AbortSignal.timeout(OFFERS_MS)).then(
         (found) => (this.#offers = found),
         () => undefined,

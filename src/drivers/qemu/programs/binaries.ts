@@ -17,7 +17,6 @@ import type { RunAs } from '../user/confine.ts';
 import { deviceUser } from '../user/devices.ts';
 import { rangeOf, type QemuUser } from '../user/ids.ts';
 
-/** Abilities of one QEMU program on this host, asked once. */
 const program = z.object({
   binary: z.string(),
   version: z.string(),
@@ -25,7 +24,6 @@ const program = z.object({
   machineTypes: z.array(z.string()),
   capabilities: z.array(z.string()),
   multifdCompression: z.array(z.string()),
-  /** Reason why post-copy is not possible here; absent if it is. */
   postcopyObstacle: z.string().optional(),
   sandbox: z.boolean(),
   rdma: z.boolean(),
@@ -40,7 +38,6 @@ const PROBE_MS = 10_000;
 
 export interface BinaryOptions {
   readonly host: string;
-  /** Programs to offer; if empty, the programs on the PATH. */
   readonly binaries: readonly string[];
   /** User of guests' QEMUs: not every user may use post-copy. */
   readonly user: QemuUser;
@@ -92,7 +89,6 @@ async function cachedProgram(
   return fresh;
 }
 
-/** Identifies the program, kernel and processor; cached facts are valid for the same key. */
 export async function factsKey(
   file: string,
   options: Pick<BinaryOptions, 'user'>,
@@ -113,7 +109,6 @@ async function kvmUsable(): Promise<boolean> {
   );
 }
 
-/** Queries the program on an empty machine without a guest. */
 async function probe(
   file: string,
   kvm: boolean,
@@ -181,7 +176,6 @@ export async function questionUser(user: QemuUser): Promise<RunAs | undefined> {
   return range === undefined ? undefined : deviceUser(range);
 }
 
-/** Reason why post-copy is not possible as the user of a guest's QEMU; undefined if it is. */
 async function postcopyObstacle(
   question: Omit<Question, 'accelerator'>,
   signal: AbortSignal,

@@ -4,13 +4,10 @@ import { dispensedFeatures, missingFeatures } from '../spec/cpu.ts';
 import type { CpuFacts } from '../spec/facts.ts';
 import type { GuestSpec } from '../spec/schema.ts';
 
-/** Whether this host can provide the guest's processor. Pure. */
-
 export interface OwnProcessor {
   readonly host: string;
   readonly accelerator: GuestSpec['accelerator']['name'];
   readonly offered: readonly string[];
-  /** Vendor of the host's processor; absent if unknown. */
   readonly vendor?: string | undefined;
 }
 

@@ -21,7 +21,6 @@ export interface Question {
   readonly as?: RunAs | undefined;
   /** False: it does not wait for an arriving guest, and may write to images. */
   readonly incoming?: boolean;
-  /** Uses its system call filter. */
   readonly sandbox?: boolean;
   /** Our open files for it, by number; it opens each by `handedFile`. */
   readonly files?: readonly number[];

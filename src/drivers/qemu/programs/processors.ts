@@ -18,12 +18,10 @@ import { DISPENSABLE, featureNames } from '../spec/cpu.ts';
 import { cpuOption } from '../spec/machine.ts';
 
 const OFFERS_MS = 20_000;
-/** About sixty exist today. */
 const MAX_MODELS = 512;
 
 const kept = z.array(processorOffer).max(8);
 
-/** Processors that a program can provide with each working accelerator, asked once. */
 export async function offersOf(
   program: QemuProgram,
   options: BinaryOptions,

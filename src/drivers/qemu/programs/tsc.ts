@@ -42,16 +42,13 @@ export function scalesBy(cpuinfo: string): boolean | undefined {
 export interface TscFacts {
   readonly guest: string;
   readonly host: string;
-  /** Guest's frequency, Hz; absent if its QEMU or an older Godwit does not report it. */
   readonly guestHz?: number | undefined;
   /** QEMU was started with `tsc-frequency`: it starts with no other frequency. */
   readonly isSet: boolean;
-  /** Destination's frequency from KVM, Hz. */
   readonly hostHz?: number | undefined;
   readonly scales: boolean | undefined;
 }
 
-/** Whether the TSC of a guest under KVM keeps its speed at the destination. Pure. */
 export function judgeTsc({ guest, host, guestHz, isSet, hostHz, scales }: TscFacts): Finding {
   if (scales === true)
     return passes(`${host} gives a guest the frequency that it had (TSC scaling)`);

@@ -22,7 +22,6 @@ export const TRIED: readonly {
 interface Defect {
   /** Version with the defect: moves between it and other versions have this risk. */
   readonly only: string;
-  /** Affected devices, for machine types older than that version. */
   readonly devices: RegExp;
   readonly what: string;
   readonly source: string;
@@ -50,7 +49,6 @@ export interface Pair {
   readonly devices: readonly string[];
 }
 
-/** Known facts about moving such a guest between two versions: a defect, a test, or neither. */
 export function knownOf({ from, to, machine, devices }: Pair): { defect?: Defect; by?: string } {
   const versions = [from, to].map(plain);
   const type = /-(\d+\.\d+)$/.exec(machine)?.[1];

@@ -22,7 +22,6 @@ export const migrationState = z.object({
   'total-time': count.optional(),
   downtime: count.optional(),
   'expected-downtime': count.optional(),
-  /** From a destination after post-copy. */
   'postcopy-blocktime': count.optional(),
   'cpu-throttle-percentage': count.optional(),
   'blocked-reasons': z.array(text).max(256).optional(),
@@ -117,7 +116,6 @@ export const deviceProperties = z
   .array(z.object({ name: id, type: id, 'default-value': z.unknown().optional() }))
   .max(8192);
 
-/** Only the enumerations are read. */
 export const schemaEntries = z
   .array(z.object({ 'meta-type': id, values: z.array(id).max(4096).optional() }))
   .max(16_384);

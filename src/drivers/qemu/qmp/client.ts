@@ -16,7 +16,6 @@ import {
 } from './messages.ts';
 import { PendingCommands, type Answer } from './pending-commands.ts';
 
-/** Connected stream in both directions (a socket is both). */
 export interface Transport {
   readonly input: Readable;
   readonly output: Writable;
@@ -42,7 +41,6 @@ export class QmpClient {
   /** Set after the end of the stream; resolves to its meaning. */
   #ended: Promise<GodwitError> | undefined;
   #endedWithProcess = false;
-  /** All input has been read. */
   #readAll = false;
   #next = 1;
   version = '';
@@ -124,7 +122,6 @@ export class QmpClient {
     return this.#ended !== undefined;
   }
 
-  /** The stream ended with its process, so everything was read. */
   get endedWithProcess(): boolean {
     return this.#endedWithProcess;
   }
@@ -134,13 +131,11 @@ export class QmpClient {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Called once, after the connection is gone and its meaning is known. */
   onClose(listener: (error: GodwitError) => void): void {
     if (this.#ended === undefined) this.#closeListeners.add(listener);
     else void this.#ended.then(listener);
   }
 
-  /** Sends a command and resolves to the monitor's answer, success or refusal. */
   request(command: string, args: object, signal?: AbortSignal): Promise<Answer> {
     return this.#send('execute', command, args, signal);
   }
@@ -263,7 +258,6 @@ export class QmpClient {
   #end(reason: string, cause?: unknown, isJudged = true): void {
     if (this.#ended !== undefined) return;
     this.#endedWithProcess = isJudged && this.#readAll && this.#owner.process?.isEnding() === true;
-    // Commands from before the close are still sent.
     if (isJudged) this.#writer.drop();
     else this.#writer.flush();
     this.#transport.input.destroy();

@@ -40,7 +40,6 @@ export class CommandWriter {
     if (bytes > 0) this.#output.write(together);
   }
 
-  /** Discards the queue after the reader has gone. */
   drop(): void {
     this.#lines = [];
   }

@@ -6,9 +6,7 @@ import { QmpClient } from './client.ts';
 import { MonitorSocket } from './monitor-socket.ts';
 import { unreachable, type MonitorOwner } from './monitor-end.ts';
 
-/** Pause before a retry of a monitor with a full queue, ms. */
 const FULL_MS = 20;
-/** Hint for a guest whose monitors are all held by others. */
 export const SECOND_SOCKET =
   'Move it through the manager, or give its QEMU a second QMP socket for Godwit.';
 

@@ -17,7 +17,6 @@ export class LineSplitter {
     this.#limit = limit;
   }
 
-  /** Lines completed by `chunk`, without line ends and empty lines. */
   push(chunk: Buffer): string[] {
     const lines: string[] = [];
     let from = 0;

@@ -41,7 +41,6 @@ export type QmpMessage =
       readonly errorClass: string;
     };
 
-/** Parses one line; undefined if it is not a protocol message. */
 export function parseMessage(line: string): QmpMessage | undefined {
   let json: unknown;
   try {

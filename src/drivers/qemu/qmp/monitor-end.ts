@@ -14,7 +14,6 @@ export interface MonitorOwner {
 
 export interface MonitorProcess {
   life(): Life;
-  /** It is ending or has ended, so no more output follows. */
   isEnding(): boolean;
 }
 

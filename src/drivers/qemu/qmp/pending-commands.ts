@@ -36,7 +36,6 @@ export class PendingCommands {
     this.#nowMs = nowMs;
   }
 
-  /** Includes commands whose caller has given up. */
   get size(): number {
     return this.#all.size;
   }
@@ -68,7 +67,6 @@ export class PendingCommands {
     this.#all.clear();
   }
 
-  /** False if its caller has already given up. */
   #leave(pending: Pending): boolean {
     if (pending.isLeft) return false;
     pending.isLeft = true;

@@ -19,7 +19,6 @@ const run = promisify(execFile);
 const MKFIFO_MS = 5000;
 const GREETING_MS = 5000;
 const CHUNK_BYTES = 64 * 1024;
-/** Output beyond this is read the next time. */
 const MAX_CHUNKS = 64;
 
 const file = (guestDir: string, direction: 'in' | 'out'): string =>
@@ -81,7 +80,6 @@ function emptyPipe(name: string): void {
       if (readSync(fd, chunk, 0, chunk.length, null) === 0) return;
     }
   } catch (error) {
-    // The pipe is empty now.
     if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
   } finally {
     closeSync(fd);

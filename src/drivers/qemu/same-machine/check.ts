@@ -5,7 +5,6 @@ import type { Difference } from './reasons.ts';
 import { machineParts, type MachineParts } from './machine-parts.ts';
 import { lostFeatures } from './virtio-features.ts';
 
-/** Differences reported one by one; the rest is only counted. */
 const MAX_REPORTED = 6;
 const LOST_HINT =
   'Move it to a host whose kernel and QEMU offer that, or cold (--mode cold), so that its drivers agree anew.';

@@ -1,11 +1,8 @@
 import { reasonFor, type Difference, type Reason } from './reasons.ts';
 import type { MachineParts, Part } from './machine-parts.ts';
 
-/** Compares two machines, part by part and property by property. Pure. */
-
 export interface Comparison {
   readonly same: number;
-  /** Properties that only one QEMU version has. */
   readonly unknown: number;
   readonly allowed: ReadonlyMap<Reason, number>;
   readonly warned: readonly Difference[];

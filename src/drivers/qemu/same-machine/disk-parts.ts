@@ -7,7 +7,6 @@ import type { Part } from './machine-parts.ts';
 /** Longest image chain that can move, with the nodes below each image. */
 const DEEPEST = 130;
 
-/** `devices`: the machine's, whose `drive` names their node. */
 export function diskParts(block: BlockFacts, devices: readonly Part[]): Part[] {
   const { disks, nodes, edges } = block;
   const byName = new Map(nodes.map((node) => [node.name, node]));
@@ -46,7 +45,6 @@ export function diskParts(block: BlockFacts, devices: readonly Part[]): Part[] {
   return parts;
 }
 
-/** Device that the guest sees; without a device, the drive's name. */
 function placeOf({ drive, root }: LiveDisk, devices: readonly Part[]): string {
   const names = [drive, root].filter((name) => name !== undefined && name !== '');
   const device = devices.find(({ props }) => names.includes(props['drive']));

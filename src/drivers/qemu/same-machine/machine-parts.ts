@@ -9,7 +9,6 @@ import { virtioDevices } from './virtio-features.ts';
 
 /** Exceeds the parts of the largest accepted description: 2048 devices with up to three parts each, and the rest. */
 export const MAX_PARTS = 16_384;
-/** The processor has the most, about 500. */
 const MAX_PROPERTIES = 1024;
 /** Longer values are reported as their beginning and a checksum. */
 const LONGEST_VALUE = 256;
@@ -42,9 +41,7 @@ export const PART_KINDS = [
 export type PartKind = (typeof PART_KINDS)[number];
 
 const part = z.object({
-  /** One of PART_KINDS, or a kind of a newer Godwit. */
   kind: z.string().max(32),
-  /** Ids, or types and addresses, of the devices above it and of itself. */
   place,
   type: z.string().max(256),
   props: z
@@ -53,10 +50,8 @@ const part = z.object({
 });
 export type Part = z.infer<typeof part>;
 
-/** Destination's report of the machine that it made. */
 export const machineParts = z.object({
   version: z.string().max(64),
-  /** Kinds that it reports, including kinds without parts. */
   kinds: z.array(z.string().max(32)).max(64),
   parts: z.array(part).max(MAX_PARTS),
   /** Absent in the report of an earlier Godwit. */

@@ -29,7 +29,6 @@ import { virtioDeviceOf, type VirtioDevice } from './virtio-features.ts';
 const AT_ONCE = 32;
 /** A read takes 0.05 to 0.7 s, more with fewer host processors. */
 const WHOLE_MS = 10_000;
-/** Limit per kind, above the size of a guest that can move. */
 const MAX_OBJECTS = 4096;
 
 const slots = z
@@ -43,12 +42,10 @@ const slots = z
   )
   .max(8192);
 
-/** Internal properties of objects, which are not settings. */
 const NO_SETTING =
   /^(type|realized|hotplugged|hotpluggable|parent_bus|hotplug-handler|legacy-.*|child\[\d+\])$/;
 const NO_VALUE = /^(child<|link<(irq|memory-region|qemu:memory-region|bus)>)/;
 
-/** Transports of virtio devices on any bus. */
 const VIRTIO = /^v(irtio|host)-/;
 
 interface QomObject {
@@ -118,7 +115,6 @@ class Reader {
   readonly #signal: AbortSignal;
   #waiting: (() => void)[] = [];
   #free = AT_ONCE;
-  /** Properties of each type that the device tree does not show. */
   readonly #names = new Map<string, Promise<string[]>>();
 
   constructor(client: QmpClient, signal: AbortSignal) {
@@ -206,7 +202,6 @@ class Reader {
     return answer.ok ? virtioDeviceOf(place, answer.value) : undefined;
   }
 
-  /** Devices without ids, by type and bus. */
   async #placed(found: readonly { path: string; type: string }[]): Promise<QomObject[]> {
     const buses = await Promise.all(found.map(({ path }) => this.#get(path, 'parent_bus')));
     const seen = new Map<string, number>();
@@ -243,7 +238,6 @@ class Reader {
   async #values(path: string, names: readonly string[]): Promise<Record<string, string>> {
     const reported = await Promise.all(names.map((name) => this.#get(path, name)));
     const pairs = names.flatMap((name, index) => {
-      // A value that cannot be read now is omitted.
       return reported[index] === undefined ? [] : propertiesOf(name, reported[index]);
     });
     return Object.fromEntries(pairs);

@@ -7,7 +7,6 @@ import type { Part, PartKind } from './machine-parts.ts';
 export interface Reason {
   readonly name: string;
   readonly kind: PartKind;
-  /** Pattern for whole names; absent: all. */
   readonly type?: RegExp;
   readonly place?: RegExp;
   /** Absent: also a part that exists only on one side. */
@@ -20,7 +19,6 @@ export interface Reason {
 
 export interface Difference {
   readonly part: Pick<Part, 'kind' | 'place' | 'type'>;
-  /** Absent: the part exists only on one side. */
   readonly property?: string;
   readonly source: string | undefined;
   readonly destination: string | undefined;

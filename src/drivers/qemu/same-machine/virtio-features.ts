@@ -56,7 +56,6 @@ function namesOf({ transports, 'dev-features': own }: z.infer<typeof features>):
   });
 }
 
-/** Features that drivers at the source use and the destination's devices do not offer, as text. */
 export function lostFeatures(
   source: readonly VirtioDevice[],
   destination: readonly VirtioDevice[],

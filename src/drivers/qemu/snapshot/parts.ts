@@ -9,8 +9,6 @@ import { isCopyName, WHOLE_MARK } from '../mirror/jobs.ts';
 import type { Part } from '../same-machine/machine-parts.ts';
 import { plainName } from '../spec/network-name.ts';
 
-/** Converts QEMU's answers to the parts of a snapshot, without the parts that Godwit made. Pure. */
-
 const text = z.string().max(65_536);
 const count = z.number().nonnegative();
 
@@ -89,10 +87,8 @@ export interface Answers {
 
 /** Exceeds the longest image chain that can move. */
 const DEEPEST = 200;
-/** Names that Godwit gives. */
 const OWN = /^godwit-/;
 const IO_LIMIT = /^(bps|iops)(_|$)/;
-/** States of finished jobs. */
 const JOB_OVER: ReadonlySet<string> = new Set(['concluded', 'null', 'aborting']);
 
 function digest(reported: string): string {
@@ -185,7 +181,6 @@ function chainOf(top: string, byName: ReadonlyMap<string, Node>, graph: Answers[
   return chain;
 }
 
-/** Direct children of each block node, by name. */
 export function childNames({ nodes, edges }: z.infer<typeof graphAnswer>): Map<string, string[]> {
   const names = new Map(nodes.map(({ id, name }) => [id, name]));
   const below = new Map<string, string[]>();
@@ -226,7 +221,6 @@ function limitText(limits: unknown): string {
   return set.map(([name, value]) => `${name}=${String(value)}`).join(',');
 }
 
-/** Id of the device that the guest sees; without a device, the drive's name. */
 export function driveName({ qdev, device }: Pick<Drive, 'qdev' | 'device'>): string {
   const place = /^\/machine\/(?:peripheral\/([^/]+)|(.+?))(?:\/virtio-backend)?$/.exec(qdev ?? '');
   return place?.[1] ?? place?.[2] ?? (qdev || device);

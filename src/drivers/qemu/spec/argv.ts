@@ -11,21 +11,16 @@ import { PID_FILE, PIPES, PIPES_ID, QMP_SOCKET, TPM_SOCKET } from './names.ts';
 import { userNetdevText } from './user-network.ts';
 import type { ChardevBackend, DeviceSpec, GuestSpec, NetdevSpec } from './schema.ts';
 
-/** Host-specific values that the destination adds to a guest's description. */
 export interface Placement {
   readonly guest: string;
   readonly guestDir: string;
   readonly logDir: string;
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
-  /** Sysfs path of each passed-through device here, by index. */
   readonly passthrough?: ReadonlyMap<number, string>;
-  /** Path of each disk image here, by block node. */
   readonly disks: ReadonlyMap<string, string>;
-  /** Passphrase file of each encrypted image, by block node. */
   readonly passphrases?: ReadonlyMap<string, string>;
   readonly ports: ReadonlyMap<string, string>;
-  /** Features of the best processor here with this accelerator. */
   readonly features: readonly string[];
   readonly vhost: boolean;
   readonly nodes: ReadonlySet<number>;
@@ -145,7 +140,6 @@ function backends(spec: GuestSpec, place: Placement): string[] {
   return words;
 }
 
-/** It connects to the swtpm that Godwit has started. */
 function tpmWords({ tpm }: GuestSpec, { guestDir }: Pick<Placement, 'guestDir'>): string[] {
   if (tpm === undefined) return [];
   const { id, chardev } = tpm;

@@ -8,7 +8,6 @@ import { fileBelow } from './moved-argv.ts';
 import { standsInFor } from './moved-names.ts';
 import { parseOption } from './options.ts';
 
-/** QOM parent of devices with an id. */
 const WITH_ID = '/machine/peripheral/';
 /** QEMU makes this device for an option of the same name. */
 const MADE_BY_OPTION = new Set(['debugcon']);
@@ -59,7 +58,6 @@ function withId(qomPath: string): string | undefined {
 
 interface LaunchFacts {
   readonly block: BlockFacts;
-  /** Block nodes used by the command line's devices. */
   readonly roots: readonly string[];
   readonly files: ReadonlySet<string>;
   readonly cwd: string;

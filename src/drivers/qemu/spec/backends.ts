@@ -11,7 +11,6 @@ export interface Backends {
   readonly chardevs: GuestSpec['chardevs'];
   readonly ports: GuestSpec['ports'];
   readonly monitors: GuestSpec['monitors'];
-  /** Paths of this process's QMP sockets, in the order of attempts. */
   readonly sockets: readonly string[];
   readonly findings: readonly Finding[];
 }
@@ -70,7 +69,6 @@ export function describeBackends(
   return { chardevs, ports, monitors, sockets, findings };
 }
 
-/** Handles `-mon chardev=ID` and returns the ids of the character devices. */
 function monitorChardevs(
   line: CommandLine,
   declared: ReadonlyMap<string, OptionString>,
@@ -171,7 +169,6 @@ function fromChardev(
   return undefined;
 }
 
-/** Handles `-serial DEV` and similar options. */
 function fromLegacy(option: string, value: string, context: Context): ChardevBackend | undefined {
   const bare = value.replace(/^mon:/, '');
   if (bare !== value) {

@@ -1,8 +1,6 @@
 import type { CpuFacts, CpuWord } from './facts.ts';
 import type { Scalar } from './options.ts';
 
-/** Keeps the guest's processor the same on another host. Pure. */
-
 /** Boolean properties of the processor object that are not CPUID features. */
 export const NON_FEATURES =
   /^(hotplugged|hotpluggable|realized|start-powered-off|check|enforce|pmu|kvm|migratable|host-phys-bits|l3-cache|legacy-cache|host-cache-info|fill-mtrr-mask|cpuid-0xb|tcg-cpuid|xen-vapic|lmce|full-cpuid-auto-level|vmware-cpuid-freq|kvm-pv-enforce-cpuid|kvm-no-smi-migration|legacy-multi-node|(hv|x)-.*)$/;
@@ -12,7 +10,6 @@ export const NUMBERS = /^(tsc-frequency|guest-phys-bits|ucode-rev)$/;
 
 export const FEATURE_ALIASES = /^(sse3|pclmuldq|sse4-1|sse4-2|xd|ffxsr|i64|[^_]*_.*)$/;
 
-/** Names of enabled features in a processor's properties, unique and sorted. */
 export function featureNames(props: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(props)
     .filter(([name, on]) => on === true && !NON_FEATURES.test(name) && !FEATURE_ALIASES.test(name))
@@ -44,7 +41,6 @@ export function missingFeatures(cpu: CpuFacts, offered: readonly string[]): stri
   return cpu.features.filter((feature) => !has.has(feature) && !(feature in DISPENSABLE));
 }
 
-/** Guest features that the destination may omit without harm. */
 export function dispensedFeatures(cpu: CpuFacts, offered: readonly string[]): string[] {
   const has = new Set(offered);
   return cpu.features.filter((feature) => !has.has(feature) && feature in DISPENSABLE);

@@ -18,7 +18,6 @@ import { describeTpm } from './tpm.ts';
 
 export interface Draft {
   readonly spec: GuestSpec;
-  /** Source paths of images that are identified by content. */
   readonly imageFiles: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
   /** Firmware chips: unit -> path at the source. */
@@ -44,7 +43,6 @@ const DISPLAYS = new Set(['vnc', 'spice', 'sdl', 'curses']);
 const IN_JSON = new Set(['device', 'object', 'netdev', 'blockdev']);
 const DISK_OPTIONS = /^(drive|blockdev|hd[abcd]|fd[ab]|cdrom|sd|mtdblock|pflash|snapshot|iscsi)$/;
 
-/** Describes a guest's present state. Parts that cannot move are in `findings`, by name. Pure. */
 export function describeGuest(facts: GuestFacts): Draft {
   const line = parseCommandLine(facts.argv);
   const machine = describeMachine(line, facts);

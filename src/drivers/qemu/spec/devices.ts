@@ -48,7 +48,6 @@ export function describeDevices(
         ? `/machine/peripheral-anon/device[${anonymous++}]`
         : `/machine/peripheral/${each.id}`;
     const live = facts.devices.find((device) => device.path === path);
-    // The device was unplugged at run time.
     if (live === undefined) {
       hasFreedPort ||= each.driver.startsWith('usb-');
       continue;
@@ -60,7 +59,6 @@ export function describeDevices(
     taken.add(path);
     found.push({ live, given: each });
   }
-  // QEMU lists them in an arbitrary order.
   for (const live of facts.devices.toSorted(byPath)) {
     if (taken.has(live.path) || isOfOption(live, line)) continue;
     found.push({ live, given: { driver: live.type, id: live.id, props: { ...live.changed } } });
@@ -117,7 +115,6 @@ function needed(
   for (let at = live.busPath ?? ''; at.length > 1; at = at.slice(0, at.lastIndexOf('/'))) {
     found.push(places.get(at));
   }
-  // A USB 1 controller is the companion of a USB 2 controller.
   const { masterbus } = given.props;
   if (typeof masterbus === 'string') {
     found.push(places.get(`/machine/peripheral/${masterbus.replace(/\.\d+$/, '')}`));

@@ -5,7 +5,6 @@ import type { Scalar } from './options.ts';
 import type { ForwardSpec } from './schema.ts';
 import type { TpmFacts } from './tpm.ts';
 
-/** Facts of a running guest; plain data for describe(). */
 export interface GuestFacts {
   readonly argv: readonly string[];
   readonly cwd: string;
@@ -26,7 +25,6 @@ export interface GuestFacts {
   readonly devices: readonly LiveDevice[];
   readonly objects: readonly LiveObject[];
   readonly network: readonly BackendLine[];
-  /** Host ports forwarded to QEMU's user networks, by network id. */
   readonly forwards?: ReadonlyMap<string, readonly ForwardSpec[]>;
   readonly bridges: Readonly<Record<string, string>>;
   /** Taps without a bridge, with a host route or in Open vSwitch. */
@@ -35,7 +33,6 @@ export interface GuestFacts {
   readonly tpm?: TpmFacts;
   readonly ramBlocks: readonly RamBlock[];
   readonly cpu: CpuFacts;
-  /** TSC frequency of the first processor, Hz; absent if QEMU does not report it. */
   readonly tscHz?: number;
   /** Host processors and NUMA nodes that QEMU is pinned to; absent if it is not. */
   readonly pins?: { readonly processors?: string; readonly nodes?: string };
@@ -43,9 +40,7 @@ export interface GuestFacts {
 
 export interface ConfigFile {
   readonly file: string;
-  /** Undefined if it cannot be read. */
   readonly sections?: readonly { readonly type: string; readonly id?: string }[];
-  /** Reason why it cannot be read. */
   readonly problem?: string;
 }
 
@@ -100,7 +95,6 @@ export interface CpuWord {
 }
 
 export interface CpuFacts {
-  /** `max`, `host`, `Skylake-Server-v4`... */
   readonly model: string;
   readonly identity: Readonly<Record<string, string | number>>;
   readonly features: readonly string[];

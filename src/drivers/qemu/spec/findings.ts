@@ -1,11 +1,9 @@
-/** Part of the guest that cannot move or will be different. */
 export interface Finding {
   /**
    * `disk`: it cannot be opened elsewhere. `disk-linked`: it needs a file that is not moved. `disk-cache`,
    * `disk-format`: unsafe with its present options.
    */
   readonly kind: 'unmovable' | 'disk' | 'disk-linked' | 'disk-cache' | 'disk-format' | 'changed';
-  /** Guest's name for it: a device id or an option. */
   readonly device: string;
   /** Device type; for a disk that cannot move, its file. */
   readonly type: string;

@@ -41,7 +41,6 @@ export function keptName(node: string, disk: string): string {
   return /^pflash[01]$/.test(disk) && !isChipNode(node) ? '' : node;
 }
 
-/** Machine settings that connect chips to their nodes. */
 export function flashProperties(flash: readonly FlashSpec[] = []): [string, string][] {
   return flash.map(({ unit, node }) => [flashName(unit), node]);
 }

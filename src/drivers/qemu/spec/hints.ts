@@ -1,7 +1,5 @@
 import type { Finding } from './findings.ts';
 
-/** Fixes for obstacles whose fix differs from the usual one of their kind. Pure. */
-
 interface Hint {
   readonly kind: Finding['kind'];
   readonly device?: RegExp;

@@ -5,8 +5,6 @@ import { takenBy } from './grammar/amounts.ts';
 import { switchValue, type Scalar } from './options.ts';
 import type { GuestSpec, ObjectSpec } from './schema.ts';
 
-/** Guest memory in files, in huge pages or on NUMA nodes. Pure. */
-
 type Props = Readonly<Record<string, Scalar>>;
 
 /** Kernel's normal page; an administrator reserves larger ones. */
@@ -15,7 +13,6 @@ const PLAIN_PAGE_BYTES = 4096;
 const OF_A_FILE = new Set(
   'mem-path align offset discard-data pmem readonly rom host-nodes policy'.split(' '),
 );
-/** Devices whose memory outlives the guest. */
 const LASTING = /^(nvdimm|virtio-pmem)/;
 
 interface BackendResult {
@@ -78,7 +75,6 @@ function hugePages(live: LiveObject): Record<string, Scalar> {
   return { hugetlb: true, hugetlbsize: live.memory?.pageBytes ?? 0 };
 }
 
-/** Normalizes the spelling. */
 function typed(value: Scalar): Scalar {
   return switchValue(value) ?? (/^\d{1,15}$/.test(String(value)) ? Number(value) : value);
 }
@@ -109,7 +105,6 @@ export function boundHere(props: Props, here: ReadonlySet<number>): Props {
 
 export type MemorySpec = Pick<GuestSpec, 'objects' | 'devices'>;
 
-/** Guest's huge pages, by page size. */
 export function hugePagesOf({ objects, devices }: MemorySpec): ReadonlyMap<number, number> {
   const found = new Map<number, number>();
   for (const object of objects) {

@@ -136,7 +136,6 @@ function describeSmp(line: CommandLine, facts: GuestFacts): GuestSpec['smp'] {
     if (head !== undefined && head !== '') smp['cpus'] = Number(head);
     for (const [key, held] of props) if (TOPOLOGY.test(key)) smp[key] = Number(held);
   }
-  // Hot-plugged processors are separate devices.
   const plugged = facts.devices.filter((device) => device.type.endsWith('-cpu')).length;
   smp['cpus'] ??= Math.max(1, facts.vcpus - plugged);
   return smp;

@@ -19,7 +19,6 @@ export function parseRamBlocks(text: string): RamBlock[] {
   return blocks;
 }
 
-/** Host page size of each block, from the same text. */
 export function parsePageSizes(text: string): ReadonlyMap<string, number> {
   const sizes = new Map<string, number>();
   for (const line of text.split(/\r?\n/)) {
@@ -29,7 +28,6 @@ export function parsePageSizes(text: string): ReadonlyMap<string, number> {
   return sizes;
 }
 
-/** Parses `info usb`: the port of each device with an id. */
 export function parseUsbPorts(text: string): ReadonlyMap<string, string> {
   const found = [...text.matchAll(/^ *Device [\d.]+, Port ([\d.]+), .*, ID: (\S+)\r?$/gm)];
   return new Map(found.map(([, port = '', id = '']) => [id, port]));

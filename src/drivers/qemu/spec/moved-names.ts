@@ -12,7 +12,6 @@ export function rootOfName(name: string): string {
   return MOVED.exec(name)?.[2] ?? createHash('sha256').update(name).digest('hex').slice(0, 16);
 }
 
-/** Name for a node's replacement that is not in `taken`. */
 export function nextName(name: string, taken: ReadonlySet<string>): string {
   for (let number = 0; number < 10; number += 1) {
     const made = `gwm${number}-${rootOfName(name)}`;

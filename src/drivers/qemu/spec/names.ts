@@ -3,7 +3,6 @@
 export const QMP_SOCKET = 'qmp.sock';
 export const PID_FILE = 'qemu.pid';
 export const LOG_FILE = 'qemu.log';
-/** Monitor on named pipes: `oob.in` and `oob.out`, and its character device. */
 export const PIPES = 'oob';
 export const PIPES_ID = 'godwit-oob';
 /** Files of the guest's `swtpm`; a guest's own files cannot have this prefix. */
@@ -23,7 +22,6 @@ const OWN_FILES = new Set([
   'compare.sock',
 ]);
 
-/** Whether a file of that name would replace one of Godwit's. */
 export function isOwnFile(name: string): boolean {
   return OWN_FILES.has(name) || /^\.|^godwit/i.test(name);
 }

@@ -23,7 +23,6 @@ export function describeNetwork(
   const netdevs: NetdevSpec[] = [];
   for (const id of ids) {
     const lines = facts.network.filter((each) => each.id === id && each.type !== 'nic');
-    // A backend that is not live was unplugged.
     const type = lines[0]?.type ?? given.get(id)?.get('type');
     if (type === undefined || (lines.length === 0 && !used.includes(id))) continue;
     if (type === 'user') {

@@ -9,7 +9,6 @@ export function nicName(id: string): string {
   return id.replace(/^#net(?=\d+$)/, 'nic-net');
 }
 
-/** Position in its process's count. */
 export function countOf(id: string): number {
   return Math.floor(Number(/\d{1,15}$/.exec(id)?.[0] ?? 0) / 100);
 }

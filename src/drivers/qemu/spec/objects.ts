@@ -25,7 +25,6 @@ export function describeObjects(
     const type = given.get(live.id)?.type ?? live.type;
     if (OF_THIS_PROCESS.test(type)) continue;
     if (isMainMemory(live, given, users, facts) && !hasHugePages(live)) continue;
-    // Limits may have changed since the start.
     const limits = facts.block.groups?.find(({ id }) => id === live.id)?.limits;
     const own = given.get(live.id)?.props ?? addedProps(live);
     if (live.memory !== undefined) {
@@ -51,7 +50,6 @@ function givenObjects(line: CommandLine): Map<string, NonNullable<ReturnType<typ
   return new Map(all.map((object) => [object.id, object]));
 }
 
-/** Object settings that cannot be carried over. */
 function settingsOf(type: string, id: string, props: Readonly<Record<string, Scalar>>): Finding[] {
   const kinds = objectProperties(type);
   return Object.entries(props).flatMap(([name, value]) => {
@@ -92,7 +90,6 @@ function obstacle(type: string): string {
   return 'Godwit does not know how to make it on another host';
 }
 
-/** Types of devices that use a memory backend, by backend id. */
 function usersOfMemory(line: CommandLine, { devices }: GuestFacts): Map<string, string> {
   const given = valuesOf(line, 'device').map(parseDevice);
   const plugged = devices.map(({ type, changed: props }) => ({ driver: type, props: props ?? {} }));

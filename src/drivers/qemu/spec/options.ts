@@ -11,7 +11,6 @@ export interface OptionString {
   readonly props: ReadonlyMap<string, string>;
 }
 
-/** Splits at single commas; a double comma is a literal one. */
 export function splitOption(text: string): string[] {
   const parts: string[] = [];
   let part = '';
@@ -85,7 +84,6 @@ export function textOf(value: Scalar): string {
   return String(value);
 }
 
-/** Boolean for `on`/`off` and synonyms; undefined for anything else. */
 export function switchValue(value: Scalar | undefined): boolean | undefined {
   if (typeof value === 'boolean') return value;
   if (value === 'on' || value === 'yes' || value === 'true' || value === 'y') return true;

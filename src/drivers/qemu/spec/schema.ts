@@ -24,10 +24,8 @@ const modelName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
 const integer = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const value = z.union([text, z.number(), z.boolean()]);
 const props = z.record(key, value).refine((all) => Object.keys(all).length <= 256, 'too many');
-/** Last part of a path; cannot leave a directory. */
 const fileName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@:+-]{0,95}$/);
 
-/** Image identified by content. */
 export const image = z.strictObject({
   name: fileName,
   bytes: integer.max(16 * 1024 ** 3),
@@ -76,7 +74,6 @@ const chardevBackend = z.discriminatedUnion('kind', [
     kind: z.literal('socket'),
     name: fileName,
     mux: z.boolean(),
-    /** File that also records the output. */
     log: fileName.optional(),
   }),
   z.strictObject({ kind: z.literal('file'), name: fileName }),
@@ -123,16 +120,13 @@ const portNumber = z.number().int().min(1).max(65_535);
 
 export const forward = z.strictObject({
   protocol: z.enum(['tcp', 'udp']),
-  /** Empty: any. */
   hostAddress: z.union([z.literal(''), ip]),
   hostPort: portNumber,
-  /** Empty: the network's first address. */
   guestAddress: z.union([z.literal(''), ip]),
   guestPort: portNumber,
 });
 export type ForwardSpec = z.infer<typeof forward>;
 
-/** Network that QEMU creates itself. */
 export const userNetdev = z.strictObject({
   type: z.literal('user'),
   id,

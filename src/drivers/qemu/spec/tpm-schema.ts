@@ -11,12 +11,9 @@ export type TpmKey = z.infer<typeof tpmKey>;
 /** TPM of a process next to QEMU; its state is part of the memory stream. */
 export const tpm = z.strictObject({
   id: tpmId,
-  /** Character device that connects QEMU to that process. */
   chardev: tpmId,
   version: z.enum(['1.2', '2.0']),
-  /** Encryption of the stored state. Absent: unencrypted. */
   key: tpmKey.optional(),
-  /** Encryption of the migrated state. */
   migrationKey: tpmKey.optional(),
 });
 export type TpmSpec = z.infer<typeof tpm>;

@@ -51,7 +51,6 @@ function wordsOf(
 
 const BESIDE = 'the program that serves it, swtpm,';
 
-/** TPM for the description, and parts that cannot move. */
 export function describeTpm(
   line: CommandLine,
   facts: TpmFacts | undefined,
@@ -71,14 +70,12 @@ export function describeTpm(
   return { tpm: { id, chardev, ...facts }, findings };
 }
 
-/** Socket of a swtpm command line; undefined for another program. */
 export function swtpmSocket(argv: readonly string[]): string | undefined {
   if (!/(^|\/)swtpm$/.test(argv[0] ?? '') || argv[1] !== 'socket') return undefined;
   const control = swtpmOption(argv, 'ctrl');
   return control?.get('type') === 'unixio' ? control.get('path') : undefined;
 }
 
-/** TPM version of a swtpm, and the encryption of its stored and migrated state. */
 export function readSwtpm(argv: readonly string[]): TpmFacts {
   const version = argv.includes('--tpm2') ? '2.0' : '1.2';
   const [key, migrationKey] = (['key', 'migration-key'] as const).map((name) =>

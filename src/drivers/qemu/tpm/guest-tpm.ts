@@ -78,7 +78,6 @@ export class GuestTpm {
   ): Promise<void> {
     const { host, guestDir } = this.#where;
     const { program, keyFile } = await this.#means(tpm);
-    // Removes leftovers of a mover that died.
     await this.undo(signal);
     const stateDir = await makeTpmDir(guestDir, as);
     const bounded = (command: Parameters<typeof inCgroup>[2]) =>
@@ -105,7 +104,6 @@ export class GuestTpm {
     await keepTpmDir(this.#where.guestDir);
   }
 
-  /** Its QEMU has ended, and the guest never ran here. */
   async undo(signal: AbortSignal): Promise<void> {
     await endSwtpm(this.#socket, signal, 0);
     await unmakeTpmDir(this.#where.guestDir);

@@ -157,7 +157,6 @@ export function swtpmCommand(tpm: TpmSpec, { program, stateDir, socket, hasKey }
       ...(hasKey && migrationKey !== undefined
         ? ['--migration-key', option(FIRST_KEY_FD + 1, migrationKey)]
         : []),
-      // It ends whenever its QEMU ends.
       '--terminate',
     ],
   };

@@ -4,7 +4,6 @@ import { getScalar } from '../guest/qom.ts';
 import type { GuestFacts } from '../spec/facts.ts';
 import { liveOf, withoutDevices, type PlugFacts, type Unplugging } from '../spec/unplug.ts';
 
-/** Guest's facts without these devices, while it still has them. */
 export async function lookWithout(
   client: QmpClient,
   facts: GuestFacts,

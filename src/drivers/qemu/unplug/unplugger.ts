@@ -11,7 +11,6 @@ import type { QmpClient } from '../qmp/client.ts';
  */
 const RELEASE_MS = 20_000;
 const LOOK_MS = 50;
-/** QEMU has already asked the guest and waits for its answer. */
 const ASKED_ALREADY = /already in the process of unplug/;
 
 type Monitor = Pick<QmpClient, 'query' | 'request' | 'onEvent'>;
@@ -24,7 +23,6 @@ export class QemuUnplugger implements Unplugger {
   readonly #guest: string;
   readonly #client: Monitor;
   readonly #releaseMs: number;
-  /** End of the guest's time to answer, by device; monotonic ms. */
   readonly #askedUntil = new Map<string, number>();
   readonly #kept = new Set<string>();
 

@@ -218,13 +218,11 @@ export async function writeNew(file: string, text: string): Promise<void> {
 /** Number of Godwit's directories in `stateDir/migrations/ID`, which contains the movers' sockets. */
 const LEVELS_ABOVE_SOCKET = 3;
 
-/** Lets a user connect to one of our sockets. */
 export async function giveSocket(socket: string, { uid, gid }: { uid: number; gid: number }) {
   await chown(socket, uid, gid);
   await openAbove(path.dirname(socket), LEVELS_ABOVE_SOCKET);
 }
 
-/** User and group of a process; undefined if they equal ours or it has ended. */
 export async function otherUserOf(pid: number): Promise<{ uid: number; gid: number } | undefined> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   const idOf = (name: string): number =>

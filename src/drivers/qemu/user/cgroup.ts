@@ -20,7 +20,6 @@ export interface Limits {
   readonly tasks: number;
 }
 
-/** Godwit's directory in one hierarchy, and the file of each limit. */
 interface Hierarchy {
   readonly parent: string;
   /** Files that must first delegate the controllers. */
@@ -34,7 +33,6 @@ const V1 = {
   memory: { memoryBytes: 'memory.limit_in_bytes' },
   pids: { tasks: 'pids.max' },
 } as const;
-/** For page tables, caches and buffers that grow with the guest. */
 const SHARE_OF_MEMORY = 0.25;
 /** Threads of a block device's pool in each of its loops (thread-pool.c of QEMU). */
 const POOL_TASKS = 64;
@@ -42,7 +40,6 @@ const POOL_TASKS = 64;
 const EMPTY_MS = 2000;
 const POLL_MS = 10;
 
-/** Share of the host that no guest may use. */
 const KEPT_OF_MEMORY = 1 / 16;
 const SHARE_OF_TASKS = 1 / 4;
 

@@ -91,7 +91,6 @@ async function withPassphrases(
   return found;
 }
 
-/** File in the guest's directory that only its QEMU and the agent can read. */
 async function giveSecret(file: string, text: string, as: RunAs | undefined): Promise<void> {
   await writeNew(file, text);
   if (as === undefined) return;

@@ -24,7 +24,6 @@ export async function deviceUser(range: Range): Promise<RunAs> {
   return { uid: own, gid: own, groups: await deviceGroups(range) };
 }
 
-/** Undefined if everybody may open it or it does not exist. */
 async function groupOf(device: string, own: number): Promise<number | undefined> {
   const { uid, gid, mode } = await stat(device);
   if ((mode & 0o006) === 0o006) return undefined;

@@ -23,8 +23,6 @@ import type { RunAs } from './confine.ts';
 import { deviceGroups } from './devices.ts';
 import { freeId, isGuestId, rangeOf, type QemuUser, type Range } from './ids.ts';
 
-/** User of a guest's QEMU, and its access to directory, images and devices. */
-
 const LEVELS_ABOVE_GUEST = 2;
 /** QEMU creates its sockets there and cannot remove or rename others' files. */
 const GUEST_DIR_MODE = 0o1770;
@@ -50,7 +48,6 @@ export class GuestUser {
     this.#user = user;
   }
 
-  /** Checks that QEMU can run as a separate user here and reach its files. */
   async checked(match: Match): Promise<Match> {
     return { ...match, checks: [...match.checks, ...(await this.#checks(match))] };
   }

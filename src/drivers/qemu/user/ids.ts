@@ -18,7 +18,6 @@ export function guestIds({ count }: Range): number {
   return count - 1;
 }
 
-/** First free number from `start` (0 to 1); undefined if none is free. */
 export function freeId(
   range: Range,
   taken: ReadonlySet<number>,

@@ -9,7 +9,6 @@ export async function keyIn(file: string, user = 'admin'): Promise<string | unde
   return text === undefined ? undefined : findKey(text, `client.${user}`);
 }
 
-/** A keyring has sections of `name = value`. Pure. */
 export function findKey(text: string, owner: string): string | undefined {
   let section = '';
   for (const line of text.split('\n')) {

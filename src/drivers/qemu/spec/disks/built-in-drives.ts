@@ -10,7 +10,6 @@ type Props = Readonly<Record<string, Scalar>>;
 /** If a drive is given as a device, QEMU no longer creates the empty default drives of its kind. */
 const KINDS = [/^ide-(hd|cd)$/, /^floppy$/];
 
-/** `filled`: drives with a medium, and their properties besides the place. */
 export function builtInDrives(
   disks: readonly LiveDisk[],
   filled: ReadonlyMap<LiveDisk, Props>,

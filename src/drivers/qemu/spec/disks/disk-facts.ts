@@ -1,4 +1,3 @@
-/** Facts of a running guest's disks; plain data for describeDisks(). */
 export interface BlockFacts {
   readonly disks: readonly LiveDisk[];
   readonly nodes: readonly LiveNode[];
@@ -18,17 +17,13 @@ export interface LiveGroup {
 }
 
 export interface LiveDisk {
-  /** Drive id; empty for a device on a block node. */
   readonly drive: string;
-  /** QOM path or id of its device. */
   readonly qdev: string | undefined;
-  /** Its node; undefined for a drive without a medium. */
   readonly root: string | undefined;
   readonly writeCache: boolean;
   /** Limits of its drive. Limits of a filter below belong to that filter's group. */
   readonly limits?: Limits;
   readonly group?: string;
-  /** Guest's discards until now. */
   readonly unmaps?: number;
   /** Set if it is part of the machine instead of a device on the command line. */
   readonly builtIn: BuiltInDrive | undefined;
@@ -54,7 +49,6 @@ export interface LiveNode {
   readonly allocatedBytes: number | undefined;
   /** It has a backing file; `format` is the format in its header, or undefined. */
   readonly backing: { readonly format: string | undefined } | undefined;
-  /** Dirty bitmaps that exist only in memory. */
   readonly volatileBitmaps: number;
   /** Discards that reached it; only for a file. */
   readonly discards?: number;
@@ -69,7 +63,6 @@ export interface Qcow2Facts {
   readonly lazyRefcounts: boolean;
   readonly extendedL2: boolean;
   readonly compression: string;
-  /** Encryption format; absent if it is not encrypted. */
   readonly encryption?: string;
   readonly dataFile: boolean;
   /** Persistent dirty bitmaps. */

@@ -18,7 +18,6 @@ function isFilter({ driver }: LiveNode): boolean {
   return driver === 'throttle' || driver === 'copy-on-read';
 }
 
-/** Image below a node, and the filters above it, lowest first. */
 export function belowFilters(
   root: string,
   { nodes, edges }: Pick<BlockFacts, 'nodes' | 'edges'>,
@@ -35,7 +34,6 @@ export function belowFilters(
   return { image, filters };
 }
 
-/** The filter, or the reason why it cannot be created elsewhere. */
 export function describeFilter(
   live: LiveNode,
   options: NodeOptions,
@@ -90,12 +88,10 @@ export class ThrottleGroups {
   }
 }
 
-/** Converts limits to properties of a throttle-group. */
 export function limitProps(limits: Limits): Record<string, Scalar> {
   return Object.fromEntries(Object.entries(limits).map(([name, value]) => [`x-${name}`, value]));
 }
 
-/** Limits of a disk: the limits of its drive and of each filter above its image. */
 export function limitsOf(disk: LiveDisk, block: BlockFacts): Limits {
   const { filters } = belowFilters(disk.root ?? '', block);
   const groups = filters.map(({ file }) => reportedOptions(file)['throttle-group']);

@@ -1,9 +1,6 @@
 import type { BlockFacts } from './disk-facts.ts';
 import { isBackingGiven, isFormatStated, type ImageNodes } from './disk-node.ts';
 
-/** Uncertain facts of an image: its format, its backing file's format, and other files. Pure. */
-
-/** Reasons why the format of an image or its backing file is uncertain. */
 export function formatProblems({ image, imageOptions }: ImageNodes, hasBacking: boolean): string[] {
   const isLower = imageOptions.nested && imageOptions.given['driver'] === undefined;
   // A read-only image keeps its probed format, which is sent to the destination.

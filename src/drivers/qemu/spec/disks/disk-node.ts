@@ -6,9 +6,7 @@ import { parseBytes, switchValue, type Scalar } from '../options.ts';
 
 export interface ImageSettings {
   readonly settings: Omit<BlockNode, 'node' | 'file' | 'backing' | 'format'>;
-  /** Reasons why it cannot be opened elsewhere in the same way. */
   readonly obstacles: readonly string[];
-  /** Reason why another host may read different data. */
   readonly cacheProblem: string | undefined;
   readonly changes: readonly string[];
 }
@@ -64,7 +62,6 @@ const KNOWN_OF_ISCSI = new Set(
     ' ',
   ),
 );
-/** Options of QEMU's RBD client. The image's name shows a snapshot. */
 const KNOWN_OF_RBD = new Set(
   'pool namespace image snapshot conf user server auth-client-required key-secret'.split(' '),
 );

@@ -8,7 +8,6 @@ import { parseJsonOption, parseOption } from '../options.ts';
 
 export type DriveOptions = Readonly<Record<string, unknown>>;
 
-/** Options of one node, found by its present name. */
 export interface NodeOptions {
   readonly given: DriveOptions;
   /** Source of the options: a drive's settings also apply to the file below it. */

@@ -20,7 +20,6 @@ const DISCARD = z.enum(['ignore', 'unmap']);
 const DETECT_ZEROES = z.enum(['off', 'on', 'unmap']);
 const filterBase = { node: nodeName, discard: DISCARD, detectZeroes: DETECT_ZEROES };
 
-/** Filter between an image and its user. */
 const blockFilter = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('throttle'), group: z.string().max(128), ...filterBase }),
   z.strictObject({ kind: z.literal('copy-on-read'), ...filterBase }),
@@ -31,7 +30,6 @@ export type BlockFilter = z.infer<typeof blockFilter>;
 export const blockNode = z.strictObject({
   /** Node of the device or of the overlay, unless there is a filter. */
   node: nodeName,
-  /** Never probed. */
   format: z.enum(['raw', 'qcow2']),
   /** Node of its file; absent: `node` is the file itself, without a format layer. */
   file: nodeName.optional(),
@@ -43,7 +41,6 @@ export const blockNode = z.strictObject({
   /** For a qcow2 image; absent if an equal image cannot be created. */
   make: recipe.optional(),
   readOnly: z.boolean(),
-  /** Bypasses the host's page cache. */
   direct: z.boolean(),
   discard: DISCARD,
   fileDiscard: DISCARD,
@@ -55,7 +52,6 @@ export const blockNode = z.strictObject({
   device: z.literal(true).optional(),
   /** Time until QEMU's iSCSI client returns an error to the guest, s; absent: never. */
   timeout: z.number().int().min(1).max(MAX_TIMEOUT_S).optional(),
-  /** Cache and allocation settings of qcow2. */
   tuning: z.partialRecord(
     z.enum([
       'lazy-refcounts',

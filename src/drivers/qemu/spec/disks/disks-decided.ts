@@ -4,7 +4,6 @@ import type { BlockNode } from './disk-schema.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** Facts that this host found: block nodes by content, and paths of block devices. */
 export interface HostDiskFacts {
   readonly known?: ReadonlySet<string>;
   readonly devices?: ReadonlySet<string>;

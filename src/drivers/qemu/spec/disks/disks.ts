@@ -26,11 +26,8 @@ export interface Disks {
   readonly nodes: readonly BlockNode[];
   readonly files: ReadonlyMap<string, string>;
   readonly live: ReadonlyMap<string, string>;
-  /** Reasons why a copy would differ, for images that cannot be copied exactly. */
   readonly uncopyable: ReadonlyMap<string, string>;
-  /** Properties of their devices, by QOM path. */
   readonly props: ReadonlyMap<string, Readonly<Record<string, Scalar>>>;
-  /** Devices without a medium, by QOM path. */
   readonly empty: ReadonlySet<string>;
   /** Objects with the limits of drives, which become filters at the destination. */
   readonly groups: readonly ObjectSpec[];
@@ -76,7 +73,6 @@ class Describer {
   readonly #facts: GuestFacts;
   readonly #shared: ReadonlySet<string>;
   readonly #live: ReadonlyMap<string, LiveNode>;
-  /** Destination names of nodes that are already described. */
   readonly #described = new Map<string, { name: string; images: DiskImage[] }>();
   readonly #names: NodeNames;
   readonly #owners = new Map<string, string>();
@@ -209,7 +205,6 @@ class Describer {
     return found;
   }
 
-  /** Existing filters, and filters that replace the drive's settings, lowest first. */
   #filters(
     device: string,
     live: readonly LiveNode[],
@@ -331,7 +326,6 @@ function sharedDevices(
         : `/machine/peripheral/${id}`;
     if (switchValue(props['share-rw']) === true) shared.add(path);
   }
-  // Plugged-in devices, which are on no option.
   for (const { path, changed } of devices)
     if (switchValue(changed?.['share-rw']) === true) shared.add(path);
   return shared;

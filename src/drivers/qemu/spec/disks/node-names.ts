@@ -1,6 +1,5 @@
 import { nodeName } from '../../../../protocol/disk.ts';
 
-/** Destination names of a guest's block nodes. Pure. */
 export class NodeNames {
   readonly #taken: Set<string>;
 

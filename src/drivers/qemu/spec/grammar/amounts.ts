@@ -15,7 +15,6 @@ const LABEL_BYTES = 1024 ** 2;
 
 const MAX_DEVICE_BYTES = 1024 ** 3;
 const MIB = 1024 ** 2;
-/** Properties that give a device memory, with the bytes of their unit. */
 const DEVICE_MEMORY: Readonly<Record<string, number>> = {
   vgamem: 1,
   hostmem: 1,
@@ -29,7 +28,6 @@ const DEVICE_MEMORY: Readonly<Record<string, number>> = {
   romsize: 1,
 };
 
-/** Parts of a description that use more of a host than it declares. Pure. */
 export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): GrammarViolation[] {
   const bytes = memoryOf(spec);
   const cpus =
@@ -108,7 +106,6 @@ function memoryOfProperty(name: string, value: Scalar | undefined): number {
   return unit === undefined || Number(value) === -1 ? 0 : unit * bytesOf(value);
 }
 
-/** Memory that QEMU will use for the guest, bytes. */
 function memoryOf({ memory, machine, options, objects, devices }: GuestSpec): number {
   // Backends of the main memory or of its parts count as that memory.
   const main = new Set<Scalar | undefined>([machine.props['memory-backend']]);
@@ -128,7 +125,6 @@ function memoryOf({ memory, machine, options, objects, devices }: GuestSpec): nu
   return added.reduce((sum, bytes) => sum + bytes, memory.bytes);
 }
 
-/** Host memory of a backend, bytes; `devices`: its guest's devices. */
 export function takenBy(
   { id, props }: Pick<ObjectSpec, 'id' | 'props'>,
   devices: readonly Pick<DeviceSpec, 'driver' | 'props'>[],

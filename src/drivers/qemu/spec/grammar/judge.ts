@@ -18,10 +18,8 @@ export function refusedText({ what, allowed }: GrammarViolation): string {
   return `${what.slice(0, 200)}: allowed is ${allowed.slice(0, 500)}`;
 }
 
-/** Limit per description; the sender gets the first. */
 const MAX_ISSUES = 16;
 
-/** Description schema: the shape, and a grammar check of each value with its allowed values as the issue. */
 export const guestSpec = guestShape.superRefine((spec, context) => {
   for (const refused of judgeDescription(spec).slice(0, MAX_ISSUES)) {
     context.addIssue({ code: 'custom', path: [...refused.path], message: refusedText(refused) });

@@ -1,6 +1,5 @@
 import { switchValue, type Scalar } from '../options.ts';
 
-/** Kinds of values in a description, and their allowed forms. Pure. */
 export interface Kind {
   readonly allowed: string;
   readonly fits: (value: Scalar) => boolean;
@@ -19,7 +18,6 @@ export interface DeclaredIds {
   readonly tpmdev: ReadonlySet<string>;
 }
 
-/** QEMU's rule for ids. */
 export const ID = /^[A-Za-z][A-Za-z0-9._-]{0,127}$/;
 /** Ids of objects that Godwit creates in the same process, or QEMU creates for Godwit's monitor. */
 const OWN_ID = /^(godwit|compat_monitor)/i;

@@ -1,8 +1,6 @@
 import { KINDS, choice, pattern, type Kind } from './kinds.ts';
 import { readTable } from './table.ts';
 
-/** Allowed settings of the machine, accelerator and objects. Pure. */
-
 const SWITCHES = readTable(`
 switch: usb i8042 hpet sata smbus nvdimm mem-merge dump-guest-core hmat graphics suppress-vmdesc
   fd-bootchk default-bus-bypass-iommu default_bus_bypass_iommu cxl aux-ram-share highmem secure

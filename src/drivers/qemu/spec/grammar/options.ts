@@ -120,7 +120,6 @@ export function readOption(name: string, value: string | undefined, known?: Decl
   }
 }
 
-/** Id that an option defines, such as of a drive or audio backend. */
 export function idOfOption(value: string): string | undefined {
   return partsOf(value, 'driver').find(([key]) => key === 'id')?.[1];
 }
@@ -230,7 +229,6 @@ function no(at: string, allowed: string): Read {
   return { ok: false, at, allowed };
 }
 
-/** Machine parts and device families that only `-global` names. */
 export const CHIPS = readTable(
   `
 apic kvm-apic: id vapic version
