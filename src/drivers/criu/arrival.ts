@@ -39,7 +39,6 @@ export class Arrival {
   #attached: Promise<void> | undefined;
   #tidied: Promise<void> | undefined;
   readonly #over = new AbortController();
-  /** Remaining memory that arrives while the container runs. */
   late: LateArrival | undefined;
 
   constructor(
@@ -62,7 +61,6 @@ export class Arrival {
     const { runc } = this.#context;
     this.#listener = await listenForSource(this.#options, setup, (stream) => {
       stream.on('error', () => {});
-      // Only the first connection, the source's, is accepted.
       if (this.#stream !== undefined || this.#over.signal.aborted) return void stream.destroy();
       this.#stream = stream;
       this.reported.to('active');
@@ -192,7 +190,6 @@ export class Arrival {
     await this.#tidied;
   }
 
-  /** Rejects unless the record or the pager confirms that all memory is here. */
   static async assertAll({ records }: HostContext, name: string): Promise<void> {
     const images = path.join(records.dirOf(name), 'in', 'images');
     if (records.readSync(name)?.late !== true || (await wasAllGiven(images))) return;
@@ -216,7 +213,6 @@ export class Arrival {
   }
 }
 
-/** Removes the largest files: received pages and CRIU's page images. */
 export async function removePages(directory: string): Promise<void> {
   const images = path.join(directory, 'images');
   for (const each of await readdir(images))

@@ -26,11 +26,8 @@ export interface Where {
   readonly guest: string;
   readonly migration?: string;
   readonly networks: Readonly<Record<string, string>>;
-  /** Memory to move; zero in a cold move. */
   readonly memoryBytes: number;
-  /** Source's cgroup version; absent in a message of an earlier build. */
   readonly cgroups?: number | undefined;
-  /** This host's paths of volumes that both hosts see, by number. */
   readonly shared?: ReadonlyMap<number, string>;
 }
 
@@ -54,7 +51,6 @@ export function judgePager(host: string): NamedCheck {
   }
 }
 
-/** Checks an arriving container against this host. Starts nothing. */
 export async function assessSpec(
   context: HostContext,
   spec: ContainerSpec,
@@ -339,7 +335,6 @@ async function judgeGpu(
       hint,
     );
   }
-  // A cold move has no state.
   if (gpu === undefined || memoryBytes === 0) return [];
   const why = whyNoGpu(gpu, await context.gpus.facts(signal), await availableBytes());
   if (why !== undefined) return refused('the GPU', why.what, why.hint);

@@ -7,7 +7,6 @@ const BASE = 0x40_0000;
 const HEADERS = 64 + 56;
 export const SAYS = 'ready';
 
-/** System call numbers. */
 const CALL = { write: 1, pause: 34, socket: 41, listen: 50, exit: 60 };
 const INET = 2;
 const STREAM = 1;

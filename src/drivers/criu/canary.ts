@@ -33,7 +33,6 @@ export class Canary {
     this.#directory = directory;
   }
 
-  /** Reason why this host can neither dump nor restore; undefined if it can. */
   whyNot(signal: AbortSignal): Promise<string | undefined> {
     return this.#mutex.run(async () => {
       this.#works ||= await this.#isKept(signal);

@@ -7,7 +7,6 @@ import { placeIn } from '../../system/files/remove-tree.ts';
 /** Changes in a tree between two scans. An unwritten file keeps its change time, which no program can set. */
 
 export interface Stamp {
-  /** Includes the file type. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -54,7 +53,6 @@ async function lookInto(at: FileHandle, key: string, depth: number, look: Look):
   const { directory, device, found, signal } = look;
   if (depth > MAX_DEPTH)
     throw new Error(`${directory} has more than ${MAX_DEPTH} directories in one another`);
-  // A directory that was removed meanwhile is empty.
   const listed = await readdir(placeIn(at), { encoding: 'buffer' }).catch(absent);
   const names = listed ?? [];
   const inner: Buffer[] = [];

@@ -37,7 +37,6 @@ export async function startCold(
   return handle;
 }
 
-/** Whether the first process of a container from `startCold` still waits. */
 export async function coldRun(
   { runc }: HostContext,
   guest: string,

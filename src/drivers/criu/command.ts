@@ -6,12 +6,10 @@ import { killGroup, type ProcessIdentity } from '../../system/processes/process.
 
 const MAX_OUTPUT = 1024 * 1024;
 export const DEADLINE_MS = 15_000;
-/** Time that the kernel may take to end processes. */
 const KILLED_MS = 30_000;
 
 export interface CommandOptions {
   readonly host: string;
-  /** Directory in front of the PATH. */
   readonly programs?: string | undefined;
   readonly mountsOf?: number | undefined;
   readonly cwd?: string;
@@ -55,7 +53,6 @@ export async function command(argv: readonly string[], options: CommandOptions):
       return reject(why);
     }
     stopped ??= why;
-    // It leads its own process group.
     killGroup(child.pid);
     // A process that the kernel does not end must not block forever.
     setTimeout(() => reject(why), KILLED_MS).unref();

@@ -129,7 +129,6 @@ export class CriuDestination implements DestinationSession {
     const volumes = placesOf(spec.volumes ?? [], this.#context.volumeDirs, at) ?? [];
     const shared = await sharedHere(this.#context, spec.volumes ?? [], at);
     const made = { ...network, overlay: spec.layers.length > 0, cgroup, volumes, shared };
-    // A cold move has no GPU state.
     const gpu = this.#options.isCold === true ? {} : await gpuPairs(this.#context, spec, signal);
     const known = { token, mover, memoryBytes, gpuBytes: spec.gpu?.bytes };
     const { migration } = this.#options;
@@ -200,7 +199,6 @@ export class CriuDestination implements DestinationSession {
     return startCold(this.#context, this.#options.guest, signal);
   }
 
-  /** runc was never asked to release its first process. */
   async neverRan(): Promise<boolean> {
     const cold = this.#context.records.readSync(this.#options.guest)?.cold;
     return cold === 'arrived' || cold === 'created';
@@ -333,7 +331,6 @@ export class CriuDestination implements DestinationSession {
   }
 }
 
-/** podman creates the links, so Godwit must not remove them. */
 function podmanRecord(
   token: string,
   { nics }: ContainerSpec,
@@ -344,7 +341,6 @@ function podmanRecord(
   return { made, podman: { id, runtime, macs, expected: { name, graph, run } } };
 }
 
-/** State of an arriving container, from its record and the kernel. */
 async function destinationStatus(
   context: HostContext,
   options: DestinationOptions,

@@ -58,9 +58,7 @@ export class Dispatch {
   #startedMs = 0;
   #endedMs: number | undefined;
   #stoppedMs = 0;
-  /** Remaining memory if the destination may run it earlier. */
   late: LateSource | undefined;
-  /** Requests the switch to post-copy. */
   readonly #switch = new AbortController();
   /** Time from the freeze until the destination has restored it, ms. */
   downtimeMs: number | undefined;
@@ -142,7 +140,6 @@ export class Dispatch {
     await this.runHere(signal);
   }
 
-  /** Thaws the container and restores its ports. */
   async runHere(signal: AbortSignal): Promise<void> {
     this.late?.stop();
     await runHere(
@@ -260,7 +257,6 @@ export class Dispatch {
     const { keptBytes: mostBytes } = this.#context;
     const pages = { records: records.directory, name: this.#name, mostBytes };
     await keepPages(images, pages).catch(() => undefined);
-    // A later removal of the container deletes the rest.
     await removeTree(directory).catch(() => undefined);
   }
 

@@ -43,7 +43,6 @@ const SPARE = 2;
 const MIN_BYTES = 64 * 1024 ** 2;
 const HOUR_MS = 3_600_000;
 
-/** Container that may move: a runc container with its name, or a podman container with Godwit's name for it. */
 interface MovableContainer {
   readonly id: string;
   readonly name: string;
@@ -126,7 +125,6 @@ export class CriuDriver implements DirectDriver {
   ): Promise<DiscoveredGuest[]> {
     if (only === undefined) this.#eachHour();
     const all = await this.#context.runc.list(signal).catch((error: unknown) => {
-      // A host without runc has no containers.
       if (hasCode(error, 'GODWIT_HOST_LACKS')) return [];
       throw error;
     });
@@ -181,7 +179,6 @@ export class CriuDriver implements DirectDriver {
     if (nowMs - this.#choresAtMs < HOUR_MS) return;
     this.#choresAtMs = nowMs;
     void dropKept(keptDirectory(records.directory), keptBytes).catch(() => undefined);
-    // Layers not read within the hour are read in the next.
     void readLayers(layerDirs, records.directory, AbortSignal.timeout(HOUR_MS)).catch(
       () => undefined,
     );
@@ -232,7 +229,6 @@ export class CriuDriver implements DirectDriver {
         ...(await this.#uses.of(pid)),
         nics: [],
         devices: [],
-        // A check queries podman for the container's obstacles.
         unmovable: (podman === undefined ? config.obstacles : []).map(({ device, reason }) =>
           `${device}: ${reason}`.slice(0, 512),
         ),

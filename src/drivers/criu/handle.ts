@@ -27,7 +27,6 @@ const handle = z.object({
 });
 export type CriuHandle = Readonly<z.infer<typeof handle>>;
 
-/** Undefined if this driver did not make the handle. */
 export function handleIn(given: GuestHandle): CriuHandle | undefined {
   return handle.safeParse(given).data;
 }

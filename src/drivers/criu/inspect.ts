@@ -31,7 +31,6 @@ import { treesOf, type Tree } from './files/trees.ts';
 import { lookAtVolumes, type LookedAt, type VolumeHere } from './files/volumes.ts';
 import { WIPED, wipesOnFork } from './pages/waiting-regions.ts';
 
-/** Facts of a container, found without changing it. */
 export interface ContainerInspection extends Omit<Inspection, 'volumes'> {
   readonly nicsHere: readonly FoundNic[];
   readonly root: RootFileSystem;
@@ -43,7 +42,6 @@ export interface ContainerInspection extends Omit<Inspection, 'volumes'> {
   readonly cgroup: string;
   /** GPU memory of its processes; undefined if none uses a GPU. */
   readonly gpuBytes: number | undefined;
-  /** Reason why it can move only by pre-copy; absent if there is none. */
   readonly onlyPrecopy?: string;
 }
 
@@ -249,7 +247,6 @@ export async function judgeState(
   return refusal('state', godwitError('GODWIT_GUEST_STATE', { guest, state: 'paused' }, { hint }));
 }
 
-/** Things that its processes have or created and CRIU cannot dump. */
 export async function processObstacles(
   first: number,
   pids: readonly number[],

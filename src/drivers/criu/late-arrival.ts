@@ -17,7 +17,6 @@ import { assertWaits } from './pages/waiting-regions.ts';
 import type { EventReplay } from './watch.ts';
 
 const END_MS = 10_000;
-/** Pause before a failed record is written again, ms. */
 const AGAIN_MS = 1000;
 
 /**
@@ -34,7 +33,6 @@ export class LateArrival {
   #stream: Duplex | undefined;
   #listener: Listener | undefined;
   readonly #wanted = new Map<string, readonly [file: number, page: number]>();
-  /** Resolves once it is known which pages are here. */
   readonly #opened = Promise.withResolvers<void>();
   #isAll = false;
   /** The record says that all pages are here, so the source may release them. */
@@ -167,7 +165,6 @@ export class LateArrival {
     this.#reported.to('completed');
   }
 
-  /** It may move on from here. */
   async #writes(): Promise<boolean> {
     try {
       await this.#context.records.change(this.#name, { late: undefined });

@@ -15,7 +15,6 @@ import { PAGE } from './pages/memory.ts';
 import { PageSender } from './link/sender.ts';
 import type { EventReplay } from './watch.ts';
 
-/** Pages per frame. */
 const BATCH = 64;
 /** Frames in flight; a requested page waits behind as many. */
 const WINDOW = 8;
@@ -33,7 +32,6 @@ export class LateSource {
   readonly #context: HostContext;
   readonly #name: string;
   #setup: StreamSetup;
-  /** GOES or WANTED for each remaining page, by file number. */
   #left = new Map<number, Uint8Array>();
   /** Alternating file and page numbers from `#nextWant` on. Each page is listed once, which bounds the list. */
   #wants: number[] = [];
@@ -45,8 +43,8 @@ export class LateSource {
   #pageRequests = 0;
   #wake: (() => void) | undefined;
   /**
-   * `#isGiven`: the destination was told to keep it. `#isWhole`: the destination has confirmed all pages,
-   * possibly before the first is recorded.
+   * `#isGiven`: the destination has the restored container, as recorded. `#isWhole`: the destination has
+   * confirmed all pages, possibly before that record.
    */
   #isGiven = false;
   #isWhole = false;
@@ -191,7 +189,6 @@ export class LateSource {
     return undefined;
   }
 
-  /** Sends a page and the remaining pages after it; nothing if it was already sent. */
   async #sendFrom(sender: PageSender, file: number, page: number): Promise<void> {
     const left = this.#left.get(file);
     let count = 0;

@@ -36,9 +36,7 @@ export const criuOptions = z.strictObject({
    * paths from them.
    */
   hostDirs: z.array(directory).max(16).default([]),
-  /** GPU driver's library for moving GPU state. */
   gpuLibrary: place.default('libcuda.so.1'),
-  /** Whether containers may leave by post-copy. */
   postcopy: z.boolean().default(true),
   /** Limit of kept memory of containers that have left, which need not be sent again when they return. */
   keptBytes: z

@@ -5,7 +5,6 @@ import { bootId, kill, pids, readStat } from '../../system/processes/process.ts'
 
 /** Time for CRIU to end by itself after its runc; then it is killed. */
 const BY_ITSELF_MS = 5000;
-/** Time for the kernel to end a process with much memory. */
 const KILLED_MS = 30_000;
 
 /**
@@ -44,7 +43,6 @@ export function findWorker(images: string): BootProcess | undefined {
     const words = commandLine(pid);
     if (words[words.indexOf('--image-path') + 1] !== images) continue;
     const stat = readStat(statLine(pid) ?? '');
-    // It leads a separate session.
     if (stat?.session === pid && !stat.hasEnded) {
       return { pid, startTicks: stat.startTicks, bootId: bootId() };
     }

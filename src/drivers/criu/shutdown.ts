@@ -47,14 +47,12 @@ type ShutDownDependencies = Pick<HostContext, 'records' | 'mountsOf' | 'volumeDi
   readonly runc: Pick<HostContext['runc'], 'kill' | 'run'>;
 };
 
-/** Container to shut down, and its first process. */
 export interface Going {
   readonly handle: CriuHandle;
   readonly listed: RuncState;
   readonly init: BootProcess;
 }
 
-/** Asks it to end and waits for that. */
 export async function shutDown(
   context: ShutDownDependencies,
   { handle, listed, init }: Going,
@@ -106,7 +104,6 @@ export async function startAgain(
     await systemClock.sleep(POLL_MS, signal);
   }
   if (lifeOf(init).state !== 'gone') return records.change(name, { down: undefined });
-  // A first attempt may have got this far.
   if (!(await isUpAgain({ runc }, name, signal))) {
     await runc.remove(name);
     await runc.start(name, before.down.bundle);

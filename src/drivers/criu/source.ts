@@ -78,7 +78,6 @@ export class CriuSource implements SourceSession {
   }
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
 
-  /** Reports the present state first. */
   async begin(signal: AbortSignal): Promise<void> {
     const status = await this.status(signal);
     if (this.#dispatch !== undefined || this.#late !== undefined) return;
@@ -303,7 +302,6 @@ export class CriuSource implements SourceSession {
     this.#dispatches.late.delete(this.handle.name);
   }
 
-  /** Active work continues. */
   async close(): Promise<void> {
     this.#listeners.clear();
   }
@@ -349,7 +347,6 @@ function isForbidden(error: unknown): boolean {
   );
 }
 
-/** Container at its source, with this process's work on it. */
 interface Leaving {
   readonly name: string;
   readonly init: BootProcess;
@@ -360,7 +357,6 @@ interface Leaving {
 
 const ENDED = 'the mover that sent it has ended';
 
-/** State from the record and the kernel. */
 async function sourceStatus(
   context: Pick<HostContext, 'records' | 'runc'>,
   { name, init, dispatch, late, cgroup }: Leaving,

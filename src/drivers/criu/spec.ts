@@ -22,7 +22,6 @@ const cidr = z
   .regex(/^[0-9a-f.:]+\/\d{1,3}$/i, 'an address with its prefix');
 const capability = z.string().regex(/^CAP_[A-Z_]{2,40}$/);
 
-/** Its own mounts and host parts. */
 const MAX_MOUNTS = 64 + MAX_HOST_PARTS;
 /** Allowed mount types, without host paths. */
 const MOUNTS = ['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup'] as const;
@@ -52,7 +51,6 @@ const mount = z.strictObject({
     .optional(),
 });
 
-/** Volume in the container, by number. */
 const volumeMount = z.strictObject({
   destination: absolute,
   volume: z.number().int().nonnegative().max(31),
@@ -178,7 +176,6 @@ const podmanSpec = z.strictObject({
   name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/),
   runtime: z.enum(['runc', 'crun']),
   version: z.string().max(32),
-  /** Image id, and its name for people. */
   image: z.string().regex(/^[0-9a-f]{64}$/),
   imageName: z.string().max(512),
   networks: z
@@ -215,7 +212,6 @@ export const containerSpec = z
     gpu: gpuSpec.optional(),
     criu: z.string().max(32),
     runc: z.string().max(32),
-    /** Processor features by the names in /proc/cpuinfo. */
     features: z.array(z.string().max(32)).max(512),
   })
   .refine(({ oci, podman }) => (oci === undefined) !== (podman === undefined), 'one manager')

@@ -29,7 +29,6 @@ export async function takeUpLate(
   try {
     await arrival.attach();
   } catch (error) {
-    // A later call tries again.
     arrivals.delete(guest);
     await arrival.close(false);
     throw error;

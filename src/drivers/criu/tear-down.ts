@@ -9,8 +9,6 @@ import type { HostContext } from './host/host-context.ts';
 import { processesIn, setFrozen } from './host/processes.ts';
 import type { ContainerRecord } from './link/records.ts';
 
-/** Removes Godwit's files and objects for a container. */
-
 const LEFT_MS = 15_000;
 
 /** Removes a Godwit directory after all mounts in it are gone; rejects without deleting anything if one stays. */
@@ -50,7 +48,6 @@ export async function removeLeft(
   await removeDirectory(context, path.join(records.directory, name));
 }
 
-/** For a container that has moved away. */
 export async function removeMoved(context: HostContext, name: string): Promise<void> {
   const record = context.records.readSync(name);
   await putAside(record);

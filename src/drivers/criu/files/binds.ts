@@ -5,9 +5,7 @@ import { overlaps, placeIn, readOptions, type VolumeOption } from './volume-name
 
 /** Finds the volumes among a container's bind mounts in its configuration. Pure. */
 
-/** Bind mount of a path below a volume directory. */
 export interface Bind {
-  /** Path in the container. */
   readonly destination: string;
   readonly source: string;
   readonly dir: string;
@@ -21,13 +19,11 @@ export interface HostBind {
   readonly source: string;
 }
 
-/** Entry in config.json. */
 interface Mount {
   readonly destination: string;
   readonly type?: string | undefined;
   readonly source?: string | undefined;
   readonly options?: string[] | undefined;
-  /** Set for an idmapped mount. */
   readonly uidMappings?: unknown;
   readonly gidMappings?: unknown;
 }

@@ -8,8 +8,6 @@ import type { Obstacle } from '../obstacle.ts';
 import { tellsWrites, type Tree } from './trees.ts';
 import { bytesIn, LOOK_MS } from './volumes.ts';
 
-/** Checks in advance whether a container's files can be sent: their number, and space for archives. */
-
 /** Part of the ten seconds for the look at a container. */
 const COUNT_MS = 5000;
 /** Bytes per page right after the table has grown, while the old one still exists. */
@@ -104,7 +102,6 @@ async function countObstacle(
       ...facts,
       reason: `${tree.path} has more than ${shown(MAX_FILES)} files, which are too many to compare while it is frozen`,
     };
-  // The top directory's depth is 0.
   if (depth >= MAX_DEPTH)
     return {
       ...facts,

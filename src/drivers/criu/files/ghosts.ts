@@ -53,7 +53,6 @@ export function ghostObstacle(file: string, bytes: number): Obstacle | undefined
   return { device: file, type: 'deleted file', reason, hint: HINT, ofMemory: true };
 }
 
-/** Deleted files that a process maps, from `/proc/PID/maps`. Pure. */
 export function deletedIn(maps: string): Map<string, string> {
   const found = new Map<string, string>();
   for (const line of maps.split('\n')) {

@@ -73,7 +73,6 @@ export class LateFiles {
     }
   }
 
-  /** Missing pages, as frame bodies. */
   *missing(): Generator<Buffer> {
     for (const [file, { came }] of this.#files) {
       for (let first = 0; first < came.length; first += NAMED) {

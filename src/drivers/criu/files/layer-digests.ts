@@ -50,7 +50,6 @@ export async function keptDigest(
   return digest;
 }
 
-/** Atomic, for concurrent writers. */
 async function keep(file: string, all: KeptDigests): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   const own = `${file}.${process.pid}`;
@@ -58,7 +57,6 @@ async function keep(file: string, all: KeptDigests): Promise<void> {
   await rename(own, file);
 }
 
-/** Undefined if the tree cannot be scanned completely. */
 async function stampOf(
   directory: string,
   signal: AbortSignal,
@@ -89,7 +87,6 @@ async function readKept(file: string): Promise<KeptDigests> {
   try {
     return kept.parse(JSON.parse(text));
   } catch {
-    // A damaged file is read again.
     return {};
   }
 }

@@ -65,7 +65,6 @@ export async function whyNotThere(
   return whyNoRoom(above, neededBytes);
 }
 
-/** Free space of a directory or its nearest existing parent. */
 export async function whyNoRoom(
   directory: string,
   bytes: number,
@@ -164,7 +163,6 @@ function isIt({ ino, bornNs }: Identity, found: BigIntStats): boolean {
   return ino === now.ino && isBornThen;
 }
 
-/** Rejects if something else is in its place. */
 export async function checkOurs(volume: MadeVolume): Promise<void> {
   const { path: file } = volume;
   const found = await inRealDirectory(file, (at) => lstat(at, { bigint: true }));
@@ -241,7 +239,6 @@ async function remove(volume: MadeVolume): Promise<void> {
     else if (found.isFile() && found.size === 0n) await rm(file, { force: true });
     return;
   }
-  // Something else has replaced it since.
   if (isIt(volume, found)) await removeTree(file);
 }
 

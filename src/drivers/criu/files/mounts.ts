@@ -9,7 +9,6 @@ export function mountsBelow(mountinfo: string, directory: string): string[] {
     .toReversed();
 }
 
-/** Mount namespace, and a function to run a program in it. */
 export interface MountedIn {
   /** A process in that mount namespace; absent: this one's. */
   readonly mountsOf?: number | undefined;

@@ -3,8 +3,6 @@ import { IN_MEMORY } from './ghosts.ts';
 import type { Obstacle } from '../obstacle.ts';
 import { filesOf } from '../host/processes.ts';
 
-/** Open files that CRIU cannot dump, or that are outside the container. */
-
 export async function fileObstacles(pids: readonly number[]): Promise<Obstacle[]> {
   const found = new Map<string, Obstacle>();
   // A process with another root sees fewer mounts than the container has.
@@ -28,7 +26,6 @@ async function mountOf(pid: number, number: number, target: string): Promise<str
   return /^mnt_id:\s+(\d+)$/m.exec(info)?.[1];
 }
 
-/** Parses `/proc/PID/mountinfo`. Pure. */
 export function mountIds(mountinfo: string): Set<string> {
   return new Set(mountinfo.split('\n').map((line) => line.split(' ', 1)[0] ?? ''));
 }
@@ -59,7 +56,6 @@ export function fileObstacle(number: number, target: string): Obstacle | undefin
   return undefined;
 }
 
-/** `mounts`: the container's. Pure. */
 export function outsideObstacle(
   number: number,
   target: string,

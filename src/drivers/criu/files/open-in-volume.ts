@@ -70,7 +70,6 @@ export function boundPaths(
   });
 }
 
-/** Mapped files in /proc/PID/maps. Pure. */
 export function mappedPaths(maps: string): string[] {
   return maps.split('\n').flatMap((line) => {
     const file = /^\S+ \S+ \S+ \S+ \d+\s+(\/.*)$/.exec(line)?.[1];

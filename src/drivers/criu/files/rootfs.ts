@@ -10,11 +10,9 @@ import { keptDigest } from './layer-digests.ts';
 export interface RootFileSystem {
   /** Layers, uppermost first; empty for a single directory. */
   readonly lower: readonly string[];
-  /** Sent part: the upper directory, or everything. */
   readonly upper: string;
 }
 
-/** Limit of files in a layer, because of the work for this process. */
 const MAX_FILES = 500_000;
 
 export async function rootOf(
@@ -108,7 +106,6 @@ export async function findLayers(
     if (found.size === wanted.size) return found;
     const digest = await layerDigest(directory, records, signal).catch((error: unknown) => {
       signal.throwIfAborted();
-      // An unreadable layer cannot be used.
       return String(error);
     });
     if (wanted.has(digest)) found.set(digest, directory);

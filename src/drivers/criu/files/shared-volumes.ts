@@ -28,7 +28,6 @@ export function sharedIn(
   return found;
 }
 
-/** Source's volumes with those in `shared` marked. Pure. */
 export function withShared(
   volumes: readonly VolumeHere[],
   shared: readonly string[] = [],
@@ -39,7 +38,6 @@ export function withShared(
   });
 }
 
-/** Present file or directory in the containers' mount namespace; undefined if there is none. */
 async function identityOf(
   { prefix }: Pick<HostContext, 'prefix'>,
   file: string,
@@ -54,7 +52,6 @@ async function identityOf(
   return { kind, at: `${found.dev}:${found.ino}` };
 }
 
-/** Shared volumes to mount, with their present identities. */
 export async function sharedHere(
   context: Pick<HostContext, 'prefix'>,
   volumes: readonly Volume[],
@@ -127,7 +124,6 @@ export async function whyNotMounted(
 interface MountedVolumes {
   readonly cgroup: string;
   readonly volumes: readonly VolumeHere[];
-  /** In order, for the container's volumes. */
   readonly mounted: readonly { readonly device: string }[];
 }
 

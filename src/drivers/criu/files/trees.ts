@@ -55,12 +55,10 @@ const TELLS_WRITES: ReadonlySet<number> = new Set([0xef53, 0x5846_5342, 0x9123_6
 interface Sending {
   readonly runc: Pick<Runc, 'run'>;
   readonly sender: PageSender;
-  /** Directory of archives before they are sent. */
   readonly directory: string;
   readonly signal: AbortSignal;
 }
 
-/** Sent state of a tree before its changes. */
 interface SentTree {
   readonly scan: Scan;
   readonly sinceNs: bigint;
@@ -72,7 +70,6 @@ export class TreeSender {
   readonly #sending: Sending;
   readonly #trees: readonly Tree[];
   readonly #sent = new Map<string, SentTree>();
-  /** Size of each tree's largest archive, bytes. */
   readonly #packed = new Map<string, number>();
 
   constructor(sending: Sending, trees: readonly Tree[]) {
@@ -89,12 +86,10 @@ export class TreeSender {
     }
   }
 
-  /** Time for the destination to unpack everything sent, ms. */
   get unpackMs(): number {
     return this.#trees.reduce((sum, tree) => sum + archiveMs(this.#bytesOf(tree)), 0);
   }
 
-  /** It may have grown since it was counted. */
   #bytesOf({ name, bytes }: Tree): number {
     return Math.max(bytes, this.#packed.get(name) ?? 0);
   }

@@ -23,7 +23,6 @@ export const VOLUME_OPTIONS = [
 export type VolumeOption = (typeof VOLUME_OPTIONS)[number];
 const travelling: ReadonlySet<string> = new Set(VOLUME_OPTIONS);
 
-/** Options that make it a bind mount; the destination sets its own. */
 const SAID = new Set(['bind', 'rbind', 'private', 'rprivate']);
 
 const MAX_PARTS = 8;
@@ -54,12 +53,10 @@ export const volume = z.strictObject({
   dir: z.string().max(1024),
   name: nameOfVolume,
   kind: z.enum(['directory', 'file']),
-  /** Size of its contents. */
   bytes: z.number().int().nonnegative(),
 });
 export type Volume = z.infer<typeof volume>;
 
-/** Whether the paths are equal or nested. */
 export function overlaps(one: string, other: string): boolean {
   return one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`);
 }

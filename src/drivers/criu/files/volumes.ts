@@ -11,8 +11,6 @@ import { readConfig } from '../read-config.ts';
 import { unescaped } from './rootfs.ts';
 import { overlaps, type Volume } from './volume-names.ts';
 
-/** Container's volumes at its source, and whether they can be copied. Changes nothing. */
-
 export interface VolumeHere {
   readonly path: string;
   readonly kind: Volume['kind'];
@@ -131,9 +129,7 @@ function useObstacle(
   return { device: destination, type: 'volume', reason: `${user} mounts ${source} too`, hint };
 }
 
-/** File identified by its file system and path in it. */
 interface Place {
-  /** Major and minor number, in mountinfo's form. */
   readonly device: string;
   readonly inside: string;
 }

@@ -3,8 +3,6 @@ import type { Obstacle } from '../obstacle.ts';
 import type { HostGpuFacts } from './gpu.ts';
 import type { GpuSpec } from '../host/host-parts.ts';
 
-/** Checks whether a container's GPU state can move. Pure. */
-
 /** Measured on one H200, bytes/s: docs/measurements/containers.md. */
 const TAKEN_BYTES_PER_S = 1.75e9;
 const GIVEN_BYTES_PER_S = 5.9e9;
@@ -13,7 +11,6 @@ const SENT_BYTES_PER_S = 0.21e9;
 const FROZEN_BYTES_PER_S = 0.3e9;
 /** Margin for slower systems: eight H100s restored 290 GB in 122 s, at 2.4 GB/s (nvcf#1183). */
 const GIVE_TIMES = 10;
-/** Driver's overhead besides the GPU's contents. */
 const SPARE = 1.1;
 
 export interface GpuUse {
@@ -21,7 +18,6 @@ export interface GpuUse {
   readonly bytes: number;
 }
 
-/** `pids`: the container's processes on a GPU, with this host's pids. */
 export function useOf({ gpus, apps }: HostGpuFacts, pids: readonly number[]): GpuUse {
   const own = apps.filter(({ pid }) => pids.includes(pid));
   const isWhole = own.every(({ bytes }) => bytes !== undefined);
@@ -35,7 +31,6 @@ export function useOf({ gpus, apps }: HostGpuFacts, pids: readonly number[]): Gp
 
 export interface SourceRoom {
   readonly availableBytes: number;
-  /** Container's memory limit and use; absent: no limit. */
   readonly limit?: { readonly bytes: number; readonly usedBytes: number } | undefined;
 }
 
@@ -76,7 +71,6 @@ export function gpuObstacles(
   return found;
 }
 
-/** Reason why a destination cannot accept it; undefined if it can. */
 export function whyNoGpu(
   spec: GpuSpec,
   facts: HostGpuFacts | string,

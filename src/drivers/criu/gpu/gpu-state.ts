@@ -13,7 +13,6 @@ type Dependencies = Pick<HostContext, 'host' | 'records' | 'gpus'>;
 
 /** Total time limit, ms: exceeds the copy of a process's GPU memory. */
 const GIVE_MS = 2_400_000;
-/** Interval of checks for a helper's end. */
 const LOOK_MS = 50;
 
 /**
@@ -80,7 +79,6 @@ async function helperEnded(
   }
 }
 
-/** Replacement of each GPU, for the record of an arriving container with GPU state. */
 export async function gpuPairs(
   { gpus }: Pick<HostContext, 'gpus'>,
   { gpu }: ContainerSpec,

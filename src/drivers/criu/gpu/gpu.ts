@@ -46,7 +46,6 @@ export class HostGpus {
     this.#helper = new GpuHelper([process.execPath, PROGRAM, library]);
   }
 
-  /** Driver's facts, or the reason why there is no suitable driver. */
   async facts(signal: AbortSignal): Promise<HostGpuFacts | string> {
     const ask = (what: string): Promise<string> =>
       this.#runc.run(['nvidia-smi', what, FORMAT], { signal });
@@ -138,7 +137,6 @@ const NO_STATE: ReadonlySet<string> = new Set([
   'CUDA_ERROR_INVALID_VALUE',
   'CUDA_ERROR_NOT_INITIALIZED',
 ]);
-/** Driver's control device. */
 const CONTROL = '/dev/nvidiactl';
 
 const HINTS: Readonly<Record<string, string>> = {
@@ -157,7 +155,6 @@ function isGpuFile(target: string): boolean {
   return target.startsWith('/dev/nvidia');
 }
 
-/** Processes among these that use a GPU. */
 export async function onGpu(pids: readonly number[]): Promise<number[]> {
   const found: number[] = [];
   for (const pid of pids) {

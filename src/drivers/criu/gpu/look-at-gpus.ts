@@ -9,8 +9,6 @@ import type { GpuSpec } from '../host/host-parts.ts';
 import type { Obstacle } from '../obstacle.ts';
 import { residentBytes } from '../host/processes.ts';
 
-/** Finds a container's GPU state without changing it. */
-
 const SUSPENDED_HINT =
   'See what has happened to it (`dmesg`, `cuda-checkpoint --get-state`), or move the container cold.';
 

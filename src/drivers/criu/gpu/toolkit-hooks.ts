@@ -33,7 +33,6 @@ const PLAIN_HINT = 'Start the container without hooks; Godwit’s own do their w
 const LEGACY_HINT =
   'Start it by CDI, which says in config.json what it mounts: `nvidia-ctk cdi generate`, and `nvidia-ctk config --in-place --set nvidia-container-runtime.mode=cdi`.';
 
-/** Hooks that are obstacles, without those that have finished. */
 export function hookObstacles(hooks: unknown): Obstacle[] {
   if (hooks === undefined || hooks === null) return [];
   const parsed = given.safeParse(hooks);
@@ -66,7 +65,6 @@ function obstacleOf(stage: string, { path, args = [] }: Hook): Obstacle | undefi
   return { device, type, reason, hint };
 }
 
-/** Action of a toolkit program; undefined for any other program. */
 function verbOf(program: string, args: readonly string[]): string | undefined {
   const [, first, second] = args;
   if (program === 'nvidia-cdi-hook') return first;

@@ -23,7 +23,6 @@ export function isAbandonedCopy(
   return isSame || lifeOf(record.mover).state === 'gone';
 }
 
-/** Whether a record's files were made for the migration of this session. */
 export function isMadeFor(
   record: ContainerRecord | undefined,
   { migration, handle }: Pick<DestinationOptions, 'migration' | 'handle'>,

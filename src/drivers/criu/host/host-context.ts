@@ -3,7 +3,6 @@ import type { HostGpus } from '../gpu/gpu.ts';
 import type { PodmanContainer, Records } from '../link/records.ts';
 import type { Runc } from '../runtimes/runc.ts';
 
-/** Dependencies of both ends of a migration. */
 export interface HostContext {
   readonly host: string;
   readonly runc: Runc;
@@ -18,7 +17,6 @@ export interface HostContext {
   /** Directories with the same content on other hosts. */
   readonly hostDirs: readonly string[];
   readonly gpus: HostGpus;
-  /** Limit of kept memory of containers that have left. */
   readonly keptBytes: number;
   readonly postcopy: boolean;
   readonly forPodman: (container: PodmanContainer) => HostContext;

@@ -62,7 +62,6 @@ function isBelow(path: string, dirs: readonly string[]): boolean {
   return dirs.some((dir) => path === dir || path.startsWith(`${dir}/`));
 }
 
-/** For `catch`: returns the error as a value. */
 function said(signal: AbortSignal): (thrown: unknown) => Error {
   return (thrown) => {
     signal.throwIfAborted();

@@ -9,7 +9,6 @@ export const absolute = z
   .regex(/^\/[^\0]*$/, 'an absolute path');
 /** NVIDIA's toolkit mounts about sixty driver files. */
 export const MAX_HOST_PARTS = 256;
-/** Names below /dev. */
 export const GPU_DEVICE = /^nvidia(\d{1,3}|ctl|-uvm|-uvm-tools|-modeset)$/;
 
 /** Host path that a container only reads, by number; the other host has the same below a directory that it names. */
@@ -37,9 +36,7 @@ export const gpuDevice = z.strictObject({
 });
 export type GpuDevice = z.infer<typeof gpuDevice>;
 
-/** GPU state of its processes. */
 export const gpuSpec = z.strictObject({
-  /** All GPUs of the source, in its order. */
   gpus: z
     .array(z.strictObject({ name: z.string().max(128), uuid: z.string().regex(/^[0-9a-f]{32}$/) }))
     .min(1)

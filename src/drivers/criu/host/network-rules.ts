@@ -27,13 +27,11 @@ const nftables = z.looseObject({
   ),
 });
 
-/** Output of a section whose program is missing or failed. */
 const UNSEEN = 'unseen';
 const MARK = '== ';
 
 interface Section {
   readonly command: string;
-  /** Subject of the section, for people. */
   readonly what: string;
   readonly lostIn: (text: string) => readonly Obstacle[];
 }
@@ -47,7 +45,6 @@ const FILTER = 'Filter at the host’s end of its link instead';
 /** A kernel without IPv6 has nothing to read. */
 const NO_IPV6 = 'test ! -e /proc/sys/net/ipv6';
 
-/** Each command runs in the namespace. */
 const SECTIONS: readonly Section[] = [
   {
     command: 'nft -j list tables',
@@ -132,7 +129,6 @@ function parsed<T>(row: z.ZodType<T>, text: string): T[] {
   return found.filter((each) => Object.keys(each).length > 0).map((each) => row.parse(each));
 }
 
-/** Default rules of every namespace: local, main and default. */
 const EVERY_RULE = new Set([0, 32_766, 32_767]);
 
 function rulesIn(text: string): Obstacle[] {
@@ -172,7 +168,6 @@ function roadsIn(text: string): Obstacle[] {
 /** Route properties that are recreated, or that nobody has set. */
 const PLAIN = new Set(['type', 'dst', 'dev', 'gateway', 'table', 'protocol', 'metric', 'flags']);
 
-/** An unknown route property would be lost. */
 function furtherOf(found: Road): string | undefined {
   const isUsual = (key: string, value: unknown): boolean =>
     PLAIN.has(key) ||
@@ -186,7 +181,6 @@ function furtherOf(found: Road): string | undefined {
   );
 }
 
-/** Property names for `ip route`. */
 const NAMED = new Map([
   ['prefsrc', 'src'],
   ['flow', 'realm'],
@@ -202,7 +196,6 @@ export interface Rules {
   readonly unseen: readonly string[];
 }
 
-/** Parses the script's output. Pure. */
 export function rulesOf(text: string): Rules {
   const obstacles: Obstacle[] = [];
   const unseen: string[] = [];

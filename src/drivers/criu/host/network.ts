@@ -7,8 +7,6 @@ import type { Runc } from '../runtimes/runc.ts';
 import { nic as nicSchema, type Nic } from '../spec.ts';
 import type { Obstacle } from '../obstacle.ts';
 
-/** Reads a container's links at the source, and recreates them at the destination. */
-
 const links = z.array(
   z.looseObject({
     ifindex: z.number().int(),
@@ -35,7 +33,6 @@ const routes = z.array(
   }),
 );
 
-/** Container's link and its port on the host. */
 export interface FoundNic {
   readonly nic: Nic;
   readonly port: string;
@@ -44,7 +41,6 @@ export interface FoundNic {
 export interface FoundNetwork {
   readonly nics: readonly FoundNic[];
   readonly obstacles: readonly Obstacle[];
-  /** Unreadable parts, for people. */
   readonly unseen: readonly string[];
 }
 
@@ -139,7 +135,6 @@ function ownAddresses(
   });
 }
 
-/** Objects made for a container here. */
 export interface MadeNetwork {
   readonly netns: string;
   readonly nics: { port: string; name: string }[];

@@ -17,19 +17,16 @@ const NEEDED = {
 const HINT =
   'If systemd runs the agent, give it the drop-in of containers: `install -D -m 644 -t /etc/systemd/system/godwit-agent.service.d /usr/lib/godwit/containers.conf`, `systemctl daemon-reload`, `systemctl restart godwit-agent` (docs/drivers/criu.md, “Under systemd”).';
 
-/** Capabilities that a process lacks, from /proc/PID/status. Pure. */
 export function lacksOf(status: string): string[] {
   const [, effective = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(status) ?? [];
   const bits = BigInt(`0x${effective}`);
   return Object.entries(NEEDED).flatMap(([name, bit]) => (((bits >> bit) & 1n) === 1n ? [] : name));
 }
 
-/** Whether a system call filter (seccomp) applies to a process, from /proc/PID/status. Pure. */
 export function isFiltered(status: string): boolean {
   return /^Seccomp:\s+[12]$/m.test(status);
 }
 
-/** Reason why this process and its children can neither dump nor create a container; undefined if they can. */
 export async function judgePrivileges(
   host: string,
   side: 'source' | 'destination',

@@ -12,8 +12,6 @@ export const hasEnded = ignoring('ENOENT', 'ESRCH');
 /** Limit of one process's open files, which are read one by one. */
 const MAX_FILES = 100_000;
 
-/** Kernel's view of a container's processes and cgroup. */
-
 export function identify(pid: number): BootProcess | undefined {
   const startTicks = startTicksOf(pid);
   return startTicks === undefined ? undefined : { pid, startTicks, bootId: bootId() };
@@ -69,7 +67,6 @@ export async function processesIn(cgroup: string): Promise<number[]> {
   return [...own.trim().split('\n').filter(Boolean).map(Number), ...rest.flat()];
 }
 
-/** Whether a signal has stopped it. */
 export function isStoppedNow(pid: number): boolean {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.state === 'T';
@@ -78,7 +75,6 @@ export function isStoppedNow(pid: number): boolean {
   }
 }
 
-/** Whether a signal has stopped a container's first process, or its cgroup is frozen. */
 export async function standsStill(pid: number, cgroup: string): Promise<boolean> {
   return isStoppedNow(pid) || isFrozen(cgroup);
 }
@@ -136,7 +132,6 @@ export async function dumpedBytes(pids: readonly number[]): Promise<number> {
   return sumOf(await inStatus(pids, 'RssAnon')) + Math.max(0, ...shared);
 }
 
-/** Field of /proc/PID/status for each process, bytes; 0 for an ended one. */
 function inStatus(pids: readonly number[], field: string): Promise<number[]> {
   const line = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm');
   return Promise.all(

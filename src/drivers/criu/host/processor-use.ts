@@ -4,9 +4,6 @@ import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
 import { MS_PER_TICK, startTicksOf } from '../../../system/processes/process.ts';
 
-/** Container's share and use of its host's processors. */
-
-/** Two samples must be this far apart. */
 const MIN_MS = 5000;
 /** Kernel's weight of one processor, by cgroup version. */
 const SHARES = 1024;
@@ -83,7 +80,6 @@ export class ProcessorUses {
     return { vcpus, usedCores: Math.min(vcpus, Math.round(cores * 100) / 100) };
   }
 
-  /** All others have ended. */
   keep(pids: ReadonlySet<number>): void {
     for (const pid of this.#seen.keys()) if (!pids.has(pid)) this.#seen.delete(pid);
   }

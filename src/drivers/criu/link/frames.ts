@@ -32,13 +32,11 @@ export const KINDS = {
   askGroups: 10,
   /** Like `refs`, but pairs of a number and a count of consecutive numbers, four bytes each. */
   runs: 11,
-  /** Destination: waits for pages. */
   ready: 16,
   /** Number of frames processed. */
   taken: 17,
   /** The container is restored and paused, or everything for its start is here. */
   restored: 18,
-  /** Reason of a failure (JSON). */
   failed: 19,
   /**
    * One bit per digest, lowest first: set if the destination has that page. All are numbered in that order;
@@ -108,7 +106,6 @@ export const ready = z.object({
   /** It can be asked for groups, and accepts runs of numbers. */
   groups: z.boolean().optional(),
 });
-/** Digests per question. */
 export const MAX_ASKED = 1024;
 export const DIGEST_BYTES = 32;
 /** Pages per group; the last group of a question may have fewer. */

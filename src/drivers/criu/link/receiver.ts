@@ -27,7 +27,6 @@ const MAX_IMAGES = 4096;
 /** Page numbers in one frame, as many as a frame of pages has bytes for. */
 const MAX_REFS = MAX_FRAME / PAGE;
 
-/** File endings of a tree's archives and lists. */
 const ENDINGS = {
   root: '.tar',
   volume: '.tar',
@@ -63,17 +62,13 @@ export class PageReceiver {
   #part: Buffer | undefined;
   #images = 0;
   #fileBytes = 0;
-  /** Size of each tree's archives, bytes. */
   readonly #trees = new Map<string, number>();
   #greeted = false;
   receivedBytes = 0;
-  /** Expected digests of trees that came in parts. */
   readonly digests = new Map<string, string>();
-  /** The source announced that no memory is sent. */
   isCold = false;
   /** Remaining pages follow on the same connection, starting with `rest`. */
   isLate = false;
-  /** Called with each complete image file. */
   onImage: ((name: string) => void) | undefined;
   readonly reader = new FrameReader();
   rest: Frame[] = [];

@@ -26,7 +26,6 @@ const madeVolume = z.object({
   bytes: z.number().int().nonnegative(),
   /** Number in the container; absent in records of earlier versions, which use the list position. */
   index: z.number().int().nonnegative().max(31).optional(),
-  /** Absent until it is created. */
   ino: z.string().max(20).optional(),
   /**
    * Creation time of its inode, ns; absent in records of earlier versions, and if its file system does not
@@ -50,7 +49,6 @@ const sharedVolume = z.object({
 });
 export type SharedVolume = z.infer<typeof sharedVolume>;
 
-/** podman container: id, runtime and facts of its arrival here. */
 const podmanContainer = z.object({
   id: z.string().regex(/^[0-9a-f]{64}$/),
   runtime: z.enum(['runc', 'crun']),
@@ -58,7 +56,6 @@ const podmanContainer = z.object({
   expected: z
     .object({ name: z.string().max(128), graph: z.string().max(4096), run: z.string().max(4096) })
     .optional(),
-  /** Ports of its links on this host's bridges, once known. */
   ports: z.array(z.string().max(15)).max(8).optional(),
   /** MACs of its links: their frames are dropped here until it is restored. */
   macs: z
@@ -71,7 +68,6 @@ export type PodmanContainer = z.infer<typeof podmanContainer>;
 const record = z.object({
   /** Unique id of this copy. */
   token: z.string().max(64),
-  /** Godwit process that works on it. */
   mover: alive,
   /** Id of its migration; absent in records of earlier versions. */
   migration: z.string().max(64).optional(),
@@ -95,7 +91,6 @@ const record = z.object({
       directories: z.array(z.string().max(4096)).max(512).optional(),
     })
     .optional(),
-  /** Volumes that a departing container mounts here. */
   volumes: z.array(volumeHere).max(32).optional(),
   /** Set while it ends, or has ended, for a cold move: first process, bundle for a restart, and its writable layer. */
   down: z
@@ -140,7 +135,6 @@ export class Records {
     return path.join(this.directory, name);
   }
 
-  /** Names that may have a record. The first record creates the directory. */
   async names(): Promise<string[]> {
     const found = readdir(this.directory, { withFileTypes: true });
     const entries = (await found.catch(ignoring('ENOENT'))) ?? [];
@@ -172,7 +166,6 @@ export class Records {
     renameSynced(`${file}.new`, file);
   }
 
-  /** Changes an existing record; does nothing without one. */
   change(name: string, change: Partial<ContainerRecord>): Promise<void> {
     return this.#turn.run(async () => {
       const before = this.readSync(name);

@@ -23,7 +23,6 @@ import { digestPage } from '../pages/page-digests.ts';
 import { runsOf, groupQuestion, groupsIn, hasBit } from '../pages/page-groups.ts';
 import { PageNumbers } from '../pages/page-numbers.ts';
 
-/** Pages per frame. */
 const BATCH = 256;
 /** Time after which a silent destination counts as lost, ms. */
 const SILENT_MS = 180_000;
@@ -39,19 +38,16 @@ interface FileOptions {
 export class PageSender {
   readonly #stream: Duplex;
   readonly #packs: boolean;
-  /** Numbers of pages that the peer has. */
   readonly #numbers = new PageNumbers();
   readonly #reader = new FrameReader();
   readonly #waiting = new Map<number, () => void>();
   readonly #broken = Promise.withResolvers<never>();
-  /** Buffer of a frame's pages, and their count. */
   readonly #batch = Buffer.allocUnsafe(BATCH * PAGE);
   #batched = 0;
   readonly #digest = Buffer.alloc(DIGEST_BYTES);
   #paidMs = 0;
   bytesPerS: number | undefined;
   sentBytes = 0;
-  /** The destination accepts trees in parts. */
   takesChanges = false;
   /** It has kept pages and can be asked for them. */
   #asks = false;
@@ -62,10 +58,8 @@ export class PageSender {
   /** Settles once the last question is answered and the missing pages are being sent. */
   #answered: Promise<void> = Promise.resolve();
   #answer = Buffer.alloc(0);
-  /** Examined pages that needed no sending. */
   knownPages = 0;
   newPages = 0;
-  /** Called with the destination's unsolicited messages. */
   onFrame: ((frame: Frame) => void) | undefined;
 
   constructor(stream: Duplex, packs: boolean) {
@@ -134,7 +128,6 @@ export class PageSender {
 
   /** Sends those of these pages that the peer lacks; returns their numbers. `digests`: receives the digests. */
   async pages(bytes: Buffer, digests?: Buffer): Promise<number[]> {
-    // Their numbers follow those of the question.
     await this.#settleAsked();
     const into = digests ?? this.#digest;
     const numbers: number[] = [];
@@ -214,7 +207,6 @@ export class PageSender {
     this.#spare = asked;
   }
 
-  /** Answer with one bit per item. */
   async #answerTo(kind: Kind, question: Buffer, count: number): Promise<Buffer> {
     const answered = this.heard(kind === KINDS.ask ? KINDS.have : KINDS.haveGroups, NEVER);
     answered.catch(() => {});

@@ -7,7 +7,6 @@ export interface Span {
   readonly from: number;
   readonly pages: number;
   readonly file: number;
-  /** Number of the first page in the file. */
   readonly at: number;
 }
 
@@ -68,7 +67,6 @@ export class AddressSpace {
     return low;
   }
 
-  /** Removes a range and returns its spans. */
   #cut(from: number, to: number): Span[] {
     const taken: Span[] = [];
     const left: Span[] = [];

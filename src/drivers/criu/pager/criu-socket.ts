@@ -23,7 +23,6 @@ export function accept(fd: number): number {
   return done('accept', libc().accept(fd, 0, 0, O_CLOEXEC));
 }
 
-/** Four bytes as a number; undefined if the peer has closed. */
 export function receiveInt(fd: number): number | undefined {
   const bytes = Buffer.alloc(4);
   const received = done('recv', libc().recv(fd, bytes, 4, MSG_WAITALL));

@@ -4,7 +4,6 @@ import * as kernel from './kernel.ts';
 import type { Pages } from './pages.ts';
 
 const { EAGAIN, EEXIST, ENOENT, ENOMEM, ESRCH, ENOSPC } = kernel.ERRNO;
-/** Pages per copy. */
 const AT_ONCE = 256;
 /** Pause before a retry of pages that the kernel refused during an event, ms. */
 const BEHIND_MS = 5;
@@ -17,12 +16,9 @@ interface Waiting {
 }
 
 export interface Giver {
-  /** Missing pages of each process, by userfaultfd. */
   readonly spaces: ReadonlyMap<number, AddressSpace>;
   readonly mayGive: boolean;
-  /** A process waits for this page. */
   wants(file: number, page: number): void;
-  /** A process has ended. */
   over(fd: number): void;
 }
 
@@ -57,12 +53,10 @@ export class Giving {
     this.#waiting.set(`${fd}:${address}`, { fd, address });
   }
 
-  /** Its process no longer waits. */
   forget(fd: number): void {
     for (const [key, waiting] of this.#waiting) if (waiting.fd === fd) this.#waiting.delete(key);
   }
 
-  /** A process touched a missing page. */
   fault(fd: number, address: number): void {
     const source = this.#giver.spaces.get(fd)?.find(address);
     if (source === undefined) {

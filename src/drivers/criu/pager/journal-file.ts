@@ -16,7 +16,6 @@ const MIN_BYTES = 256 * 1024;
 /** Space reserved at once, and the minimum left before a message is read. */
 const ROOM_BYTES = 64 * 1024;
 const MIN_ROOM_BYTES = 16 * 1024;
-/** Pause before a retry of a write on a full disk, ms. */
 const AGAIN_MS = 50;
 const { ENOSYS, EOPNOTSUPP } = kernel.ERRNO;
 
@@ -46,12 +45,10 @@ export class JournalFile {
     return readFileSync(this.#file, 'utf8');
   }
 
-  /** Size of the complete lines. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Whether a message's entry could be written. */
   hasRoom(): boolean {
     if (this.#roomBytes - this.#bytes >= MIN_ROOM_BYTES) return true;
     if (!setsAside(this.#fd, this.#bytes)) return false;

@@ -10,7 +10,6 @@ const number = z.number().int().nonnegative();
 const entry = z.union([
   /** Process by its number in the container, and its userfaultfd. */
   z.strictObject({ task: number, fd: number }),
-  /** Forked copy of a process. */
   z.strictObject({ forkOf: number, fd: number }),
   z.strictObject({ fd: number, drop: z.tuple([number, number]) }),
   z.strictObject({ fd: number, move: z.tuple([number, number, number]) }),
@@ -32,7 +31,6 @@ const entry = z.union([
       )
       .max(16),
   }),
-  /** All pages that could be requested are here. */
   z.strictObject({ all: z.literal(true) }),
 ]);
 export type Entry = z.infer<typeof entry>;

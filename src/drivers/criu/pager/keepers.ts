@@ -15,7 +15,6 @@ const MAX_BEFORE = 14;
  * were just forked.
  */
 export class Keepers {
-  /** By descriptor. */
   readonly #pids = new Map<number, number>();
   readonly #changed: (keepers: PagerState['keepers']) => void;
   /** The host allows no more processes. */

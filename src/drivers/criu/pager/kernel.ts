@@ -27,7 +27,6 @@ const UFFD_API = 0xaan;
 /** Events of fork, mremap, madvise and munmap; the process waits until each is read. */
 const EVENTS = 0x2n | 0x4n | 0x8n | 0x40n;
 const MESSAGE_BYTES = 32;
-/** Range of a process's memory. */
 const MIN_ADDRESS = 0x10000;
 const MAX_ADDRESS = process.arch === 'arm64' ? 2 ** 48 : 2 ** 47 - PAGE;
 
@@ -94,14 +93,12 @@ export function messageIn(message: Buffer): Message {
   }
 }
 
-/** Bytes given, and the reason for a shortfall. */
 export interface PageCopyResult {
   readonly bytes: number;
   /** 0: complete. EEXIST: the next page is already present. */
   readonly errno: number;
 }
 
-/** `from`: an address of this process. */
 export function givePages(fd: number, to: number, from: bigint, bytes: number): PageCopyResult {
   const copy = Buffer.alloc(40);
   copy.writeBigUInt64LE(BigInt(to), 0);
@@ -125,7 +122,6 @@ export function wakeAll(fd: number): void {
   wake(fd, MIN_ADDRESS, MAX_ADDRESS - MIN_ADDRESS);
 }
 
-/** Wakes threads that wait for these pages. */
 export function wake(fd: number, from: number, bytes: number): void {
   const range = Buffer.alloc(16);
   range.writeBigUInt64LE(BigInt(from), 0);

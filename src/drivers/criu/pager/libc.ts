@@ -1,7 +1,5 @@
 import { nativeLibrary, type NativeLibrary } from '../../../system/native-calls.ts';
 
-/** Pager's C library functions. */
-
 const SIGNATURES = {
   syscall: 'long syscall(long, long, long, long, long, long)',
   ioctl: 'int ioctl(int, unsigned long, void *)',
@@ -48,11 +46,9 @@ export function done(call: string, result: number | bigint): number {
   return Number(result);
 }
 
-/** errno of the last call. */
 export const errno = (): number => library().koffi.errno();
 
 export const addressOf = (buffer: Buffer): bigint => BigInt(library().koffi.address(buffer));
 
-/** Memory of this process as a buffer. */
 export const viewOf = (at: bigint, bytes: number): Buffer =>
   Buffer.from(library().koffi.view(at, bytes));

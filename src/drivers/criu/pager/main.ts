@@ -21,7 +21,6 @@ export const PAGERS = 'pagers';
 export const LOST_STATUS = 3;
 
 export const pagerSetup = z.strictObject({
-  /** Replaces a pager that has ended. */
   again: z.boolean(),
 });
 export type PagerSetup = z.infer<typeof pagerSetup>;

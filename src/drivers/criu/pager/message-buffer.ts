@@ -10,7 +10,6 @@ const [FD, PLACE, BYTES] = [32, 40, 48];
 export interface Unwritten {
   readonly fd: number;
   readonly message: Message;
-  /** Number of a child's descriptor, if it is already there. */
   readonly place: number;
 }
 
@@ -31,13 +30,11 @@ export class MessageBuffer {
     return new MessageBuffer();
   }
 
-  /** Buffer of a pager that has ended. */
   static takeFrom(pid: number): MessageBuffer {
     kernel.takeFrom(pid, BUFFER_FD);
     return new MessageBuffer();
   }
 
-  /** Next message of a userfaultfd; undefined if there is none. */
   read(fd: number, place: number, journalBytes: number): Message | undefined {
     this.written();
     this.#bytes.writeUInt32LE(fd, FD);

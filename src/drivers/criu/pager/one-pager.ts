@@ -66,7 +66,6 @@ async function end(pager: BootProcess): Promise<void> {
   }
 }
 
-/** Undefined once it has ended. */
 function descriptorOf(pid: number): number | undefined {
   try {
     return kernel.pidfd(pid);

@@ -10,9 +10,7 @@ import { becomeTheOne } from './one-pager.ts';
 import type { Pages } from './pages.ts';
 import { MIN_FD, Reading, type Change } from './reading.ts';
 
-/** CRIU's message that everything is restored. */
 const RESTORED = 0x5253_5446;
-/** Messages read at once. */
 const MESSAGES = 64;
 /** Number of processes from which ended ones are searched. */
 const MIN_PROCESSES = 64;
@@ -20,7 +18,6 @@ const MIN_PROCESSES = 64;
 const ROOM_MS = 100;
 
 export interface PagerFiles {
-  /** Records before actions. */
   readonly journal: string;
   /** All pagers of the container, each recorded before any action. */
   readonly pagers: string;
@@ -33,7 +30,6 @@ export interface Listener {
   restored(): void;
   /** Reason why the processes' events are not read, so that they wait; undefined once they are. */
   waits(reason: string | undefined): void;
-  /** All pages are present: nothing is left to do. */
   all(): void;
 }
 
@@ -90,7 +86,6 @@ export class Pager {
     return new Pager(pages, files, listener);
   }
 
-  /** Called before CRIU starts. */
   begin(): void {
     this.#reading.begin();
     this.#listens = criu.listenOn(this.#files.socket);
@@ -127,7 +122,6 @@ export class Pager {
     return this.#giving.wanted;
   }
 
-  /** Runs until all pages are present. */
   async serve(): Promise<void> {
     while (!this.#isOver) {
       if (this.#keepers.isShort) this.#keepers.again();
@@ -213,7 +207,6 @@ export class Pager {
     }
   }
 
-  /** Pages that have arrived in their file. */
   came(file: number, first: number, count: number): void {
     this.#giving.came(file, first, count);
     this.#after();
@@ -254,7 +247,6 @@ export class Pager {
     this.#mostProcesses = Math.max(MIN_PROCESSES, 2 * this.#spaces.size);
   }
 
-  /** A process has ended. */
   #over(fd: number): void {
     this.#journal.write({ over: fd });
     this.#spaces.delete(fd);

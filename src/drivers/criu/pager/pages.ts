@@ -5,14 +5,11 @@ import { readPagemap } from '../pages/pagemap.ts';
 import type { Span } from './address-space.ts';
 import { mapFile } from './kernel.ts';
 
-/** Page files of a container, and the pages that have arrived. */
-
 /** One byte per page of `pages-N.img`: 1 if it has arrived. */
 export const cameFile = (images: string, file: number): string =>
   path.join(images, `came-${file}.map`);
 
 interface PageFile {
-  /** Address in this process. */
   readonly at: bigint;
   readonly came: Uint8Array;
 }
@@ -46,7 +43,6 @@ export class Pages {
       came.set(readFileSync(cameFile(this.#images, file)));
   }
 
-  /** Page sources of a process, by its number in the container. */
   spansOf(task: number): readonly Span[] {
     return readPagemap(readFileSync(path.join(this.#images, `pagemap-${task}.img`))).lazy;
   }

@@ -18,7 +18,6 @@ type Note = (fd: number, change: Change) => void;
 export class Reading {
   readonly #journal: JournalFile;
   #buffer: MessageBuffer | undefined;
-  /** Unrecorded message of the last pager. */
   #left: Unwritten | undefined;
   /** Placeholder for the next child's descriptor. */
   #spare: number | undefined;
@@ -29,7 +28,6 @@ export class Reading {
     this.#journal = journal;
   }
 
-  /** Reserves its resources. Throws if the host has too few. */
   begin(): void {
     this.#buffer = MessageBuffer.make();
     const why = this.whyNot();
@@ -54,7 +52,6 @@ export class Reading {
     }
   }
 
-  /** Lets `note` record the last pager's unrecorded message. */
   finish(note: Note): void {
     if (this.#left === undefined) return;
     const { fd, message, place } = this.#left;

@@ -31,7 +31,6 @@ export function beginSharer(): number {
   }
 }
 
-/** Reaps an ended child. */
 export function reap(pid: number): void {
   libc().waitpid(pid, null, 1);
 }

@@ -6,8 +6,6 @@ import { ProcessPages } from '../../../host/memory-sample/process-pages.ts';
 import { ENTRY_BYTES, PAGE, isDumped, regionsOf, type Region } from './memory.ts';
 import { hasEnded } from '../host/processes.ts';
 
-/** Pages of all processes of a running container, read from outside. */
-
 /** Two files per process are open during the look. */
 export const MAX_PROCESSES = 256;
 /** Limit of page map entries: 128 MiB of maps cover 64 GiB of addresses, with or without memory. */

@@ -8,7 +8,6 @@ export type PageLookup = Pick<KeptPages, 'size' | 'find' | 'group'>;
 
 interface Dependencies {
   readonly kept: () => PageLookup | undefined;
-  /** Reserves page numbers. */
   readonly next: (count: number) => number[];
   readonly write: (pages: Buffer, first: number) => Promise<void>;
 }
@@ -26,7 +25,6 @@ export class KeptAnswers {
     this.#deps = deps;
   }
 
-  /** The source still owes pages or a question. */
   get isOpen(): boolean {
     return this.lacking.length > 0 || this.unasked.length > 0;
   }

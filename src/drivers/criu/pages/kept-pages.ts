@@ -26,7 +26,6 @@ import { PageNumbers } from './page-numbers.ts';
  * only for a container of the same name.
  */
 
-/** Time after which kept memory is removed, ms. */
 const KEPT_MS = 24 * 3_600_000;
 const PART_PAGES = 256;
 /** The source waits for this read; unread pages are sent again. */
@@ -107,7 +106,6 @@ async function allKept(top: string): Promise<KeptOf[]> {
   );
 }
 
-/** Removes expired pages, then the oldest until at most `mostBytes` are left. */
 export async function dropKept(top: string, mostBytes: number): Promise<void> {
   const found = await allKept(top);
   let left = 0;
@@ -124,11 +122,9 @@ export async function keptSize(records: string): Promise<number> {
   return found.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Kept pages of one container, by content. */
 export class KeptPages {
   readonly #files: FileHandle[] = [];
   readonly #numbers = new PageNumbers();
-  /** Page index in its file, by number. */
   #places = new Uint32Array(1024);
   #digests = Buffer.alloc(1024 * DIGEST_BYTES);
   readonly #firsts: number[] = [];

@@ -33,7 +33,6 @@ async function pagesIn(images: string, file: number): Promise<number> {
   }
 }
 
-/** Number in a page file's name. */
 export function pagesNumber(name: string): number | undefined {
   const found = /^pages-(0|[1-9]\d{0,8})\.img$/.exec(name)?.[1];
   return found === undefined ? undefined : Number(found);

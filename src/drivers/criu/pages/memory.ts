@@ -1,7 +1,5 @@
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 
-/** Reads a running process's memory page by page. */
-
 export const PAGE = 4096;
 const MAX_PAGES = 1024;
 /** Upper half of a page map entry: the page is in memory or swapped. */
@@ -11,7 +9,6 @@ const OF_FILE = 0x2000_0000;
 
 export const ENTRY_BYTES = 8;
 
-/** Whether a dump contains the page of that page map entry. Pure. */
 export function isDumped(entries: Buffer, index: number, shared: boolean): boolean {
   const entry = entries.readUInt32LE(index * ENTRY_BYTES + 4);
   return (entry & THERE) !== 0 && (shared || (entry & OF_FILE) === 0);

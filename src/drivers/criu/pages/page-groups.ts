@@ -30,7 +30,6 @@ export interface AskedGroup {
   readonly digest: Buffer;
 }
 
-/** Throws for an invalid question. */
 export function groupsOf(body: Buffer): AskedGroup[] {
   const pages = body.length < 4 ? 0 : body.readUInt32LE(0);
   const isOurs = pages > 0 && pages <= MAX_ASKED && body.length === 4 + groupsIn(pages) * ENTRY;

@@ -23,12 +23,10 @@ export class PageNumbers {
     return this.#size;
   }
 
-  /** Number of the page with the digest at `at`; undefined if it has none. */
   get(digests: Buffer, at = 0): number | undefined {
     return this.#tableOf(digests, at).get(digests, at);
   }
 
-  /** Assigns the next number, from 0 on, to a new page. */
   add(digests: Buffer, at = 0): number {
     const number = this.#size;
     this.#tableOf(digests, at).add(digests, at, number);
@@ -63,7 +61,6 @@ class Table {
     this.#taken += 1;
   }
 
-  /** Slot of the key, existing or free. */
   #find(digests: Buffer, from: number): number {
     const one = digests.readUInt32LE(from);
     const two = digests.readUInt32LE(from + 4);

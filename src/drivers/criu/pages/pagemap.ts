@@ -3,7 +3,6 @@ import type { Span } from '../pager/address-space.ts';
 
 /** Parses CRIU's `pagemap-N.img`, the page locations of a process. Pure. */
 
-/** Magic numbers of an image and of its type. */
 const IMAGE = 0x5456_4319;
 const PAGEMAP = 0x5608_4025;
 const MAX_ENTRIES = 16_777_216;
@@ -13,13 +12,11 @@ const LAZY = 2;
 const PRESENT = 4;
 
 export interface Pagemap {
-  /** Number of its `pages-N.img`. */
   readonly file: number;
   /** Pages that may follow while the process runs. */
   readonly lazy: readonly Span[];
 }
 
-/** Throws for an unknown form. */
 export function readPagemap(image: Buffer): Pagemap {
   const isOne = image.readUInt32LE(0) === IMAGE && image.readUInt32LE(4) === PAGEMAP;
   if (!isOne) throw new Error('no image of where pages lie');
@@ -49,7 +46,6 @@ export function readPagemap(image: Buffer): Pagemap {
   return { file, lazy };
 }
 
-/** Numeric fields of a protobuf message; other fields are skipped. */
 function fieldsOf(message: Buffer): Map<number, number> {
   const found = new Map<number, number>();
   let at = 0;

@@ -14,7 +14,6 @@ import { pagersIn } from '../pager/one-pager.ts';
 import { identify, runningIn } from '../host/processes.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/pager.ts', import.meta.url));
-/** Pager's log with the reason of its end. */
 const LOG = 'pager.log';
 /** Time for the start on a busy machine. */
 const BEGIN_MS = 30_000;
@@ -22,7 +21,6 @@ const LOOK_MS = 20;
 /** Interval of checks whether it lives: its keepers also hold its sockets open. */
 const LIVES_MS = 100;
 const LOOKED = `${JSON.stringify({ looked: true })}\n`;
-/** Pause before another start. */
 const AGAIN_MS = 1000;
 
 export interface PagerListener {
@@ -30,7 +28,6 @@ export interface PagerListener {
   all(): void;
   /** Reason why some or all processes are given nothing; undefined once they are. */
   waits(reason: string | undefined): void;
-  /** No pager can continue. */
   lost(reason: string): void;
 }
 
@@ -42,11 +39,8 @@ export class PagerClient {
   #socket: net.Socket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
-  /** A replacement may start. */
   #mayRenew = false;
-  /** A pager reported that none can continue. */
   #isLost = false;
-  /** Last reported reason for waiting. */
   #waits: string | undefined;
   readonly #spawn: typeof spawnPager;
   readonly #restored = Promise.withResolvers<void>();
@@ -228,13 +222,11 @@ export class PagerClient {
     return text.trim().split('\n').at(-1)?.slice(0, 500) ?? 'its pager has ended';
   }
 
-  /** Oldest first. */
   async #pagers(): Promise<BootProcess[]> {
     const text = await readFile(path.join(this.#images, PAGERS), 'utf8').catch(ignoring('ENOENT'));
     return pagersIn(text ?? '');
   }
 
-  /** Disconnects; the pager continues. */
   close(): void {
     this.#over();
   }

@@ -24,7 +24,6 @@ export function waitingRegions(smaps: string): Pick<Region, 'from' | 'to'>[] {
   return found;
 }
 
-/** Reason why such a container cannot move this way. */
 export const WIPED =
   'it has memory that is empty in its children (MADV_WIPEONFORK), and they would find their parent’s there';
 

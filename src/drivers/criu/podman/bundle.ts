@@ -10,13 +10,9 @@ import { LOG, SHM } from './stand-in.ts';
 /** podman's bundle of an arriving container. Godwit fills it while the stand-in waits. */
 
 export interface PodmanBundle {
-  /** Mount point of the root file system. */
   readonly merged: string;
-  /** Ports on this host's bridges. */
   readonly ports: readonly string[];
-  /** Container's /dev/shm. */
   readonly shm: string | undefined;
-  /** Path for this process. */
   readonly log: string;
 }
 
@@ -25,7 +21,6 @@ interface Filling {
   readonly mountsOf: number | undefined;
   readonly made: PodmanBundle;
   readonly images: string;
-  /** Received files of the layer above the image. */
   readonly upper: string;
 }
 
@@ -86,7 +81,6 @@ async function findPorts(run: Runc['run'], netns: string): Promise<string[]> {
   });
 }
 
-/** Options of the overlay mounted at a place; undefined if none is. Pure. */
 export function overlayAt(
   mountinfo: string,
   place: string,

@@ -24,8 +24,6 @@ import { listLosses, podmanObstacles, type PodmanFacts } from './facts.ts';
 import type { PodmanInfo, PodmanNetwork } from './podman.ts';
 import { ONLY_PRECOPY, type PodmanRuntime } from './runtime.ts';
 
-/** Examines a podman container without changing it. */
-
 /** conmon's end of them is created again at the destination. */
 const STREAMS = new Set(['standard input', 'standard output', 'standard error']);
 const isStream = ({ device, type }: Obstacle): boolean => STREAMS.has(device) && type === 'pipe';

@@ -175,7 +175,6 @@ const RULES: readonly Rule[] = [
   },
 ];
 
-/** Obstacles to a move, each with a hint. */
 export function podmanObstacles(facts: PodmanFacts): Obstacle[] {
   const found: Obstacle[] = RULES.filter(({ applies }) => applies(facts)).map(
     ({ device, type, reason, hint }) => ({ device, type, reason, hint }),

@@ -3,8 +3,6 @@ import { systemClock } from '../../../clock.ts';
 import { absent } from '../../../system/ignoring.ts';
 import type { Runc } from '../runtimes/runc.ts';
 
-/** Messages between a stand-in and its mover. */
-
 const POLL_MS = 10;
 
 export interface Lease {
@@ -34,7 +32,6 @@ export async function openLease(run: Runc['run'], file: string): Promise<Lease> 
   };
 }
 
-/** Contents of a file once it exists. */
 export async function untilWritten(file: string, signal: AbortSignal): Promise<string> {
   for (;;) {
     const text = await readFile(file, 'utf8').catch(absent);

@@ -17,7 +17,6 @@ const network = z.looseObject({
 export type PodmanNetwork = z.infer<typeof network>;
 
 export interface PodmanInfo {
-  /** Such as `5.8.6`. */
   readonly version: string;
   /** podman's directories for containers and for their state until the next boot. */
   readonly graph: string;

@@ -61,7 +61,6 @@ export const isConmonBy =
   (words) =>
     readConmon(words)?.id === id && words.includes(standIn);
 
-/** Processes other than conmon with one of these paths as an argument: a podman call, a stand-in, its children. */
 export const isCallWith =
   (paths: readonly string[]): IsIt =>
   (words) =>

@@ -13,7 +13,6 @@ import { nameAmongHosts, SHORT } from './container-names.ts';
  */
 
 export interface ManagedContainer {
-  /** Runtime's id. */
   readonly id: string;
   readonly name: string;
   readonly pid: number;
@@ -21,7 +20,6 @@ export interface ManagedContainer {
   readonly podman?: { readonly runtime: 'runc' | 'crun'; readonly bundle: string };
 }
 
-/** Limit of all containers, above a host's capacity. */
 const MAX_CONTAINERS = 2000;
 const MAX_BYTES = 1024 ** 2;
 const MAX_MANAGER = 128;
@@ -75,7 +73,6 @@ const first = (labels: Labels, keys: readonly string[]): string | undefined =>
 const isPodman = (manager: string, id: string): boolean =>
   manager === 'podman' && /^[0-9a-f]{64}$/.test(id);
 
-/** Unique guest names; `taken`: names already in use. Pure. */
 export function named(
   all: readonly (RuntimeContainer & {
     readonly manager: string;

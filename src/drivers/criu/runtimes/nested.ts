@@ -5,10 +5,8 @@ import type { Obstacle } from '../obstacle.ts';
 
 const KINDS = ['pid', 'ipc', 'uts', 'net', 'user', 'time', 'cgroup'] as const;
 
-/** Namespace identities of a process, by kind: `pid:[4026531836]`. */
 type Namespaces = Readonly<Record<string, string>>;
 
-/** `first`: of the container's first process. Pure. */
 export function nestedObstacles(first: Namespaces, others: readonly Namespaces[]): Obstacle[] {
   return KINDS.flatMap((kind): Obstacle[] => {
     const own = first[kind];
@@ -26,7 +24,6 @@ export async function lookForNested(first: number, pids: readonly number[]): Pro
   return nestedObstacles(await namespacesOf(first), await Promise.all(pids.map(namespacesOf)));
 }
 
-/** Empty if the process has ended. */
 async function namespacesOf(pid: number): Promise<Namespaces> {
   const found: Record<string, string> = {};
   for (const kind of KINDS) {

@@ -20,7 +20,6 @@ const listed = z.array(
   }),
 );
 
-/** Running containers with a valid guest name. Pure. */
 export function containersIn(text: string): ManagedContainer[] {
   return listed
     .parse(JSON.parse(text))

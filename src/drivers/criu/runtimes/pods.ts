@@ -5,7 +5,6 @@ import type { RuncState } from './runc.ts';
 /** Namespace kinds: kernel's name -> name in a container's configuration. */
 const KINDS = { pid: 'pid', ipc: 'ipc', uts: 'uts', mnt: 'mount', net: 'network' } as const;
 
-/** Namespace identities of a process, by kind: `net:[4026531840]`. */
 type Namespaces = Readonly<Record<string, string>>;
 
 interface Member {
@@ -31,7 +30,6 @@ export function podObstacles(own: Namespaces, others: readonly Member[]): Obstac
   });
 }
 
-/** Looks at the containers in the same state directory of runc. */
 export async function findPod(
   { id: name, pid }: RuncState,
   all: readonly RuncState[],
@@ -44,7 +42,6 @@ export async function findPod(
   return podObstacles(await namespacesOf(pid), await Promise.all(members));
 }
 
-/** Empty if the process has ended. */
 async function namespacesOf(pid: number): Promise<Namespaces> {
   const found: Record<string, string> = {};
   for (const kind of Object.keys(KINDS)) {

@@ -10,8 +10,6 @@ import { imageMs } from './runc.ts';
 import { findWorker, sessionEnded } from '../session.ts';
 import type { EventReplay } from '../watch.ts';
 
-/** Container that was to leave and stays at its source. */
-
 type Dependencies = Pick<HostContext, 'host' | 'runc' | 'records' | 'gpus'>;
 
 /**
@@ -64,7 +62,6 @@ export async function runHere(
   await setFrozen(cgroup, false, signal);
   const unplugged = plugged.find((each) => each.status === 'rejected');
   const [taken] = await Promise.allSettled([giveGpus(deps, name, cgroup, signal)]);
-  // A retry needs these ports.
   await records.change(name, {
     // A retry restores its GPUs first.
     leaving: taken.status === 'rejected' ? 'sending' : undefined,

@@ -84,14 +84,12 @@ export interface Versions {
   readonly criu: string;
 }
 
-/** Program, its state directory, and its id for a guest. */
 export interface RuntimeTarget {
   readonly program: 'runc' | 'crun';
   readonly root: string;
   readonly idOf: (name: string) => string;
 }
 
-/** Command line of runc or crun, with CRIU. */
 export class Runc {
   readonly #host: string;
   readonly #options: CriuOptions;
@@ -155,7 +153,6 @@ export class Runc {
   }
 
   async list(signal: AbortSignal): Promise<RuncState[]> {
-    // runc creates it with the first container.
     if (!existsSync(this.#states)) return [];
     const text = await this.runtime(['list', '-f', 'json'], { signal });
     return listed.parse(JSON.parse(text) ?? []);
@@ -208,7 +205,6 @@ export class Runc {
   /** A file of an arriving container is complete. `failed` is called if the work that it starts fails. */
   arrived(_name: string, _file: ArrivedFile, _failed: (error: Error) => void): void {}
 
-  /** Ends the work that `arrived` began. */
   async dropArrival(): Promise<void> {}
 
   /** Packs files of the frozen container into `images`. */
@@ -221,7 +217,6 @@ export class Runc {
     await this.runtime(['kill', name, signal]);
   }
 
-  /** Creates the container from its bundle and runs it. */
   async start(name: string, bundle: string): Promise<void> {
     await this.#begin('run', name, bundle);
   }
