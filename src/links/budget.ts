@@ -10,7 +10,6 @@ import { sharesOf, type Claim } from './shares.ts';
 export interface Budget {
   /** Shared by all movers of the host; created if missing. */
   readonly directory: string;
-  /** Total for all movers. */
   readonly bytesPerS: number;
 }
 

@@ -70,7 +70,6 @@ export class Carrier {
     return gone.promise;
   }
 
-  /** Admits waiting senders, fills the connections, and executes the core's effects. */
   run(): void {
     if (this.#over) return;
     this.senders.admit();
@@ -96,7 +95,6 @@ export class Carrier {
     this.#act();
   }
 
-  /** Delivers messages that waited for a handler. */
   deliverAll(): void {
     for (const channel of this.core.inbox.waiting()) this.#deliver(channel);
   }
@@ -205,7 +203,6 @@ export class Senders {
     return [...this.#waiting.values()].every(({ length }) => length === 0);
   }
 
-  /** True if the message was admitted at once. */
   enters(channel: number, message: Uint8Array): boolean {
     if ((this.#waiting.get(channel)?.length ?? 0) > 0) return false;
     if (!this.#outbox.hasRoom(channel)) return false;
@@ -213,7 +210,6 @@ export class Senders {
     return true;
   }
 
-  /** Resolves when the message was admitted. */
   async wait(channel: number, message: Uint8Array): Promise<void> {
     const waiting = this.#waiting.get(channel) ?? new Fifo();
     this.#waiting.set(channel, waiting);

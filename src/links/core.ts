@@ -23,7 +23,6 @@ const UNREAD_SHARE = 2;
 /** Additional bytes in flight for priority lanes. */
 const URGENT_FLIGHT_BYTES = 128 * 1024;
 
-/** Action for the shell. */
 export type Effect =
   | { readonly type: 'write'; readonly link: number; readonly frame: Frame }
   /** The connection is dead: it has no input. */
@@ -32,7 +31,6 @@ export type Effect =
   | { readonly type: 'ready'; readonly channel: number }
   /** There is something to acknowledge or room to send: handle it after this turn. */
   | { readonly type: 'soon' }
-  /** The peer has said goodbye. */
   | { readonly type: 'goodbye' }
   | { readonly type: 'aborted'; readonly payload: Uint8Array };
 
@@ -40,7 +38,6 @@ export interface Counters {
   /** Frame bytes written and read, including heads. */
   sentBytes: number;
   receivedBytes: number;
-  /** Written bytes that had been written before. */
   repeatedBytes: number;
   /** Count of times without any connection, and the longest, ms. */
   cuts: number;
@@ -80,7 +77,6 @@ export class LinkCore {
     this.inbox = new Inbox(options.holdsBytes);
   }
 
-  /** Actions since the last call. */
   effects(): Effect[] {
     const effects = this.#effects;
     this.#effects = [];
@@ -225,7 +221,6 @@ export class LinkCore {
     return godwitError('GODWIT_LINK_LOST', { peer: this.#peer, graceMs: this.#graceMs });
   }
 
-  /** Sends on all connections: a goodbye, an abort. */
   sendToAll(frame: Frame): void {
     for (const link of this.#links.values()) this.#write(link, frame);
   }

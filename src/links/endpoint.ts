@@ -7,7 +7,6 @@ import type { LinkMeasure } from './session.ts';
 
 /** Terms of a session between two movers, for a hypervisor's stream or its disks. */
 
-/** Identity of a session and its ends. */
 export interface SessionTerms {
   readonly migration: string;
   readonly epoch: number;
@@ -21,7 +20,6 @@ export interface SessionTerms {
   readonly log?: Log;
 }
 
-/** Source's access to the destination. */
 export interface SourceEndpoint {
   /** Path of the unix socket to create, for the hypervisor, in an existing private directory. */
   readonly socket: string;
@@ -38,7 +36,6 @@ export interface SourceEndpoint {
   readonly budget?: Budget;
 }
 
-/** Destination's listener. */
 export interface TargetEndpoint {
   /** Unix socket on which the hypervisor listens, at the latest when the first byte arrives. */
   readonly socket: string;
@@ -93,7 +90,6 @@ export class ListeningEnd<Figures, End extends SessionEnd<Figures>> implements S
     this.ended.catch(() => undefined);
   }
 
-  /** Set once the source has connected. */
   get end(): End | undefined {
     return this.#end;
   }

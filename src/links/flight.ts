@@ -76,7 +76,6 @@ export class Flight {
     this.#startSample(nowMs);
   }
 
-  /** Their connection broke. */
   lost(bytes: number): void {
     this.#bytes -= bytes;
   }

@@ -71,7 +71,6 @@ export function controlFrame(type: FrameType, number = 0, payload: Uint8Array = 
   return { type, channel: 0, number, payload };
 }
 
-/** Head of a frame; the payload follows unchanged. */
 export function writeHead({ type, channel, number, payload }: Frame): Buffer {
   const head = Buffer.allocUnsafe(HEAD_BYTES);
   head.writeUInt16BE(MAGIC, 0);

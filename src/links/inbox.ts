@@ -4,7 +4,6 @@ import { Fifo } from './fifo.ts';
 import { BadLinkFrame, FRAME_COST_BYTES, MAX_MESSAGE_BYTES, type Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 
-/** Complete message that waits for its handler. */
 interface Message {
   readonly pieces: readonly Uint8Array[];
   readonly bytes: number;
@@ -36,7 +35,6 @@ export class Inbox {
   readonly #heldBytes = [0, 0, 0];
   /** Channels with taken frames that the peer has not been informed of. */
   readonly #news = new Set<number>();
-  /** Frames received twice. */
   duplicates = 0;
 
   /** `holdsBytes`: limit of bulk. */
@@ -88,7 +86,6 @@ export class Inbox {
     return Buffer.concat(message.pieces, message.bytes);
   }
 
-  /** The message of `start` was taken. */
   took(number: number): void {
     const channel = this.#channel(number);
     const message = channel.ready.shift();
@@ -99,7 +96,6 @@ export class Inbox {
     this.#news.add(number);
   }
 
-  /** Channels with an undelivered message. */
   waiting(): number[] {
     return [...this.#channels]
       .filter(([, { ready, busy }]) => !busy && ready.length > 0)

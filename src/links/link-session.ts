@@ -113,7 +113,6 @@ export class LinkSession implements Session {
     this.#limit();
   }
 
-  /** Present share of the host's budget. */
   setShare(bytesPerS: number): void {
     this.#shareBytesPerS = bytesPerS;
     this.#limit();
@@ -128,7 +127,6 @@ export class LinkSession implements Session {
     return this.#carrier.core.bucket.bytesPerS;
   }
 
-  /** Whether the rate limit has held data back since the last call. */
   wasHeldBack(): boolean {
     return this.#carrier.wasHeldBack();
   }
@@ -171,7 +169,6 @@ export class LinkSession implements Session {
     this.#end(error);
   }
 
-  /** This end's greeting on a new connection. */
   greeting(): Welcome {
     return {
       version: LINK_VERSION,
@@ -276,8 +273,6 @@ export class LinkSession implements Session {
     this.#carrier.end(this.#whyOver());
   }
 }
-
-/** Error of this side for the other side's end of the session. */
 
 const REFUSALS: Readonly<Record<LinkRefusal['why'], string>> = {
   closed: 'it closed the session',

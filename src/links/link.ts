@@ -7,7 +7,6 @@ export interface SentMessage {
   readonly atMs: number;
 }
 
-/** State of one of a session's connections. */
 export interface Link {
   readonly id: number;
   /** Sent data frames that are not confirmed. */
@@ -69,7 +68,6 @@ const SPAN_MS = 20;
 const BUSY_BYTES = 320 * 1024;
 const MAX_UNREPORTED_BYTES = 256 * 1024;
 
-/** Records a received data frame. */
 export function came(link: Link, bytes: number, nowMs: number): void {
   const passedMs = nowMs - link.spanFromMs;
   if (passedMs >= SPAN_MS) {
@@ -89,7 +87,6 @@ export function mayWaitMs(link: Link, nowMs: number): number {
   return Math.max(0, link.reportedAtMs + everyMs - nowMs);
 }
 
-/** All received frames were reported. */
 export function reported(link: Link, nowMs: number): void {
   link.reported = link.came;
   link.reportedAtMs = nowMs;

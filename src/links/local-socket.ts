@@ -17,7 +17,6 @@ export class LocalSocket {
     socket.on('close', () => this.#turn('broken'));
   }
 
-  /** Connects to a listening hypervisor. */
   static async connect(path: string): Promise<LocalSocket> {
     const socket = connectSocket(path, 'directory', { allowHalfOpen: true });
     await once(socket, 'connect');
@@ -29,7 +28,6 @@ export class LocalSocket {
     return this.#state;
   }
 
-  /** Whether `read` would return data. */
   get readable(): boolean {
     return this.#socket.readableLength > 0;
   }
@@ -54,7 +52,6 @@ export class LocalSocket {
     const last = pieces.at(-1);
     if (this.#state === 'broken' || this.#finished || last === undefined) return false;
     return new Promise((resolve) => {
-      // One system call.
       this.#socket.cork();
       for (const piece of pieces.slice(0, -1)) this.#socket.write(piece);
       this.#socket.write(last, (error) => resolve(error === null || error === undefined));

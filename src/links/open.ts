@@ -62,12 +62,10 @@ export async function openSession(options: OpenOptions): Promise<LinkSession> {
   return session;
 }
 
-/** Maintains a session's connections. */
 class Dialer {
   readonly #session: LinkSession;
   readonly #options: OpenOptions;
   readonly #log: Log;
-  /** Reason of the last failure. */
   failure: Error | undefined;
 
   constructor(session: LinkSession, options: OpenOptions) {

@@ -53,7 +53,6 @@ export class Outbox {
   readonly #channels = new Map<number, Channel>();
   readonly #lanes: readonly LaneQueue[];
   #outBytes = 0;
-  /** Peer's limit of bulk. */
   #farHoldsBytes = MIN_WINDOW_BYTES;
 
   constructor() {
@@ -86,7 +85,6 @@ export class Outbox {
     return outCost < (lane === 2 ? Math.min(windowBytes, this.#farHoldsBytes) : windowBytes);
   }
 
-  /** Whether these lanes have waiting frames. */
   waits(lane: Lane): boolean {
     return this.#first(lane) !== undefined;
   }

@@ -21,7 +21,6 @@ export interface Session {
   readonly ended: Promise<void>;
 }
 
-/** Present performance of the link. */
 export interface LinkMeasure {
   /** Throughput measured by acknowledgements. */
   readonly bytesPerS: number;

@@ -1,7 +1,6 @@
 /** Report of a host's session, once a second. */
 export interface Claim {
   readonly id: string;
-  /** Recent rate. */
   readonly bytesPerS: number;
   readonly isHeldBack: boolean;
   /** Largest useful rate. */

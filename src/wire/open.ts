@@ -25,7 +25,6 @@ import {
 export interface WireOptions extends SessionTerms {
   /** Guest memory, bytes: the per-page memory depends on it. */
   readonly memoryBytes: number;
-  /** Processors for the codec. */
   readonly cores: number;
   readonly cache?: WireCache;
 }
@@ -49,9 +48,7 @@ export interface TargetWire extends Wire {
   readonly address: string;
 }
 
-/** Figures for the report. */
 export interface WireFigures {
-  /** Bytes from the hypervisor. */
   readonly streamBytes: number;
   /** Frame bytes on the links, including repeated ones. */
   readonly linkBytes: number;

@@ -3,7 +3,6 @@ import { Scope, type Sharing } from './scope.ts';
 
 /** Circle of a migration's guests, for each of the site's valid secrets. */
 
-/** Host's cache for a migration; absent if nothing is shared. */
 export interface WireCache {
   readonly directory: string;
   readonly mostBytes: number;

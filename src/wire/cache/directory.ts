@@ -40,7 +40,6 @@ export function hasSegments(directory: string, tag: string): boolean {
   }
 }
 
-/** Paths of a scope's seed indexes. */
 export function seedIndexes(directory: string, tag: string): string[] {
   return readdirSync(directory)
     .filter((name) => name.startsWith(`${tag}-`) && name.endsWith('.seed'))

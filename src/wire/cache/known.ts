@@ -20,7 +20,6 @@ const MAX_NAMES = 65_536;
 const MAX_PARTS = 256;
 
 export interface KnownPart {
-  /** Tag of the common circle. */
   readonly tag: string;
   /** One in this many names is sent; a power of two, selected by the first byte. */
   readonly parts: number;
@@ -55,8 +54,8 @@ function partsFor(count: number, most: number): number {
 }
 
 /**
- * Whether the other host has a page; undefined for a page outside the sent part. Returns undefined if this host
- * does not have the circle. Throws RangeError for an invalid summary.
+ * Test whether the other host has a page; it returns undefined for a page outside the sent part. No test if this
+ * host does not have the circle. Throws RangeError for an invalid summary.
  */
 export function knownBy(
   cache: Pick<WireCache, 'secret' | 'earlier' | 'sharing' | 'peer'>,
@@ -75,7 +74,6 @@ function isTold(name: Uint8Array, parts: number): boolean {
   return ((name[0] ?? 0) & (parts - 1)) === 0;
 }
 
-/** Names in the wire's summary. */
 function* told(files: readonly (Segment | Seed)[], parts: number): Generator<Uint8Array> {
   let left = MAX_SUMMARY_NAMES;
   for (const file of files) {

@@ -18,7 +18,6 @@ export interface Listing {
     readonly pages: number;
     readonly changed: boolean;
   }[];
-  /** Names of the place files. */
   readonly places: readonly string[];
 }
 

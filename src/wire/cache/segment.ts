@@ -33,7 +33,6 @@ function checkOf(hash64: Hash64, name: Uint8Array, page: Uint8Array): bigint {
   return hash64(checked);
 }
 
-/** Pages per segment of a store with this limit. */
 export function segmentPages(mostBytes: number): number {
   return Math.max(MIN_SEGMENT_PAGES, Math.floor(mostBytes / SEGMENTS / ENTRY_BYTES));
 }
@@ -65,7 +64,6 @@ export class Segment {
   #written: number;
   /** Pages waiting to be written, if this process appends. */
   readonly #tail: Buffer;
-  /** Whether each page was read. */
   readonly #asked: Uint8Array;
 
   private constructor(

@@ -33,7 +33,6 @@ export interface StoreStatus {
   readonly failure: string | undefined;
 }
 
-/** Segment for new pages of this process. */
 interface Active {
   readonly segment: Segment;
   readonly file: number;
@@ -55,7 +54,6 @@ export class Store {
   #lying: Lying[] = [];
   #indexBytes = 0;
   #active: Active | undefined;
-  /** Number of files when it was opened. */
   #opened = 0;
   #hits = 0;
   #misses = 0;
@@ -179,7 +177,6 @@ export class Store {
     };
   }
 
-  /** Writes waiting data and closes all files. */
   close(): void {
     for (const [number, file] of this.#files.entries()) {
       try {

@@ -41,7 +41,6 @@ export function writeSummary(names: Iterable<Uint8Array>, most = MAX_SUMMARY_NAM
   return Buffer.concat([head, bits.end()]);
 }
 
-/** Presumed contents of a far side. */
 export class Summary {
   readonly #count: number;
   readonly #values: Float64Array;

@@ -12,7 +12,6 @@ export interface Batch {
   readonly plainBytes: number;
 }
 
-/** Form for the decoder. */
 export function bodyOf({ records, data }: Batch): Buffer {
   return Buffer.concat([records, data]);
 }

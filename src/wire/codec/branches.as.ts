@@ -13,7 +13,6 @@ const OPCODES: i32 = 0xe8;
 const OPCODE_MASK: i32 = 0xfe;
 /** 25-bit operands: the highest byte is 0 or 255. */
 const SPARE_BITS: i32 = 7;
-/** Opcode and operand. */
 const INSTRUCTION: i32 = 5;
 const LAST: i32 = PAGE_BYTES - INSTRUCTION;
 /** A page with fewer candidates in this many bytes is not treated as code; other memory has almost none. */
@@ -24,7 +23,6 @@ const LANES: i32 = 16;
 /** The page, with space for the vector at its last byte. */
 const BASE: i32 = <i32>memory.data(4112, 16);
 
-/** Address of the page in the module's memory. */
 export function pageAt(): i32 {
   return BASE;
 }
@@ -92,7 +90,6 @@ function isNear(at: i32): bool {
   return highest == 0 || highest == 0xff;
 }
 
-/** Adds to the operand of the instruction at `at`. */
 function add(at: i32, amount: i32): void {
   const changed = ((load<i32>(BASE + at, 1) + amount) << SPARE_BITS) >> SPARE_BITS;
   store<i32>(BASE + at, changed, 1);

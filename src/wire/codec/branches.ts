@@ -46,7 +46,6 @@ export class Branches {
     this.#exports.makeAbsolute(place % PLACES);
   }
 
-  /** Reverse of makeAbsolute. */
   makeRelative(place: number): void {
     this.#exports.makeRelative(place % PLACES);
   }

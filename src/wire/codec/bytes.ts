@@ -8,14 +8,12 @@ export class BadFrame extends Error {
     this.frame = frame;
   }
 
-  /** Adds the number of the frame. */
   static in(frame: number, error: unknown): unknown {
     if (!(error instanceof BadFrame) || error.frame !== undefined) return error;
     return new BadFrame(error.message, frame);
   }
 }
 
-/** Fixed-size buffer with write functions. */
 export class Writer {
   readonly #bytes: Buffer;
   #length = 0;

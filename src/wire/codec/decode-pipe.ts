@@ -29,7 +29,6 @@ interface Waiting {
 const REPORT_SHARE = 1 / 16;
 /** Cost of a held frame besides its payload, which limits the number of small frames. */
 const FRAME_COST_BYTES = 256;
-/** Batches decompressed ahead. */
 const MAX_AHEAD = 4;
 
 /** Converts frames to items. Requests a missing content and holds the frames behind it. */
@@ -77,7 +76,6 @@ export class DecodePipe {
     this.#check();
   }
 
-  /** Stops and drops waiting frames. */
   close(): void {
     this.#failure ??= { error: new Error('the stream was closed') };
     this.#filled?.();

@@ -14,7 +14,6 @@ export interface DecoderDependencies {
   readonly contents?: FarContents;
 }
 
-/** Frame's information about a batch. */
 export interface BatchHead {
   readonly items: number;
   readonly hash: bigint;

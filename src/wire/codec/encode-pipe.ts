@@ -19,7 +19,6 @@ export interface EncodePipeDependencies extends EncoderDependencies {
   /** Receives a frame; resolves when the next may follow, which holds back the whole pipe. */
   readonly send: (frame: Buffer) => Promise<void>;
   readonly nowMs: () => number;
-  /** Processors for compression. */
   readonly cores: number;
   /** Assumed rate of the link until it is measured. */
   readonly saidBytesPerS?: number | undefined;
@@ -51,7 +50,6 @@ export class EncodePipe {
     this.#control = new FrameReader(deps.settings);
   }
 
-  /** Contents that the far side requested. */
   get misses(): number {
     return this.#misses;
   }

@@ -18,7 +18,6 @@ export interface EncoderDependencies {
 
 /** Largest useful delta; a literal compresses to about as much. */
 const MAX_DELTA = 1280;
-/** Page and head of its delta. */
 const PAGE_ROOM = PAGE_BYTES + 16;
 const RECORD_ROOM = 64;
 const ZERO = Buffer.alloc(PAGE_BYTES);
@@ -56,7 +55,6 @@ export class Encoder {
   readonly #byHash: NumberTable;
   readonly #records: Writer;
   #data: Writer;
-  /** Writers of sent batches. */
   readonly #spare: Writer[] = [];
   readonly #lent = new Map<Buffer, Writer>();
   readonly #runs: RunWriter;

@@ -2,7 +2,6 @@ import { BadFrame } from './bytes.ts';
 import { PAGE_BYTES } from './item.ts';
 import { mostBody, type CodecSettings } from './settings.ts';
 
-/** Version of frames and their contents. */
 const CODEC_VERSION = 2;
 
 const MAGIC = 0x4757;
@@ -131,7 +130,6 @@ export class FrameReader {
     }
   }
 
-  /** Returns the payload's length. */
   #checkHead(): number {
     const head = this.#head;
     const bad = (what: string): never => {

@@ -36,7 +36,6 @@ export class LevelControl {
   #upAfterMs = -Infinity;
   #tooMuchSinceMs: number | undefined;
   #link: number | undefined;
-  /** Speeds of the last batches at level 1. */
   readonly #speeds: number[] = [];
   #ratio: number | undefined;
   #batches = 0;
@@ -58,7 +57,6 @@ export class LevelControl {
     return isThin(this.#link ?? this.#saidBytesPerS);
   }
 
-  /** Measured rate of the link. */
   linkCarries(bytesPerS: number): void {
     if (bytesPerS > 0) this.#link = bytesPerS;
   }

@@ -16,7 +16,6 @@ const PACK_BYTES = 256 * 1024;
 const PACK_ITEMS = 1024;
 const MEMORY_BYTES = PACK_BYTES + PACK_ITEMS * ROW * Float64Array.BYTES_PER_ELEMENT;
 
-/** Reusable memories. */
 const MAX_SPARE = 8;
 
 /** Fills packs. A larger item, which must be opaque bytes, is split. */
@@ -39,7 +38,6 @@ export class Packer {
     return this.#items === 0;
   }
 
-  /** Packs that this item filled. */
   add(item: Item): readonly Pack[] {
     if (item.kind === 'bytes') return this.#addBytes(item.bytes);
     const full = this.#makeRoom(item.bytes.length);

@@ -1,6 +1,5 @@
 import type { Choice } from './compression.ts';
 
-/** Inputs of the level's choice. */
 export interface CodecMeasures {
   /** Measured rate of the link; undefined before. */
   readonly linkBytesPerS: number | undefined;

@@ -39,7 +39,6 @@ export interface Run {
   readonly names: Buffer;
 }
 
-/** Joins pages into runs. */
 export class RunWriter {
   readonly #out: Writer;
   #kind: Kind = 'bytes';
@@ -76,7 +75,6 @@ export class RunWriter {
     this.#out.number(length);
   }
 
-  /** Ends the open run before the batch is taken. */
   end(): void {
     if (this.#count > 0) this.#out.patch(this.#countAt, this.#count);
     this.#count = 0;

@@ -36,11 +36,9 @@ export interface ThreadStart {
 }
 
 export interface EncodeStart extends ThreadStart {
-  /** Processors for compression. */
   readonly cores: number;
   /** Assumed rate of the link until it is measured. */
   readonly saidBytesPerS?: number | undefined;
-  /** Far side's summary of its cache. */
   readonly farSummary: Uint8Array;
 }
 
@@ -70,11 +68,9 @@ export type FromEncoder =
   | { readonly type: 'answered' }
   | { readonly type: 'closed'; readonly tally: EncodeTally };
 
-/** Final figures of an encoder. */
 export interface EncodeTally {
   readonly encoded: Readonly<Record<Kind, number>>;
   readonly levelChanges: readonly LevelChange[];
-  /** Contents that the far side requested. */
   readonly misses: number;
 }
 

@@ -36,7 +36,6 @@ export class Window {
     return this.#bytes.compare(page, 0, PAGE_BYTES, start, start + PAGE_BYTES) === 0;
   }
 
-  /** Copies the page and returns its number. */
   put(page: Uint8Array): number {
     const number = this.#next;
     this.#bytes.set(page, (number % this.pages) * PAGE_BYTES);

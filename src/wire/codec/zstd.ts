@@ -59,7 +59,6 @@ export interface Range {
   readonly to: number;
 }
 
-/** Bytes of input read and output written by a call. */
 export interface Progress {
   readonly read: number;
   readonly written: number;
@@ -192,7 +191,6 @@ export class CompressContext {
     return written;
   }
 
-  /** Compresses an independent frame. */
   one(input: Buffer, output: Buffer): Promise<number> {
     return this.#context.one('compressOne', input, output);
   }

@@ -8,7 +8,6 @@ import { URGENT_SETTINGS } from './hello.ts';
 export interface Encoding {
   /** Copies the items. Wait for it before the next call. */
   add(items: Iterable<Item>): Promise<void>;
-  /** Starts sending the added items. */
   push(): Promise<void>;
   /** Resolves once everything was sent. */
   flush(): Promise<void>;

@@ -11,7 +11,6 @@ import { godwitError } from '../../errors.ts';
 /** Version of the relay's messages and tokens. The codec's frames have a separate version. */
 export const RELAY_VERSION = 1;
 
-/** Limit of earlier secrets of the site. */
 const MAX_EARLIER = 2;
 const MIN_CELLS = 1024;
 const MAX_CELLS = 2 ** 22;

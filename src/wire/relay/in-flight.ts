@@ -14,7 +14,6 @@ const KIB = 1024;
 const MIN_LINK = 128 * KIB;
 const MIN_STREAM = 512 * KIB;
 
-/** Settings for a round of the hypervisor. */
 interface Round {
   /** Processing time of both codecs and the far hypervisor, ms. */
   readonly workMs: number;

@@ -67,7 +67,6 @@ export class Rebuild {
     }
   }
 
-  /** Processes a complete token. */
   #readToken(): void {
     const token = this.#token.subarray(0, this.#tokenBytes);
     const [kind] = token;

@@ -19,7 +19,6 @@ import { SourceConnection } from './source-connection.ts';
 export interface SourceRelayOptions {
   /** Path of the unix socket to create. */
   readonly socket: string;
-  /** Other host's name, for errors. */
   readonly peer: string;
   readonly memoryBytes: number;
   readonly cores: number;
@@ -28,7 +27,6 @@ export interface SourceRelayOptions {
   readonly cache?: WireCache | undefined;
   /** Block context from an earlier session of the same migration, because a recovered post-copy does not repeat it. */
   readonly context?: StreamContext | undefined;
-  /** The guest switches to post-copy at once. */
   readonly isSwitchedSoon?: boolean | undefined;
   /** Time for the other side to answer the first message. */
   readonly helloMs: number;

@@ -9,7 +9,6 @@ export interface TargetConnectionDependencies {
   readonly after: () => Promise<void> | undefined;
   /** The hypervisor has taken this many more bytes. */
   readonly taken: (bytes: number) => void;
-  /** Receives bytes of the return path. */
   readonly back: (bytes: Uint8Array) => Promise<void>;
   readonly backEnded: () => Promise<void>;
   /** The source's side has ended, and the hypervisor has everything before that. */
@@ -21,7 +20,6 @@ export interface TargetConnectionDependencies {
 
 const FIRST_BYTES = 320 * 1024;
 
-/** One connection to the destination's hypervisor. */
 export class TargetConnection {
   readonly #deps: TargetConnectionDependencies;
   readonly #rebuild = new Rebuild();
@@ -59,7 +57,6 @@ export class TargetConnection {
     await this.pass();
   }
 
-  /** Restores an item; `pass` sends it. */
   gather(item: Item): void {
     this.#rebuild.take(item, (bytes) => this.#put(bytes));
   }
