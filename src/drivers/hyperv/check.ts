@@ -13,7 +13,6 @@ import { unknownWindows } from './windows.ts';
 
 /** Checks of Hyper-V and its hosts for a move; changes nothing. Pure. */
 
-/** Both hosts' Hyper-V names and facts. */
 export interface Hosts {
   readonly guest: string;
   readonly from: string;

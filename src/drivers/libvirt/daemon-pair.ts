@@ -7,7 +7,6 @@ import { LibvirtRefusal } from './rpc/connection.ts';
 import type { Outcome } from './task.ts';
 import type { Sight } from './whereabouts.ts';
 
-/** Dependencies of a session that outlive it. */
 export interface LibvirtHost {
   readonly name: string;
   readonly options: LibvirtOptions;

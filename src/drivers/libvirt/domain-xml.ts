@@ -82,7 +82,6 @@ export interface NicHostLink {
   readonly kind: 'bridge' | 'device';
 }
 
-/** Parsed facts, or the reason for a failure. */
 export type DomainRead =
   | { readonly facts: DomainFacts; readonly why?: undefined }
   | { readonly facts?: undefined; readonly why: string };

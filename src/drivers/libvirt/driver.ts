@@ -164,7 +164,6 @@ async function shown(
   return { handle: libvirtHandle(name, uuid), info: { ...known, ...listed(read) } };
 }
 
-/** List entry of a guest; if its XML cannot be read, the entry has the reason why it cannot move. */
 function listed(
   read: DomainRead,
 ): Omit<DiscoveredGuest['info'], 'name' | 'host' | 'driver' | 'state'> {

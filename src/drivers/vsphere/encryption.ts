@@ -4,7 +4,6 @@ import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 
 export const ENCRYPTS = 'encryptedVMotionSupported';
 
-/** vSphere's encryption of a guest's memory during the move. */
 export interface EncryptionFacts {
   readonly guest: string;
   readonly to: string;

@@ -46,7 +46,6 @@ export async function targetOf(
   }
 }
 
-/** Destination in the guest's vCenter. */
 async function ownTarget(
   { client }: VsphereGuest,
   { host: source }: Pick<GuestSight, 'host'>,

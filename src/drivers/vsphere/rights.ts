@@ -2,7 +2,6 @@
 
 export interface Right {
   readonly id: string;
-  /** Purpose. */
   readonly why: string;
   /** On the vCenter's root folder; otherwise on each datacenter and below. */
   readonly onRoot?: true;

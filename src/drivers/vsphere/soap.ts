@@ -44,7 +44,6 @@ export function propSet(type: string, properties: readonly string[]): Part {
   ]);
 }
 
-/** Selects the objects of a view. */
 export function throughView(view: Ref): Part {
   const through = [
     text('name', 'view'),
@@ -141,7 +140,6 @@ export interface ObjectContent {
   readonly properties: ReadonlyMap<string, XmlElement>;
 }
 
-/** Parses `objects` of a RetrievePropertiesEx result. */
 export function objectsIn(result: XmlElement): ObjectContent[] {
   return at(result, 'objects').flatMap((object) => {
     const found = refIn(at(object, 'obj')[0]);

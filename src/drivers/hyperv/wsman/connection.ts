@@ -31,7 +31,6 @@ const CALL_MS = (OPERATION_S + 10) * 1000;
 const CONNECT_MS = 10_000;
 const WSMAN_TYPE = 'application/soap+xml;charset=UTF-8';
 
-/** Address and credentials of a host's WinRM. */
 export interface WinrmTarget {
   /** https://HOST:5986/wsman */
   readonly url: string;

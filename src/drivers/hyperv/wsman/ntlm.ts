@@ -66,7 +66,6 @@ export interface Challenge {
   readonly flags: number;
   readonly serverChallenge: Buffer;
   readonly pairs: readonly AvPair[];
-  /** Unparsed. */
   readonly raw: Buffer;
 }
 

@@ -29,7 +29,6 @@ const MAX_UNREAD = 65_536;
 /** Byte by which a daemon accepts the client's certificate. */
 const TAKEN = 1;
 
-/** Paths of the client's TLS credentials. */
 export interface Credentials {
   readonly ca: string;
   readonly cert: string;
@@ -260,7 +259,6 @@ function happened(socket: Socket, event: string, uri: string, signal: AbortSigna
   });
 }
 
-/** Explains a failed connection: permission denied, or no listener. */
 export function notConnected(uri: string, error: NodeJS.ErrnoException): Error {
   const isForbidden = error.code === 'EACCES' || error.code === 'EPERM';
   return isForbidden ? denied(uri, error.message) : unreachable(uri, error.message);
