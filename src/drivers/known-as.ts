@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { guestName } from '../protocol/names.ts';
 
-/** With a dash and the hash, the name has at most 63 characters. */
+/** The name with a dash and the hash has at most 63 characters. */
 const KEPT = 52;
 
 /**

@@ -84,7 +84,7 @@ export class Connection {
     return this.#socket.writableLength;
   }
 
-  /** So many frames besides data wait that reports should be delayed. */
+  /** Enough frames other than data wait that reports should be delayed. */
   get isFull(): boolean {
     return this.#controlBytes >= MANY_CONTROL_BYTES;
   }

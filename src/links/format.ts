@@ -15,7 +15,7 @@ export const FRAME_COST_BYTES = 256;
 const MAX_CONTROL_BYTES = 32 * 1024;
 
 export const TYPES = {
-  /** From the connecting side: the session, and the frames received from it. */
+  /** Connecting side: the session, and the frames received in it. */
   hello: 1,
   /** Accepting answer: the same from the other side. */
   welcome: 2,

@@ -178,7 +178,7 @@ export class LinkSession implements Session {
     };
   }
 
-  /** Whether the other end is the one that the session began with. */
+  /** True if the other end is the one that the session began with. */
   knows(incarnation: string): boolean {
     this.#farIncarnation ??= incarnation;
     return this.#farIncarnation === incarnation;

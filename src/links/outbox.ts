@@ -20,7 +20,7 @@ export interface Outgoing {
   readonly bytes: number;
   payload: Uint8Array;
   state: 'waiting' | 'sent' | 'received';
-  /** Its connection broke. */
+  /** The frame's connection broke. */
   repeated: boolean;
 }
 
@@ -44,7 +44,7 @@ interface LaneQueue {
 
 /** Window of the lanes before bulk, whose messages are small or awaited. */
 const URGENT_WINDOW_BYTES = 8 * 1024 * 1024;
-/** As much as the peer holds, until the relay sets less. */
+/** The peer's limit applies until the relay sets less. */
 const FIRST_WINDOW_BYTES = Number.MAX_SAFE_INTEGER;
 const MIN_WINDOW_BYTES = 64 * 1024;
 
@@ -78,7 +78,10 @@ export class Outbox {
     this.#farHoldsBytes = bytes;
   }
 
-  /** Whether a message may enter its channel's lane: while the window is not full, so one message may exceed it. */
+  /**
+   * True if a message may enter its channel's lane. Only a full window prevents it, so one message may exceed
+   * the window.
+   */
   hasRoom(channel: number): boolean {
     const lane = laneOf(channel);
     const { windowBytes, outCost } = this.#lane(lane);

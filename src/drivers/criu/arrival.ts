@@ -137,7 +137,7 @@ export class Arrival {
     return this.late;
   }
 
-  /** For a process that did not receive the container: the rest of its memory is still to come. */
+  /** Continues the arrival in a process that did not receive the container; the rest of its memory is still to come. */
   async attach(): Promise<void> {
     this.#attached = this.#newLate().attach();
     await this.#attached;

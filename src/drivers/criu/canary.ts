@@ -55,7 +55,7 @@ export class Canary {
     return refusal('stream', godwitError('GODWIT_CAPABILITY', facts, { hint: HINT }), side);
   }
 
-  /** Whether an earlier process recorded success with the same programs and kernel. */
+  /** True if an earlier process recorded success with the same programs and kernel. */
   async #isKept(signal: AbortSignal): Promise<boolean> {
     const text = await readFile(this.#file, 'utf8').catch(() => '');
     return text.split('\n', 1)[0] === (await this.#key(signal));

@@ -93,7 +93,7 @@ export class LateArrival {
     else if (this.#stream === undefined) this.#broke('the connection broke');
   }
 
-  /** For another process. All pages may be here without the source's knowledge. */
+  /** Continues in another process. All pages may be here without the source's knowledge. */
   async attach(): Promise<void> {
     await this.#files.open(this.#images);
     this.#opened.resolve();
@@ -175,7 +175,7 @@ export class LateArrival {
     }
   }
 
-  /** Its processes wait for missing pages; nothing is lost. */
+  /** The processes wait for missing pages; nothing is lost. */
   #waits(reason: string | undefined): void {
     this.#why = reason;
     if (!this.#isGiven || this.#isOver) return;

@@ -79,7 +79,7 @@ export async function shutDown(
   while (lifeOf(init).state !== 'gone') await systemClock.sleep(POLL_MS, signal);
 }
 
-/** Whether it runs again after it was shut down here: podman and systemd can restart an ended container. */
+/** True if it runs again after it was shut down here: podman and systemd can restart an ended container. */
 export async function isUpAgain(
   { runc }: Pick<HostContext, 'runc'>,
   name: string,

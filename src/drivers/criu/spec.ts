@@ -26,7 +26,7 @@ const MAX_MOUNTS = 64 + MAX_HOST_PARTS;
 /** Allowed mount types, without host paths. */
 const MOUNTS = ['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup'] as const;
 
-/** With this option runc makes a bind mount of any type. Pure. */
+/** True if runc makes a bind mount with this option, whatever the type. Pure. */
 export function isBindOption(option: string): boolean {
   return option.split(',').some((each) => each === 'bind' || each === 'rbind');
 }

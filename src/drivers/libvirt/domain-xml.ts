@@ -217,7 +217,7 @@ function networkOf(element: XmlElement, index: number): NicNetwork[] {
   return network === undefined ? [] : [{ nic: nicName(element, index), network }];
 }
 
-/** For a NIC of a libvirt network, a running guest's XML also has the host's own bridge or device. */
+/** A NIC of a libvirt network also has the host's bridge or device in a running guest's XML, and is left out here. */
 function hostLinkOf(element: XmlElement, index: number): NicHostLink[] {
   const { bridge, dev, network } = at(element, 'source')[0]?.attributes ?? {};
   const { type } = element.attributes;

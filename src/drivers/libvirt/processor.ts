@@ -26,7 +26,7 @@ interface ProcessorQuery {
   readonly vendor: string | undefined;
 }
 
-/** With `check='none'` only the vendor is compared, unless the processor is the host's. */
+/** Only the vendor is compared with `check='none'`, unless the processor is the host's. */
 export async function processorChecks(
   asked: ProcessorQuery,
   signal: AbortSignal,

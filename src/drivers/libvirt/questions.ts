@@ -113,7 +113,7 @@ async function existence(
 }
 
 /**
- * Whether that host has a network device of that name. The interface driver is current but may list only
+ * Checks whether that host has a network device of that name. The interface driver is current but may list only
  * configured devices (netcf). The device list has all, but without udev it may be outdated.
  */
 export async function networkDevice(
@@ -181,7 +181,7 @@ export type CpuComparison =
   | { readonly is: 'same' | 'less' }
   | { readonly is: 'incompatible'; readonly why: string };
 
-/** Whether the daemon's hypervisor can provide this processor. */
+/** Checks whether the daemon's hypervisor can provide this processor. */
 export async function compareCpu(
   client: LibvirtClient,
   machine: Machine & { readonly cpu: NonNullable<Machine['cpu']> },

@@ -23,7 +23,7 @@ const OPERATION_ABORTED = 78;
 const MIB = 1024 ** 2;
 
 export interface TaskFacts {
-  /** Its persistent definition moves with the guest and is removed at the source. */
+  /** The persistent definition moves with the guest and is removed at the source. */
   readonly isPersistent: boolean;
   readonly tls: boolean;
   readonly migrateUri?: string | undefined;
@@ -91,8 +91,8 @@ function bandwidths(mibPerSecond: bigint, mode: ManagedOrder['mode']): Params {
 }
 
 /**
- * Whether to switch to post-copy now: at once, or after the first full pass; never if Godwit's steering decides.
- * `rounds`: passes begun.
+ * True if post-copy is due: at once, or after the first full pass; never if Godwit's steering decides. `rounds`:
+ * passes begun.
  */
 export function isPostCopyDue(
   { mode, steered = false }: Pick<ManagedOrder, 'mode' | 'steered'>,

@@ -99,7 +99,7 @@ export async function endSecondCopy(
   if (copy === undefined) return;
   const { facts } = readDomain(await there.xml(copy.domain, signal));
   if (facts === undefined || !isPrivate(facts, copies)) {
-    // Its daemon ends a waiting copy.
+    // A waiting copy is ended by its daemon.
     if (!copy.hasRun) throw waits(to, guest);
     await there.stop(copy.domain, 'suspend', signal);
     throw await sharesFiles(there, copy, { to, guest }, signal);

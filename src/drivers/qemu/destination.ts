@@ -356,7 +356,7 @@ export class ColdStart {
     this.#launch = launch === undefined ? undefined : launchIn(launch, guest, host);
   }
 
-  /** For the journal: a mover that takes over starts the guest with the same launch. */
+  /** The journal has it, so a mover that takes over starts the guest with the same launch. */
   get known(): { readonly launch?: QemuLaunch } {
     return this.#launch === undefined ? {} : { launch: this.#launch };
   }

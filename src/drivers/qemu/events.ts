@@ -55,7 +55,7 @@ const HALTS: Readonly<Record<string, HaltKind>> = {
   'internal-error': 'internal-error',
 };
 
-/** Why the guest is stopped; undefined if it runs or is stopped by its migration. */
+/** Reason why the guest is stopped; undefined if it runs or is stopped by its migration. */
 export function haltKind(status: string): HaltKind | undefined {
   return Object.hasOwn(HALTS, status) ? HALTS[status] : undefined;
 }

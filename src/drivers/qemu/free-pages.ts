@@ -11,7 +11,7 @@ const virtioStatus = z.object({
 });
 
 /**
- * Whether QEMU asks the guest's balloon driver for free pages, to skip them in pre-copy, and the driver agreed.
+ * True if QEMU asks the guest's balloon driver for free pages, to skip them in pre-copy, and the driver agreed.
  * Undefined if QEMU does not ask. Changes nothing.
  */
 export async function freePageHints(

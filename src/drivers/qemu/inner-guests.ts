@@ -15,7 +15,7 @@ const statistics = z
   .max(4096);
 
 /**
- * Whether the guest has run a nested guest since its QEMU started. Undefined if KVM does not count it (before
+ * True if the guest has run a nested guest since its QEMU started. Undefined if KVM does not count it (before
  * Linux 5.14).
  */
 export async function ranInner(

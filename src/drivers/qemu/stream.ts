@@ -148,7 +148,7 @@ function transportObstacles(
   return found;
 }
 
-/** For migrate-set-capabilities. Both ends get the same list, except for source-only capabilities. */
+/** List for migrate-set-capabilities. Both ends get the same list, except for source-only capabilities. */
 export function capabilityList(
   stream: Omit<StreamSettings, 'tls'> &
     Pick<StreamSetup, 'holdSwitchover' | 'disks' | 'mayThrottle'>,

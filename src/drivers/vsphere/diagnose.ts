@@ -196,7 +196,7 @@ function clusterFact(
   return { name, moves: moves === 'manager', setsPower: sets === 'manager' };
 }
 
-/** For clusters without EVC and with more than one host. */
+/** Advice for clusters without EVC and with more than one host. */
 async function baselines(
   client: VsphereClient,
   clusters: readonly ObjectContent[],

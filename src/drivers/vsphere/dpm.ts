@@ -46,8 +46,8 @@ export interface DpmCluster {
 }
 
 /**
- * Who controls the power of that cluster's hosts. `hosts`: ids of all of them. One automated host is enough,
- * because DPM moves its guests to the others and back.
+ * Program or person that controls the power of the cluster's hosts. `hosts`: ids of all of them. One automated
+ * host is enough, because DPM moves its guests to the others and back.
  */
 export function powerModeOf({ name, dpm }: DpmCluster, hosts: readonly string[]): PowerMode {
   const by = `DPM of ${(name ?? '').slice(0, LONGEST)}`;

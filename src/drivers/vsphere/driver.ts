@@ -20,7 +20,7 @@ import type { VsphereOptions } from './options.ts';
 import { VsphereSession } from './session.ts';
 
 const LIFE_MS = 10_000;
-/** For about 15 calls to a vCenter that may be busy, ms. */
+/** Time for about 15 calls to a vCenter that may be busy, ms. */
 const QUESTION_MS = 50_000;
 
 /** Guests of a vCenter. This agent runs on none of their hosts. */

@@ -47,7 +47,7 @@ export interface DrsCluster {
   readonly drs: ClusterDrs | undefined;
 }
 
-/** Who empties a host of that cluster. `guests`: its running guests, with ids. */
+/** Program or person that empties a host of the cluster. `guests`: its running guests, with ids. */
 export function maintenanceModeOf(
   { name, drs }: DrsCluster,
   guests: readonly { readonly id: string; readonly name: string }[],

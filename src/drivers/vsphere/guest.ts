@@ -47,7 +47,7 @@ export interface GuestSight {
   readonly needed: readonly string[];
   /** vMotion encryption: `disabled`, `opportunistic` or `required`. */
   readonly encryption: string;
-  /** Its files: `[datastore] directory/file`. */
+  /** Path of its files: `[datastore] directory/file`. */
   readonly path: string;
 }
 

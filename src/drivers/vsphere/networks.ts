@@ -24,7 +24,7 @@ export interface Card {
 export interface Network {
   readonly ref: Ref;
   readonly name: string;
-  /** For a distributed switch. */
+  /** Port group of a distributed switch. */
   readonly port?: { readonly switchUuid: string; readonly group: string };
 }
 

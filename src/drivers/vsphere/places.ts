@@ -43,7 +43,7 @@ export class HostsByName {
   async named(wanted: GuestDestination, signal: AbortSignal): Promise<HostPlace> {
     const known = this.#found.get(wanted.to);
     const seen = known === undefined ? undefined : await this.#place(known, signal);
-    // Its name may have changed.
+    // The host's name may have changed.
     if (seen !== undefined && hostNameOf(seen.name, this.#given) === wanted.to) return seen;
     const found = await this.#find(wanted, signal);
     const place = await this.#place(found, signal);

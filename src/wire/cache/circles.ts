@@ -13,7 +13,7 @@ export interface WireCache {
   readonly sharing: Exclude<Sharing, { with: 'none' }>;
   /** Other host, which learns only of contents exchanged with it. */
   readonly peer: string;
-  /** Whether the circle's seeds may be used for the peer. */
+  /** The circle's seeds may be used for the peer. */
   readonly seeds: boolean;
   /** File of this guest's places between its migrations with that host. */
   readonly placesFile: string;

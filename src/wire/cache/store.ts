@@ -15,7 +15,7 @@ export interface StoreOptions {
   /** Limit of the whole directory. */
   readonly mostBytes: number;
   readonly scope: Scope;
-  /** Whether the circle's seeds may be used for the peer; default: yes. */
+  /** The circle's seeds may be used for the peer; default: true. */
   readonly seeds?: boolean;
 }
 
@@ -48,7 +48,7 @@ export class Store {
   readonly #options: StoreOptions;
   readonly #hash64: Hash64;
   readonly #table = new NameTable();
-  /** By a spot's file number; undefined once removed. */
+  /** Index: a spot's file number; undefined once removed. */
   readonly #files: (Segment | Seed | undefined)[] = [];
   /** All segments of the directory, oldest first, including other scopes and processes. */
   #lying: Lying[] = [];
@@ -60,7 +60,7 @@ export class Store {
   #spoiled = 0;
   #evicted = 0;
   #failure: string | undefined;
-  /** Whether requested pages survive their segment. */
+  /** Requested pages survive their segment. */
   #keeps = true;
 
   private constructor(options: StoreOptions, hash64: Hash64) {
@@ -101,7 +101,7 @@ export class Store {
     return page;
   }
 
-  /** Whether it was stored, or stored again, since this store was opened. */
+  /** True if it was stored, or stored again, since this store was opened. */
   isNew(name: Uint8Array): boolean {
     return (this.#table.get(name)?.file ?? -1) >= this.#opened;
   }

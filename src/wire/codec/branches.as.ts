@@ -84,7 +84,7 @@ function opcodes(at: i32): i32 {
   return i8x16.bitmask(i8x16.eq(masked, i8x16.splat(<i8>OPCODES)));
 }
 
-/** Whether the instruction at `at` has a 25-bit operand. */
+/** True if the instruction at `at` has a 25-bit operand. */
 function isNear(at: i32): bool {
   const highest = load<u8>(BASE + at, 4);
   return highest == 0 || highest == 0xff;

@@ -5,7 +5,7 @@
  */
 export interface NearContents {
   nameOf(page: Uint8Array): Buffer;
-  /** Whether the far side is believed to have it; an error costs a round trip. */
+  /** True if the far side is believed to have it; an error costs a round trip. */
   farHas(name: Uint8Array): boolean;
   /** Name of this place's content when it was last encoded by content; equal on both sides. */
   baseOf(block: number, page: number): Uint8Array | undefined;

@@ -28,7 +28,7 @@ const PUTS: ReadonlySet<Kind> = new Set([
   'deltaOfBase',
   'code',
 ]);
-/** Those whose content is completely in the batch or window. */
+/** Kinds whose content is completely in the batch or window. */
 const ENCODED: ReadonlySet<Kind> = new Set(['literal', 'delta', 'code']);
 const ZERO = Buffer.alloc(PAGE_BYTES);
 

@@ -69,7 +69,7 @@ export class Encoder {
   #items = 0;
   #plainBytes = 0;
   #acknowledged = 1;
-  /** Whether the content of each window cell was sent only as a reference. */
+  /** 1 for each window cell whose content was sent only as a reference. */
   readonly #referred: Uint8Array;
   /** Referenced contents that left the window and may still be requested; at most one window. */
   readonly #kept = new Map<number, Buffer>();

@@ -37,11 +37,11 @@ const FAT_BYTES_PER_S = 100e6;
 
 export const NO_COMPRESSION: Choice = { level: 0, windowLog: 0 };
 export const FIRST_CHOICE: Choice = { level: 2, windowLog: 22 };
-/** For an assumed rate of 1 Gbit/s or more: a quarter less work than FIRST_CHOICE, 7 % more bytes. */
+/** First choice for an assumed rate of 1 Gbit/s or more: a quarter less work than FIRST_CHOICE, 7 % more bytes. */
 const FIRST_FAT_CHOICE: Choice = { level: 1, windowLog: 21 };
 /**
- * For a link that is assumed to be thin: 1.4 % fewer bytes for a seeded guest at 100 Mbit/s, no difference for a
- * cold one.
+ * First choice for a link that is assumed to be thin: 1.4 % fewer bytes for a seeded guest at 100 Mbit/s, no
+ * difference for a cold one.
  */
 const FIRST_THIN_CHOICE: Choice = { level: 4, windowLog: 22 };
 
@@ -98,7 +98,7 @@ export function firstChoice(linkBytesPerS: number | undefined): Choice {
   return (linkBytesPerS ?? 0) >= FAT_BYTES_PER_S ? FIRST_FAT_CHOICE : FIRST_CHOICE;
 }
 
-/** Whether bytes decide; false for an unknown link. */
+/** True if bytes decide; false for an unknown link. */
 export function isThin(linkBytesPerS = Infinity): boolean {
   return linkBytesPerS <= THIN_BYTES_PER_S;
 }

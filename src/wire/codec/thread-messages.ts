@@ -13,7 +13,7 @@ export interface ThreadCache {
   readonly sharing: Exclude<Sharing, { with: 'none' }>;
   /** Other host, which learns only of contents exchanged with it. */
   readonly peer: string;
-  /** Whether the circle's seeds may be used for the peer. */
+  /** The circle's seeds may be used for the peer. */
   readonly seeds: boolean;
   /** Guest's places at the end of its last migration; absent if not used. */
   readonly places?: ThreadPlaces;

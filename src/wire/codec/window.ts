@@ -29,7 +29,7 @@ export class Window {
     return this.#bytes.subarray(start, start + PAGE_BYTES);
   }
 
-  /** Whether that number is in the window and has this page. */
+  /** True if that number is in the window and has this page. */
   same(number: number, page: Uint8Array): boolean {
     if (!this.holds(number)) return false;
     const start = (number % this.pages) * PAGE_BYTES;

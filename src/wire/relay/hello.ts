@@ -163,7 +163,7 @@ export function settingsFor(
   return { ...RELAY_SETTINGS, windowPages: RELAY_SETTINGS.windowPages / 2 };
 }
 
-/** For the urgent connection: single awaited pages. */
+/** Settings of the urgent connection, for single awaited pages. */
 export const URGENT_SETTINGS: CodecSettings = {
   windowPages: 256,
   batchBytes: 64 * 1024,

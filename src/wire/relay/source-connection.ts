@@ -23,11 +23,11 @@ export interface SourceConnectionDependencies {
   readonly encoding: Encoding;
   /** Called with bytes read from the hypervisor. */
   readonly count: (bytes: number) => void;
-  /** Whether more may be read now. `again`: after a refusal, which requires clearly more room. */
+  /** True if more may be read now. `again`: after a refusal, which requires clearly more room. */
   readonly room: (round: number, again: boolean) => boolean;
   /** Resolves when that may have changed. */
   readonly changed: () => Promise<void>;
-  /** Whether pages may wait for more. */
+  /** Pages may wait for more. */
   readonly gathers: boolean;
 }
 

@@ -24,7 +24,7 @@ export class StreamContext {
     return this.#byName.get(name);
   }
 
-  /** Whether the page at `address` is in `block` and aligned. */
+  /** True if the page at `address` is in `block` and aligned. */
   holds(block: RamBlock, address: number): boolean {
     return address % this.pageBytes === 0 && address + this.pageBytes <= block.usedBytes;
   }

@@ -170,7 +170,7 @@ function nameOf(bytes: Uint8Array, at: number): string | undefined {
   return text(bytes, at, stop);
 }
 
-/** For resynchronization: 1 for a packet, 0 for none, minus the bytes needed to decide. */
+/** Result for resynchronization: 1 for a packet, 0 for none, or minus the bytes needed to decide. */
 function packetAt(bytes: Uint8Array, at: number, end: number, pageBytes: number): number {
   if (end - at < MULTIFD.PREFIX_BYTES) {
     const known = [0x11, 0x22, 0x33, 0x44, 0, 0, 0, 1];

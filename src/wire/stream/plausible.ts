@@ -77,7 +77,7 @@ export function element(context: StreamContext, bytes: Uint8Array, at: number, e
   }
 }
 
-/** Whether the available bytes of [at, end) start the number. */
+/** True if the available bytes of [at, end) start the number. */
 function begins(bytes: Uint8Array, at: number, end: number, value: number): boolean {
   for (let index = 0; at + index < end; index += 1) {
     if (bytes[at + index] !== ((value >>> (24 - 8 * index)) & 0xff)) return false;

@@ -234,7 +234,7 @@ async function remove(volume: MadeVolume): Promise<void> {
   const found = await inRealDirectory(file, (at) => lstat(at, { bigint: true })).catch(absent);
   if (found === undefined) return;
   if (ino === undefined) {
-    // Its creator is unknown, but an empty volume is no loss.
+    // An empty volume of an unknown creator can be removed without loss.
     if (kind === 'directory') await rmdir(file).catch(ignoring('ENOTEMPTY', 'ENOTDIR', 'ENOENT'));
     else if (found.isFile() && found.size === 0n) await rm(file, { force: true });
     return;

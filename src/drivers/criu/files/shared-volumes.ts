@@ -127,7 +127,7 @@ interface MountedVolumes {
   readonly mounted: readonly { readonly device: string }[];
 }
 
-/** For the frozen source: after the earlier check it may have deleted a file or bound a socket. */
+/** Repeats the check for the frozen source, which may since have deleted a file or bound a socket. */
 export async function refuseOpen({ cgroup, volumes, mounted }: MountedVolumes): Promise<void> {
   const pids = await processesIn(cgroup);
   for (const [index, { shared }] of volumes.entries()) {
@@ -137,7 +137,7 @@ export async function refuseOpen({ cgroup, volumes, mounted }: MountedVolumes): 
   }
 }
 
-/** For the source without running processes: writes its data to the storage, for the other host to read. */
+/** Writes the data of a source without running processes to the storage, for the other host to read. */
 export async function writeOut(
   { runc }: { readonly runc: Pick<HostContext['runc'], 'run'> },
   volumes: readonly VolumeHere[],

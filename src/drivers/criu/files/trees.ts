@@ -191,7 +191,7 @@ function listed(keys: readonly string[]): Buffer {
   return Buffer.from(keys.map((key) => `${key}\0`).join(''), 'latin1');
 }
 
-/** Whether only a tree's changes must be sent during the freeze. */
+/** True if only a tree's changes must be sent during the freeze. */
 export async function tellsWrites({ path: from, kind }: Tree): Promise<boolean> {
   return kind === 'directory' && TELLS_WRITES.has((await statfs(from)).type);
 }

@@ -161,7 +161,7 @@ export function placeOf(mountinfo: string, file: string): Place | undefined {
   };
 }
 
-/** Whether a mount namespace mounts that volume, a part of it, or more of its volume directory. Pure. */
+/** True if a mount namespace mounts that volume, a part of it, or more of its volume directory. Pure. */
 export function mountsPart(
   mountinfo: string,
   volume: Place | undefined,

@@ -31,7 +31,7 @@ export function isMadeFor(
   if (migration !== undefined && record.migration === migration) return true;
   const token = handle === undefined ? undefined : handleIn(handle)?.token;
   if (token === record.token) return true;
-  // For records of an earlier build, or a cleanup session: an incomplete copy belongs to nobody.
+  // Records of an earlier build, and cleanup sessions: an incomplete copy has no owner.
   const isNobodys = record.init === undefined && record.cold === undefined;
   return isNobodys && (migration === undefined || record.migration === undefined);
 }

@@ -58,7 +58,7 @@ export async function networkOf(
   signal: AbortSignal,
   path?: string,
 ): Promise<FoundNetwork> {
-  // Its links and rules are the host's and must not be removed for a container.
+  // The network is the host's: its links and rules must not be removed for a container.
   if (await isOfHost(pid))
     return { nics: [], obstacles: path === undefined ? [] : [OF_HOST], unseen: [] };
   const enter = ['nsenter', '-t', String(pid), '-n'];

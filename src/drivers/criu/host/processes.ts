@@ -6,7 +6,7 @@ import { godwitError } from '../../../errors.ts';
 import { ignoring } from '../../../system/ignoring.ts';
 import type { BootProcess } from '../../../system/processes/life.ts';
 
-/** For `catch`: accepts only the errors of an ended process. */
+/** Accepts, in a `catch`, only the errors of an ended process. */
 export const hasEnded = ignoring('ENOENT', 'ESRCH');
 
 /** Limit of one process's open files, which are read one by one. */

@@ -107,7 +107,7 @@ const record = z.object({
   leaving: z.enum(['sending', 'late', 'sent']).optional(),
   /** Arrival: the rest of its memory is still to come. */
   late: z.literal(true).optional(),
-  /** Its GPU state is removed or about to be, so it must be restored if the container stays. */
+  /** The GPU state is removed or about to be, so it must be restored if the container stays. */
   gpu: z
     .object({
       pairs: z.array(z.object({ from: z.string().max(32), to: z.string().max(32) })).max(64),

@@ -16,7 +16,7 @@ export interface Source {
 }
 
 export class AddressSpace {
-  /** By address, without overlaps. */
+  /** Sorted by address, without overlaps. */
   #spans: Span[];
 
   constructor(spans: readonly Span[]) {
@@ -39,7 +39,7 @@ export class AddressSpace {
     return { file: span.file, page: span.at + Math.floor((address - span.from) / PAGE) };
   }
 
-  /** Those pages are no longer needed: they have arrived or were unmapped. */
+  /** The pages are no longer needed: they have arrived or were unmapped. */
   drop(from: number, to: number): void {
     this.#cut(from, to);
   }

@@ -144,7 +144,7 @@ export class Giving {
     }
   }
 
-  /** Whether a page that the kernel refused is no longer needed. */
+  /** True if a page that the kernel refused is no longer needed. */
   #isPassed(fd: number, errno: number): boolean {
     if (errno === EEXIST || (errno === ENOENT && this.#giver.mayGive)) return true;
     // An event must be read first.

@@ -151,7 +151,7 @@ export function putAt(fd: number, place: number): void {
 }
 
 /**
- * Whether a userfaultfd's process has ended. Requests a file page at an impossible address, which gives nothing
+ * True if a userfaultfd's process has ended. Requests a file page at an impossible address, which gives nothing
  * to a live process. A kernel before 5.13 does not support the request, so it never reports an end.
  */
 export function hasEnded(fd: number): boolean {

@@ -48,7 +48,7 @@ export class MessageBuffer {
     this.#bytes.writeUInt32LE(0, 0);
   }
 
-  /** For a fork, recorded or not: the child's descriptor as read, and its permanent number. */
+  /** Child of a fork, recorded or not: its descriptor as read, and its permanent number. */
   get child(): { readonly fd: number; readonly place: number } | undefined {
     const message = this.#bytes[0] === 0 ? undefined : kernel.messageIn(this.#bytes);
     if (message?.type !== 'fork') return undefined;

@@ -173,7 +173,7 @@ export class Pager {
     this.#spaces.set(given, new AddressSpace(this.#pages.spansOf(task)));
   }
 
-  /** Whether events can be read; otherwise the processes wait. */
+  /** True if events can be read; otherwise the processes wait. */
   #isHeard(): boolean {
     const why = this.#reading.whyNot();
     if (why !== this.#why) this.#listener.waits(why);

@@ -11,7 +11,7 @@ import { PAGE } from './memory.ts';
 const SPAN_PAGES = 1024;
 
 export class ChangedPages {
-  /** By start of the span, in page order. NaN for an unseen page. */
+  /** Keys are the span's start, in page order. NaN for an unseen page. */
   readonly #spans = new Map<number, Float64Array>();
 
   /** Changed pages among these, adjacent ones together. */

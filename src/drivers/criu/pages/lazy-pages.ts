@@ -3,7 +3,7 @@ import path from 'node:path';
 import { PAGE } from './memory.ts';
 import { readPagemap } from './pagemap.ts';
 
-/** For each page file of a dump, by number: 1 for each page that may follow while the container runs. */
+/** Page files of a dump by number, with 1 for each page that may follow while the container runs. */
 export async function lazyPages(images: string): Promise<Map<number, Uint8Array>> {
   const found = new Map<number, Uint8Array>();
   for (const name of await readdir(images)) {

@@ -72,7 +72,10 @@ export class PagerClient {
     this.#socket?.write(LOOKED);
   }
 
-  /** For a process that did not start the pager. A pager that has not recorded itself yet is ended by the next one. */
+  /**
+   * Connects a process that did not start the pager. A pager that has not recorded itself yet is ended by the
+   * next one.
+   */
   async attach(): Promise<void> {
     this.#mayRenew = true;
     if (await wasAllGiven(this.#images)) return await this.#all();
@@ -131,7 +134,7 @@ export class PagerClient {
   #follow(pager: BootProcess, socket: net.Socket): void {
     this.#socket = socket;
     this.#waitsFor(undefined);
-    // Its process shows its end; a connection error adds nothing.
+    // The pager's process shows its end; a connection error adds nothing.
     const lines = createInterface({ input: socket }).on('line', (line) => this.#hear(line));
     lines.on('error', () => undefined);
     // Pages that arrived without a connection are only in the files.
@@ -251,7 +254,7 @@ export class PagerClient {
 
 const lives = (each: BootProcess): boolean => lifeOf(each).state !== 'gone';
 
-/** Whether all pages of a container's images have arrived and were given; its pager records that last. */
+/** True if all pages of a container's images have arrived and were given; its pager records that last. */
 export async function wasAllGiven(images: string): Promise<boolean> {
   return (await journalOf(images)).all;
 }

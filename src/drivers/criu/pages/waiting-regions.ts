@@ -28,7 +28,7 @@ export const WIPED =
   'it has memory that is empty in its children (MADV_WIPEONFORK), and they would find their parent’s there';
 
 /**
- * Whether a process has a mapping that is empty in its children (MADV_WIPEONFORK), from `/proc/PID/smaps`. A
+ * True if a process has a mapping that is empty in its children (MADV_WIPEONFORK), from `/proc/PID/smaps`. A
  * pager would take a child's empty page for a missing one and give it its parent's.
  */
 export async function wipesOnFork(pids: readonly number[]): Promise<boolean> {

@@ -117,7 +117,7 @@ async function replaceUpper(
   const table = await readFile(`/proc/${mountsOf ?? 'self'}/mountinfo`, 'utf8');
   const found = overlayAt(table, merged);
   if (found === undefined) throw new Error(`no overlay is mounted at ${merged}`);
-  // From another file system everything is copied.
+  // The deadline allows a full copy: the source may be on another file system.
   const deadlineMs = archiveMs(0);
   const argv = ['sh', '-c', REPLACE, 'replace', merged, found.options, found.upper, came];
   await run(argv, { deadlineMs });

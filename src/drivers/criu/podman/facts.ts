@@ -51,7 +51,7 @@ const inspected = z.looseObject({
 });
 export type PodmanFacts = z.infer<typeof inspected>;
 
-/** From `podman container inspect ID`. Throws if the answer has another form. */
+/** Parses the answer of `podman container inspect ID`. Throws if the answer has another form. */
 export function factsIn(text: string): PodmanFacts {
   const [one] = z.array(inspected).length(1).parse(JSON.parse(text));
   if (one === undefined) throw new Error('podman described no container');

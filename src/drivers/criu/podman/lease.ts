@@ -15,7 +15,7 @@ export interface Lease {
 export async function openLease(run: Runc['run'], file: string): Promise<Lease> {
   await rm(file, { force: true });
   await run(['mkfifo', '-m', '600', file]);
-  // Also opened for reading, because a write-only open waits for a reader.
+  // The pipe is also opened for reading, because a write-only open waits for a reader.
   const handle = await open(file, 'r+');
   let isOpen = true;
   return {

@@ -235,7 +235,7 @@ export class Runc {
     const argv = ['runc', '--log', log, '--root', this.#options.root, verb];
     const detached = verb === 'run' ? ['-d'] : [];
     try {
-      // Its standard streams are the container's, not ours.
+      // The standard streams are the container's, not ours.
       const rest = { quiet: true, cwd: bundle, deadlineMs: BEGIN_MS };
       await this.run([...argv, ...detached, '--bundle', bundle, name], rest);
     } catch (cause) {

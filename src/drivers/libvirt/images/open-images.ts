@@ -82,7 +82,7 @@ export async function identified(
   );
 }
 
-/** Whether another user of this host uses a file that would be copied and removed here. */
+/** Checks whether another user of this host uses a file that would be copied and removed here. */
 export async function userChecks(
   guest: string,
   copies: readonly CopiedDisk[],

@@ -39,7 +39,7 @@ export type Ask = (procedure: number, body: XdrWriter) => Promise<XdrReader>;
 export async function logIn(ask: Ask, uri: string, authFile: string | undefined): Promise<void> {
   const types = await ask(PROC.list, new XdrWriter());
   const wanted = types.list(MAX_AUTH, () => types.int32());
-  // With polkit, root needs no login on a unix socket.
+  // Root needs no login on a unix socket with polkit.
   if (wanted.length === 0 || wanted.includes(AUTH.none)) return;
   if (wanted.includes(AUTH.polkit)) return byPolkit(ask, uri);
   if (wanted.includes(AUTH.sasl)) return bySasl(ask, uri, authFile);

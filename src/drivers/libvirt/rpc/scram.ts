@@ -65,7 +65,7 @@ export async function finalMessage(
   return { message, signature: hmac(hmac(salted, 'Server Key'), all) };
 }
 
-/** Whether the server's last message proves that it has the password. */
+/** True if the server's last message proves that it has the password. */
 export function isProved(text: string, signature: Buffer): boolean {
   const said = Buffer.from(attributesOf(text).v ?? '', 'base64');
   return said.length === signature.length && timingSafeEqual(said, signature);

@@ -81,7 +81,7 @@ export class Census {
     return guest === undefined && times >= SETTLED && (this.#taken + pid) % SETTLED !== 0;
   }
 
-  /** For a process that ended or cannot be seen, returns an identity that no live process has. */
+  /** Identity of a process; empty if it has ended or cannot be seen, and no live process's is empty. */
   #identityOf(pid: number): string {
     try {
       const line = this.#reader.stat(pid);

@@ -11,7 +11,7 @@ interface ProcessorEntry {
  * repeated looks ask only once. A guest that is about to move is read again.
  */
 export class KeptProcessors {
-  /** By pid; bounded by the QEMUs of the last look. */
+  /** Keys are pids; bounded by the QEMUs of the last look. */
   readonly #known = new Map<number, ProcessorEntry>();
 
   async of(

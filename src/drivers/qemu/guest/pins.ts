@@ -21,8 +21,8 @@ async function statusOf(where: string): Promise<string> {
 }
 
 /**
- * From /proc/PID/status of this process and of each thread: the first thread that is restricted more than this
- * process counts.
+ * Compares /proc/PID/status of this process and of each thread: the first thread that is restricted more than
+ * this process counts.
  */
 export function pinsOf(own: string, threads: readonly string[]): Pins {
   const narrowest = (name: string): string | undefined => {

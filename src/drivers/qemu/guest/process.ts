@@ -182,7 +182,7 @@ function isNoSuchProcess(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ESRCH';
 }
 
-/** Whether the process runs as root, as our user, or we are root; true if it has ended. */
+/** True if the process runs as root or as our user, if we are root, or if it has ended. */
 export function runsAsOurUser(pid: number): boolean {
   const own = process.geteuid?.();
   const user = userOf(pid);

@@ -5,7 +5,7 @@ import { hasCode } from '../../../errors.ts';
 import { identityOf, inodesOf, openFiles } from '../../../system/files/open-files.ts';
 import { MS_PER_TICK, startTicksOf } from '../../../system/processes/process.ts';
 
-/** Whether the firmware, kernels and ROMs that a QEMU read at its start are still at their paths. */
+/** Checks whether the firmware, kernels and ROMs that a QEMU read at its start are still at their paths. */
 
 /** Path with the content that the guest runs. `note`: remark for people, as a clause after the name. */
 export type ContentSource =
@@ -25,7 +25,10 @@ export async function loadedFrom(
 const LATER_HINT =
   'The content travels with the memory, if the file has the same size. Restart the guest to have it run the file as it is now.';
 
-/** For a flash chip, whose file QEMU keeps open. A package upgrade removes the file, but the open file stays intact. */
+/**
+ * Content of a flash chip, whose file QEMU keeps open. A package upgrade removes the file, but the open file
+ * stays intact.
+ */
 async function openedCode(pid: number, file: string): Promise<ContentSource> {
   const id = await identityOf(file);
   try {
@@ -72,9 +75,9 @@ async function removedFile(pid: number, file: string): Promise<string | undefine
 const CLOCKS_MS = 30;
 
 /**
- * For a file that QEMU does not keep open (`-bios`, `-kernel`, a ROM). Its content travels with the memory, but
- * the destination looks for the file's present content. Undefined if the file is older than the process, or if
- * that is unknown.
+ * Message about a changed file that QEMU does not keep open (`-bios`, `-kernel`, a ROM). Its content travels
+ * with the memory, but the destination looks for the file's present content. Undefined if the file is older than
+ * the process, or if that is unknown.
  */
 async function whyChangedSince(pid: number, file: string): Promise<string | undefined> {
   const startTicks = startTicksOf(pid);

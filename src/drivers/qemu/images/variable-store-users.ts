@@ -57,7 +57,7 @@ async function sharedStore(
   return undefined;
 }
 
-/** For the source: GODWIT_DISK_LOCAL, because a move would share or remove the other guest's file. */
+/** Error at the source: GODWIT_DISK_LOCAL, because a move would share or remove the other guest's file. */
 export async function whyNotAlone(
   guest: string,
   stores: ReadonlyMap<string, string>,

@@ -79,7 +79,7 @@ async function obstacleTo(
   return not(`${by}, which runs there, has it`, `Unplug it from ${by} first, or name another one.`);
 }
 
-/** Whether one of them does DMA, so that all guest memory must stay in place. */
+/** True if one of them does DMA, so that all guest memory must stay in place. */
 export function pinsMemory(devices: OfferedDevices, names: readonly string[] = []): boolean {
   return names.some((name) => offerOf(devices, name)?.driver.startsWith('vfio-') === true);
 }

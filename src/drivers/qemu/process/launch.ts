@@ -112,7 +112,7 @@ function handleOf(place: LaunchSite, pid: number, startTicks: number): QemuHandl
   return { driver: 'qemu', name: place.guest, pid, startTicks, bootId: bootId(), monitor };
 }
 
-/** For errors, and to prove that the process has ended. */
+/** The owner appears in errors and proves that the process has ended. */
 export function ownerOf({ host, guest, endsMs }: LaunchSite, handle: QemuHandle): MonitorOwner {
   const owner = { host, guest, side: 'destination', process: monitorProcess(handle) } as const;
   return endsMs === undefined ? owner : { ...owner, endsMs };

@@ -31,7 +31,7 @@ function isUnfinished(reason: string): boolean {
   return /not finalized/i.test(reason);
 }
 
-/** Whether the migration has no active thread any more, regardless of its state. */
+/** True if the migration has no active thread any more, regardless of its state. */
 export async function isAbandoned(client: QmpClient, signal: AbortSignal): Promise<boolean> {
   const instances = await client.query('query-yank', {}, answers.yankInstances, signal);
   return !instances.some(({ type }) => type === 'migration');

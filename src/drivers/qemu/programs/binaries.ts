@@ -231,8 +231,8 @@ const FAULTS = {
 } as const;
 
 /**
- * Whether a program can open network images. Each client is a module that may be installed at any time, so it is
- * given an input that only an installed client rejects.
+ * Checks whether a program can open network images. Each client is a module that may be installed at any time,
+ * so it is given an input that only an installed client rejects.
  */
 export async function hasClient(
   { binary: file, sandbox }: Pick<QemuProgram, 'binary' | 'sandbox'>,

@@ -38,7 +38,7 @@ export function chooseProgram(
 }
 
 /**
- * Whether newer QEMU versions keep this machine type compatible, by the version in its name (`pc-q35-7.2`). They
+ * True if newer QEMU versions keep this machine type compatible, by the version in its name (`pc-q35-7.2`). They
  * do not for `isapc` and `microvm`. Pure.
  */
 function isVersioned(machineType: string): boolean {

@@ -24,12 +24,12 @@ export async function readTsc(
   return typeof hz === 'number' && hz > 0 ? hz : undefined;
 }
 
-/** Whether KVM can give a guest another frequency than the host's; undefined if unknown. */
+/** True if KVM can give a guest another frequency than the host's; undefined if unknown. */
 export async function tscScales(): Promise<boolean | undefined> {
   return scalesBy(await readFile('/proc/cpuinfo', 'utf8').catch(() => ''));
 }
 
-/** From /proc/cpuinfo, which lists Intel's virtualization features on a separate line since Linux 5.7. Pure. */
+/** Parses /proc/cpuinfo, which lists Intel's virtualization features on a separate line since Linux 5.7. Pure. */
 export function scalesBy(cpuinfo: string): boolean | undefined {
   const words = (name: string): string[] | undefined =>
     new RegExp(`^${name}\\s*:(.*)$`, 'm').exec(cpuinfo)?.[1]?.trim().split(/\s+/);

@@ -16,7 +16,7 @@ export const virtioDevice = z.object({
   place: z.string().min(1).max(1024),
   offers: z.array(name).max(MAX_FEATURES),
   taken: z.array(name).max(MAX_FEATURES),
-  /** Its QEMU has no names for some offered features, so a missing name proves nothing. */
+  /** The QEMU has no names for some offered features, so a missing name proves nothing. */
   offersMore: z.boolean(),
 });
 export const virtioDevices = z.array(virtioDevice).max(MAX_DEVICES);

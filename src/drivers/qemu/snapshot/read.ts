@@ -104,7 +104,7 @@ export async function readFailedDrives(
   return failedDrives(await client.query('query-block', {}, driveList, signal));
 }
 
-/** Why a guest is stopped; undefined if it runs or its state is internal to the hypervisor. */
+/** Reason why a guest is stopped; undefined if it runs or its state is internal to the hypervisor. */
 export async function readHalt(
   client: Pick<QmpClient, 'query'>,
   status: string,

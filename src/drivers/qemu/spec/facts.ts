@@ -83,7 +83,7 @@ export interface HostFile {
   readonly path: string;
   /** Other programs can open it; QEMU unlinks a file that it creates in a directory. */
   readonly isNamed: boolean;
-  /** Its contents must last: persistent memory, or a read-only file. */
+  /** The contents must last: persistent memory, or a read-only file. */
   readonly lasts: boolean;
 }
 

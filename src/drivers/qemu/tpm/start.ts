@@ -139,7 +139,7 @@ interface Serves {
   readonly hasKey: boolean;
 }
 
-/** With a passphrase it encrypts its state, even if the state was unencrypted at the source. */
+/** swtpm with a passphrase encrypts its state, even if the state was unencrypted at the source. */
 export function swtpmCommand(tpm: TpmSpec, { program, stateDir, socket, hasKey }: Serves): Command {
   const { version, key = { mode: 'aes-256-cbc', kdf: 'pbkdf2' }, migrationKey } = tpm;
   const option = (fd: number, { mode, kdf }: typeof key): string =>

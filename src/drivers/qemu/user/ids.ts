@@ -33,8 +33,8 @@ export function freeId(
 }
 
 /**
- * Whether a process may become these users, by its `uid_map`. `alone`: its user namespace has only one user, so
- * it cannot become another.
+ * Checks whether a process may become these users, by its `uid_map`. `alone`: its user namespace has only one
+ * user, so it cannot become another.
  */
 export function reachOf(uidMap: string, { from, count }: Range): 'all' | 'alone' | 'none' {
   const spans = uidMap

@@ -103,7 +103,7 @@ export interface ClusterBaseline {
   readonly baseline: Baseline;
 }
 
-/** For clusters without EVC, whose guests may start to use features that not every host has. */
+/** Advice for clusters without EVC, whose guests may start to use features that not every host has. */
 export function judgeEvc(clusters: readonly ClusterBaseline[]): ManagerFinding[] {
   const name = 'evc';
   if (clusters.length === 0)

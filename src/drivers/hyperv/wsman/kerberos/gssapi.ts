@@ -89,7 +89,7 @@ export class GssLogin {
       ),
     );
     this.#credential = credential[0];
-    // With an empty realm, the user's KDC may refer to others.
+    // The user's KDC may refer to others if the realm is empty.
     this.#target = this.#name(`${service}@`, 'service');
   }
 

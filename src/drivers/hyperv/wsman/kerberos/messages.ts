@@ -11,7 +11,7 @@ export const loginRequest = z.strictObject({
 export const serverAnswer = z.strictObject({ token: z.string() });
 
 export const loginAnswer = z.union([
-  /** For the server, base64. */
+  /** Message to the server, base64. */
   z.strictObject({ token: z.string() }),
   /** The server has the service's key. */
   z.strictObject({ proved: z.literal(true) }),

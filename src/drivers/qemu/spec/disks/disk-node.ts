@@ -194,7 +194,7 @@ function passesDiscards(
   return unmaps > 0 && image.driver !== 'qcow2' ? false : undefined;
 }
 
-/** As a drive option; a separate node is a filter. */
+/** True for a drive option; a separate node is a filter. */
 export function copiesOnRead({ given, by, nested }: NodeOptions): boolean {
   return by === 'drive' && !nested && switchValue(scalarOf(given['copy-on-read'])) === true;
 }
@@ -236,7 +236,7 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Whether the format was given. A guessed format may come from data that a guest wrote into the first sector. */
+/** True if the format was given. A guessed format may come from data that a guest wrote into the first sector. */
 export function isFormatStated(options: NodeOptions): boolean {
   const { given, by, nested } = options;
   if (by === 'blockdev') return !nested || given['driver'] !== undefined;

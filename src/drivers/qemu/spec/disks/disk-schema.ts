@@ -38,7 +38,7 @@ export const blockNode = z.strictObject({
   luks: z.literal(true).optional(),
   /** Filters above it, lowest first: the device or overlay uses the last. */
   filters: z.array(blockFilter).min(1).max(8).optional(),
-  /** For a qcow2 image; absent if an equal image cannot be created. */
+  /** Properties to create a qcow2 image; absent if an equal image cannot be created. */
   make: recipe.optional(),
   readOnly: z.boolean(),
   direct: z.boolean(),

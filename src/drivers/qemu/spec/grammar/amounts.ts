@@ -102,7 +102,7 @@ function deviceMemoryOf({ devices, options }: GuestSpec): number {
 
 function memoryOfProperty(name: string, value: Scalar | undefined): number {
   const unit = Object.hasOwn(DEVICE_MEMORY, name) ? DEVICE_MEMORY[name] : undefined;
-  // With -1 QEMU chooses the size.
+  // QEMU chooses the size for -1.
   return unit === undefined || Number(value) === -1 ? 0 : unit * bytesOf(value);
 }
 
