@@ -89,7 +89,6 @@ export class Connection {
     return this.#controlBytes >= MANY_CONTROL_BYTES;
   }
 
-  /** Sends written data, then closes the connection. */
   end(): void {
     if (this.#ending !== undefined) return;
     this.#ending = setTimeout(() => this.#socket.destroy(), END_MS);

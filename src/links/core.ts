@@ -25,7 +25,6 @@ const URGENT_FLIGHT_BYTES = 128 * 1024;
 
 export type Effect =
   | { readonly type: 'write'; readonly link: number; readonly frame: Frame }
-  /** The connection is dead: it has no input. */
   | { readonly type: 'drop'; readonly link: number }
   /** A message of that channel may be taken. */
   | { readonly type: 'ready'; readonly channel: number }

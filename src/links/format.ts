@@ -19,7 +19,6 @@ export const TYPES = {
   hello: 1,
   /** Accepting answer: the same from the other side. */
   welcome: 2,
-  /** Refusing answer, with the reason. */
   refuse: 3,
   /** Message, or its last piece. `number` counts the pieces of its channel. */
   data: 4,

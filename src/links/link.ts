@@ -58,9 +58,8 @@ export function newLink(id: number): Link {
 
 /**
  * Received frames are reported at this interval, or after this many bytes: each report is a TLS record and work
- * for both sides, as much as a piece itself. A stream of `BUSY_BYTES` per span is reported more often: with an
- * interval of 5 ms, 1 Gbit/s at a round trip of 1 ms was only two thirds used. Frames after a pause are reported
- * at once.
+ * for both sides. A stream of `BUSY_BYTES` per span is reported more often: with 5 ms, 1 Gbit/s at a round trip
+ * of 1 ms was only two thirds used. Frames after a pause are reported at once.
  */
 export const REPORT_MS = 5;
 const BUSY_REPORT_MS = 2;

@@ -19,7 +19,6 @@ export interface OpenOptions extends SessionOptions {
   readonly connections: number;
   /** Time for the first connection. */
   readonly openMs?: number;
-  /** Total limit of this host's sessions. */
   readonly budget?: Budget;
   readonly signal?: AbortSignal;
   readonly log?: Log;

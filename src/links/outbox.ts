@@ -29,7 +29,6 @@ interface Channel {
   taken: number;
   /** Frames up to here were sent, so no more can have arrived. */
   given: number;
-  /** Frames that are not taken, in order. */
   readonly kept: Fifo<Outgoing>;
 }
 
@@ -37,7 +36,6 @@ interface LaneQueue {
   windowBytes: number;
   /** Window use of frames that are not taken. */
   outCost: number;
-  /** Frames of a broken connection. */
   readonly again: Fifo<Outgoing>;
   readonly fresh: Fifo<Outgoing>;
 }

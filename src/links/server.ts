@@ -168,7 +168,6 @@ export class SessionServer {
     return session;
   }
 
-  /** Stops listening and ends the remaining sessions. */
   async close(): Promise<void> {
     this.#further?.close();
     this.#waiting?.close();

@@ -14,8 +14,7 @@ const MIN_PART = 0.25;
 
 /**
  * Divides a host's budget: each session gets its demand, or as much as any session with a larger one. The unused
- * rest is divided too, for demand that has not shown yet. Every session computes this from the same claims; the
- * sum never exceeds the budget.
+ * rest is divided too, for demand that has not shown yet. Every session computes this from the same claims.
  */
 export function sharesOf(budgetBytesPerS: number, claims: readonly Claim[]): Map<string, number> {
   const equal = budgetBytesPerS / Math.max(1, claims.length);

@@ -18,9 +18,7 @@ export interface Stamp {
 /** Paths in the tree, such as `./a`, with directories before their contents; each byte of a name is a latin1 letter. */
 export type Scan = ReadonlyMap<string, Stamp>;
 
-/** Limit of the work for this process. */
 export const MAX_FILES = 500_000;
-/** Limit of directories that a scan keeps open. */
 export const MAX_DEPTH = 256;
 const BATCH = 64;
 /** Does not follow a link that has replaced a directory: it may lead out of the tree. */

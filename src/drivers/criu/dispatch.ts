@@ -40,9 +40,8 @@ function restoredMs(memoryBytes: number, { unpackMs }: TreeSender): number {
 /**
  * Departing container. Lives as long as this process, over several sessions.
  *
- * Pre-copy: reads the running container's memory in rounds and sends the pages that the destination lacks. Then
- * it takes the container off the network, freezes it, lets CRIU dump it, and sends the changes. The container
- * stays frozen here until it is removed or taken back.
+ * Pre-copy sends the running container's pages in rounds. Then the container is taken off the network, frozen
+ * and dumped by CRIU, and the changes are sent. It stays frozen here until it is removed or taken back.
  */
 export class Dispatch {
   readonly reported = new EventReplay();

@@ -22,7 +22,6 @@ export class Rounds {
   readonly #switch: AbortSignal;
   readonly #looked = new Map<number, ChangedPages>();
   round = 0;
-  /** Bytes sent in the last round. */
   newBytes = 0;
   totalBytes: number;
 

@@ -313,10 +313,9 @@ export class CriuSource implements SourceSession {
 }
 
 /**
- * Measures a running container's writes and memory contents over all its processes, by sampling pages from
- * outside, as for QEMU's guests. The migration's rounds also compare contents. The kernel's tracking (soft-dirty
- * bits, PAGEMAP_SCAN) is left to CRIU, because clearing it would hide earlier writes from a dump.
- * GODWIT_CAPABILITY gives the reason for a failure.
+ * Measures a running container's writes and memory contents, by sampling pages of all its processes from
+ * outside. The kernel's tracking (soft-dirty bits, PAGEMAP_SCAN) is left to CRIU, because clearing it would hide
+ * earlier writes from a dump. GODWIT_CAPABILITY gives the reason for a failure.
  */
 async function measureContainer(
   name: string,

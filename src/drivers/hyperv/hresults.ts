@@ -167,7 +167,6 @@ function named(message: string): number[] {
   return [...found].map(([, hex = '']) => Number.parseInt(hex, 16));
 }
 
-/** Hyper-V's complete message with its meaning and fix. */
 export function explained(message: string, hresult?: number): string {
   const meaning = meaningOf(message, hresult);
   const number =

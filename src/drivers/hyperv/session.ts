@@ -137,7 +137,6 @@ export class HypervSession implements ManagedSession {
     return host;
   }
 
-  /** One order at a time. */
   start(order: ManagedOrder, signal: AbortSignal): Promise<void> {
     return this.#orders.run(() => this.#start(order, signal));
   }

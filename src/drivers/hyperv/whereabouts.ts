@@ -32,7 +32,6 @@ export function whereabouts(
   return { at: 'unknown', ...known };
 }
 
-/** Maps Get-VM's state to Godwit's. */
 export function runState(state: string): GuestRunState {
   switch (state.toLowerCase()) {
     case 'running':

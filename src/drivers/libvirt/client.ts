@@ -128,7 +128,6 @@ export class LibvirtClient {
     );
   }
 
-  /** Running and paused domains. */
   async activeDomains(signal: AbortSignal): Promise<Domain[]> {
     const answer = await this.ask(
       PROC.listDomains,
@@ -226,7 +225,6 @@ export class LibvirtClient {
     await this.ask(PROC.abortJob, writeDomain(domain), signal, CALL_MS);
   }
 
-  /** Pauses it, or kills its process. */
   async stop(domain: Domain, how: 'suspend' | 'destroy', signal: AbortSignal): Promise<void> {
     await unless(HAS_LEFT, this.ask(PROC[how], writeDomain(domain), signal, CALL_MS));
   }
@@ -260,7 +258,6 @@ export class LibvirtClient {
     await this.#connection.callToTheEnd(PROC.migrate, body.bytes());
   }
 
-  /** Receives the requested events. */
   hear(listener: Listener): void {
     this.#connection.hear(listener);
   }

@@ -13,7 +13,6 @@ export interface LibvirtHost {
   readonly uri: string;
   /** Outcomes of the tasks that this process has ordered, by migration id. */
   readonly outcomes: Map<string, Outcome>;
-  /** Called after an outcome changed. */
   readonly hear: Set<() => void>;
 }
 

@@ -5,8 +5,6 @@ import type { Domain, LibvirtClient } from './client.ts';
 import type { DomainFacts, NicHostLink } from './domain-xml.ts';
 import { keptFor, network, networkDevice, pool, type Existence } from './questions.ts';
 
-/** Checks the destination's daemon for the guest's requirements. */
-
 interface DestinationQuery {
   readonly facts: DomainFacts;
   readonly to: string;

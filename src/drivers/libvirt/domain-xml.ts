@@ -25,7 +25,6 @@ export interface DomainFacts {
   readonly labels: Readonly<Record<string, string>>;
   /** Elements that a person writes and libvirt never adds, as comparable texts. */
   readonly written: readonly string[];
-  /** Reasons why it cannot move. */
   readonly unmovable: readonly string[];
 }
 

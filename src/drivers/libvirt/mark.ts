@@ -16,7 +16,6 @@ const mark = z.object({
   id: migrationId,
   /** `sent`: a job of the domain belongs to this migration, and its outcome is unknown. */
   state: z.enum(['sent', 'failed', 'cancelled']),
-  /** libvirt's message after a failure. */
   reason: z.string().max(4096).default(''),
   /** The guest starts with its host, as in the source's definition. */
   autostart: z.enum(['yes', 'no']).default('no'),

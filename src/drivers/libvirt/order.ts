@@ -12,7 +12,6 @@ import { whereabouts } from './whereabouts.ts';
 
 /** Interval of looks for a new order's job, ms. */
 const BEGUN_MS = 50;
-/** Time to record how a task ended. */
 const NOTE_MS = 35_000;
 
 /**

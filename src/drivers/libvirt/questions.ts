@@ -34,7 +34,6 @@ const FAIL_INCOMPATIBLE = 1;
 const CPU_IDENTICAL = 1;
 const MAX_TEXT = 8_388_608;
 const MAX_NAME = 65_536;
-/** Requests only the number of results. */
 const COUNT_ONLY = 0;
 /** A newly installed or updated daemon first tests each QEMU of its host. */
 const TRIES_MS = 15_000;

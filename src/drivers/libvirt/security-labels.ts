@@ -2,8 +2,8 @@ import { at, type XmlElement } from '../../formats/xml.ts';
 
 /**
  * Security models (`selinux`, `apparmor`, `dac`) that confine a guest. libvirt sends each label's model, and its
- * destination starts no guest with a label of a missing model: "Security driver model 'selinux' is not
- * available". Up to 11.3 this includes labels that are `off`; 12.8 accepts those. Pure.
+ * destination starts no guest with a label of a missing model. Up to 11.3 this includes labels that are `off`;
+ * 12.8 accepts those. Pure.
  */
 
 export interface SecurityLabel {

@@ -16,7 +16,6 @@ import { endAt, isAtWork, isLeftPaused, presence, whereabouts, type Sight } from
  * in OpenStack Nova.
  */
 
-/** Guest's place, as reported by both daemons. */
 export async function whereIs(
   daemons: DaemonPair,
   order: Pick<ManagedOrder, 'id' | 'to' | 'copies'>,
@@ -78,9 +77,9 @@ async function secondCopy(
 }
 
 /**
- * Ends the second copy and its definition, after recording it in the guest's mark for a mover that takes over. A
- * copy that shares files with the guest is paused and left to the operator, since libvirt would take the files
- * from the guest. Does nothing if the destination does not answer. Can be repeated.
+ * Ends the second copy and its definition, recorded in the guest's mark for a mover that takes over. A copy that
+ * shares files with the guest is paused and left to the operator, since libvirt would take the files from the
+ * guest. Does nothing if the destination does not answer. Can be repeated.
  */
 export async function endSecondCopy(
   daemons: DaemonPair,

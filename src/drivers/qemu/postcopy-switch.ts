@@ -35,9 +35,8 @@ function goesBack(version: string): boolean {
 
 /**
  * Returns true if the guest was stopped for the switch; QEMU will then never run it again by itself. Returns
- * false if QEMU did not switch in time, because its thread waits for a blocked link: the guest runs until the
- * switch, without this guard, rather than pause for a dead link. `stopping` is called before the stop order, for
- * callers that give up during it.
+ * false if QEMU did not switch in time, because its thread waits for a blocked link: the guest then runs until
+ * the switch. `stopping` is called before the stop order, for callers that give up during it.
  */
 export async function startPostcopy(
   client: Monitor,

@@ -64,9 +64,9 @@ export class MonitorWatch {
   }
 
   /**
-   * QEMU reports RESUME before its guest's first processor runs, and that event is read before the end of the
-   * connection. If a monitor was connected from the start and ended with its process without RESUME, the guest
-   * never ran. If the connection ended before the process, the event may have been lost.
+   * QEMU reports RESUME before its guest's first processor runs. If a monitor was connected from the start and
+   * ended with its process without RESUME, the guest never ran. If the connection ended before the process, the
+   * event may have been lost.
    */
   get mayHaveRun(): boolean {
     return this.#mayHaveRun || !this.#client.endedWithProcess;

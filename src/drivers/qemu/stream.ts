@@ -215,10 +215,9 @@ export function sourceParameters(setup: StreamSetup, tlsHostname: string | undef
 const NO_THROTTLE = 1;
 
 /**
- * Parameters for a fixed slowdown. QEMU's auto-converge decides when to slow a guest, at the end of a round of
- * at least a second. Equal initial, increment and maximum values set the share. It acts only if the guest
- * dirties more than a threshold (percent of the bytes sent), so the lowest threshold is used; a quiet guest also
- * gets its speed back with it.
+ * Parameters for a fixed slowdown by QEMU's auto-converge, which decides at the end of a round of at least a
+ * second. Equal initial, increment and maximum values set the share. It acts only above a threshold of dirtied
+ * memory (percent of the bytes sent), so the lowest one is used; with it a quiet guest also gets its speed back.
  */
 function throttleParameters(percent: number): Parameters {
   const share = Math.max(NO_THROTTLE, Math.min(99, Math.round(percent)));

@@ -292,7 +292,6 @@ export async function taskEnd(
   }
 }
 
-/** Errors and warnings of an ArrayOfCheckResult. */
 export function foundIn(result: XmlElement | undefined): CheckFaults {
   const results = result === undefined ? [] : at(result, 'CheckResult');
   const faults = (name: string): Fault[] =>

@@ -65,9 +65,9 @@ export class VsphereClient {
   }
 
   /**
-   * Connects and logs in. Throws GODWIT_UNREACHABLE, GODWIT_MANAGER_VERSION if it is not a vCenter of a known
-   * version (without a login), GODWIT_MANAGER_DENIED for a wrong user or password, and GODWIT_CONFIG for a
-   * password file that others may read. `callMs`: time limit of each call; absent: only its signal.
+   * Connects and logs in. Throws GODWIT_UNREACHABLE, GODWIT_MANAGER_VERSION if it is not a known vCenter
+   * (without a login), GODWIT_MANAGER_DENIED for a wrong login, and GODWIT_CONFIG for a password file that
+   * others may read. `callMs`: time limit of each call; absent: only its signal.
    */
   static async open(
     options: Vcenter & Pick<TransportOptions, 'section'>,
@@ -87,7 +87,6 @@ export class VsphereClient {
     }
   }
 
-  /** Certificate of the last connection. */
   get certificate(): ShownCertificate | undefined {
     return this.#transport.certificate;
   }
@@ -305,7 +304,6 @@ interface About {
   readonly instance: string;
 }
 
-/** Service objects. */
 interface Content {
   readonly rootFolder: Ref;
   readonly propertyCollector: Ref;

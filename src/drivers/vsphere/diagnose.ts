@@ -24,7 +24,6 @@ import { ref, text, type Ref, type ObjectContent } from './soap.ts';
 import { isAboutCertificate } from './transport.ts';
 import { failed, tried } from '../../port/findings.ts';
 
-/** Limit of datacenters whose rights are read. */
 const MAX_DATACENTERS = 64;
 /** Includes the settings of DRS and DPM. */
 const CLUSTER = 'configurationEx';
@@ -63,7 +62,6 @@ export async function diagnose(
   }
 }
 
-/** Tests the login at each other vCenter. */
 async function others(
   { others: all }: Pick<VsphereOptions, 'others'>,
   signal: AbortSignal,

@@ -54,7 +54,6 @@ export class VsphereDriver implements ManagedDriver {
     return [];
   }
 
-  /** Guests of all the vCenter's hosts. */
   async discover({ only }: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
     const lists = await this.#follower.look(signal);
     const all = lists.guests();

@@ -7,7 +7,6 @@ export const ENCRYPTS = 'encryptedVMotionSupported';
 export interface EncryptionFacts {
   readonly guest: string;
   readonly to: string;
-  /** The order requires encryption. */
   readonly isAsked: boolean;
   /** Guest's setting (`config.migrateEncryption`); empty if not reported. */
   readonly encryption: string;

@@ -304,7 +304,6 @@ function right(fault: Fault): GodwitError {
   return denied(fault);
 }
 
-/** Missing privilege, its purpose and its object. */
 export function denied({ detail }: Fault): GodwitError {
   const privilege =
     textAt(detail, 'privilegeId') ?? textAt(detail, 'missingPrivileges', 'privilegeIds');

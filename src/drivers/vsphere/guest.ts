@@ -30,7 +30,6 @@ const PROPERTIES = [
   'config.migrateEncryption',
 ];
 const MOVE = 'RelocateVM_Task';
-/** Newest tasks of a guest that are read. */
 const MAX_TASKS = 16;
 
 export interface GuestSight {
@@ -38,7 +37,6 @@ export interface GuestSight {
   readonly state: GuestRunState;
   /** Tasks of the last minutes. */
   readonly tasks: readonly Ref[];
-  /** Values by custom attribute key. */
   readonly values: ReadonlyMap<string, string>;
   /** vSphere allows the move now. */
   readonly isMovable: boolean;
@@ -111,7 +109,6 @@ export class VsphereGuest {
     throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest, reason });
   }
 
-  /** Tasks that the vCenter still has. */
   async tasks(refs: readonly Ref[], signal: AbortSignal): Promise<Task[]> {
     if (refs.length === 0) return [];
     const wanted = refs.map((each) => ({ ref: each, properties: TASK_PROPERTIES }));

@@ -12,7 +12,6 @@ const BY_NAME = 'VirtualEthernetCardNetworkBackingInfo';
 const BY_PORT = 'VirtualEthernetCardDistributedVirtualPortBackingInfo';
 
 export interface Card {
-  /** Device key in vSphere. */
   readonly key: string;
   /** API type, such as VirtualVmxnet3. */
   readonly type: string;

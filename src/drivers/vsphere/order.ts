@@ -17,10 +17,8 @@ const OPEN: ReadonlySet<string> = new Set([
   'Timedout',
 ]);
 
-/** Prepared vSphere call that moves a guest. */
 export interface Target {
   readonly host: HostPlace;
-  /** vCenter of the host. */
   readonly client: VsphereClient;
   /** Configured name, if it is not the guest's vCenter. */
   readonly other?: string;

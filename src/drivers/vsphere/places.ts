@@ -7,8 +7,6 @@ import { hostNameOf, unescapedName } from './names.ts';
 import type { Vcenter } from './options.ts';
 import { refIn, type Ref } from './soap.ts';
 
-/** Possible destinations: hosts and datastores by name. */
-
 export interface GuestDestination {
   readonly guest: string;
   readonly to: string;

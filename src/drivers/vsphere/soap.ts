@@ -2,7 +2,6 @@ import { at, escapeXml, parseXml, textAt, type XmlElement } from '../../formats/
 
 /** SOAP of vSphere (vim25): writes calls and parses answers. Pure. */
 
-/** vCenter object by type and id. */
 export interface Ref {
   readonly type: string;
   readonly value: string;
@@ -77,7 +76,6 @@ export interface Fault {
   /** API type: NotAuthenticated, InvalidState. */
   readonly type: string;
   readonly message: string;
-  /** Type-specific content. */
   readonly detail: XmlElement;
 }
 

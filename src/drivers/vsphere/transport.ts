@@ -51,7 +51,6 @@ export class Transport {
   readonly #waits: Agent;
   readonly #callMs: number | undefined;
   #cookie: string | undefined;
-  /** Certificate of the newest connection. */
   certificate: ShownCertificate | undefined;
 
   private constructor(

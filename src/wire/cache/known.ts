@@ -9,9 +9,9 @@ import { Segment } from './segment.ts';
 import { MAX_SUMMARY_NAMES, Summary, writeSummary } from './summary.ts';
 
 /**
- * Plan's knowledge of the destination's cache. The destination sends a part of the summary that it would send to
- * this source in a migration, and the source looks up its pages. No page name leaves the source before the guest
- * does, because the destination could test guesses against it.
+ * Plan's knowledge of the destination's cache. The destination sends a part of its summary, and the source looks
+ * up its pages. No page name leaves the source before the guest does, because the destination could test guesses
+ * against it.
  */
 
 /** Names of 256 MiB of pages; of a larger cache only a part is sent. */

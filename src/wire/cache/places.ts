@@ -13,11 +13,9 @@ const MIN_CELLS = 1024;
 const PIECE_CELLS = 32_768;
 
 /**
- * Content name of each place of a guest at its last full encoding. Both sides set the same names in the same
- * order, so their tables are equal. They are kept after the migration, so that unchanged pages of a returning
- * guest can refer to them. Newer entries replace older ones.
- *
- * An unused cell costs no memory, because the kernel allocates a page of an array at its first write.
+ * Content name of each place of a guest at its last full encoding; equal on both sides, which set the names in
+ * the same order. They are kept after the migration, so that unchanged pages of a returning guest can refer to
+ * them. An unused cell costs no memory: the kernel allocates a page of an array at its first write.
  */
 export class Places {
   readonly #cells: number;

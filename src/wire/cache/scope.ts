@@ -12,9 +12,9 @@ export type Sharing =
 const KEY_BYTES = 32;
 
 /**
- * Names contents in one circle of guests: SHA-256 over the circle's key and the page. The key is derived from
- * the secret of the site, so all its hosts use the same names, two circles never do, and a name reveals nothing
- * without the secret.
+ * Names contents in one circle of guests: SHA-256 over the circle's key, which is derived from the site's
+ * secret, and the page. All hosts of the site use the same names, two circles never do, and a name reveals
+ * nothing without the secret.
  *
  * Pages are stored per peer: a peer learns only of pages exchanged with it, never of other guests.
  */

@@ -13,16 +13,15 @@ import { PAGE_BYTES } from '../codec/item.ts';
 import { ID_BYTES } from '../codec/settings.ts';
 
 /**
- * A segment has two files: NAME.pages with consecutive pages, and NAME.names with one record per page, its name
- * and a checksum over name and page. A page is written before its record, and a reopened segment is never
- * written. After a crash, complete records with a page are valid, or fail their checksum when read.
+ * A segment has two files: NAME.pages with pages, and NAME.names with each page's name and a checksum over both.
+ * A page is written before its record, and a reopened segment is never written. After a crash, complete records
+ * are valid, or fail their checksum when read.
  */
 export const RECORD_BYTES = ID_BYTES + 8;
 export const ENTRY_BYTES = PAGE_BYTES + RECORD_BYTES;
 /** Number of segments within a store's limit; the oldest is dropped as a whole. */
 const SEGMENTS = 64;
 const MIN_SEGMENT_PAGES = 4;
-/** Pages that are collected for one write. */
 const TAIL_PAGES = 32;
 
 const checked = Buffer.alloc(ID_BYTES + PAGE_BYTES);

@@ -12,7 +12,6 @@ import { ENTRY_BYTES, removeSegment, Segment, segmentPages } from './segment.ts'
 export interface StoreOptions {
   /** Host's cache, in memory if it is on a tmpfs. Created if missing. */
   readonly directory: string;
-  /** Limit of the whole directory. */
   readonly mostBytes: number;
   readonly scope: Scope;
   /** The circle's seeds may be used for the peer; default: true. */
@@ -40,9 +39,9 @@ interface Active {
 }
 
 /**
- * Contents by name for one scope and one peer, in a directory shared by all scopes and peers of the host. Each
- * mover opens it separately and appends only to its own segments. Unreadable contents count as absent, and
- * unwritable ones are not kept: a cache never fails a migration.
+ * Contents by name for one scope and one peer, in a directory shared by all on the host. Each mover appends only
+ * to its own segments. Unreadable contents count as absent, and unwritable ones are not kept: a cache never
+ * fails a migration.
  */
 export class Store {
   readonly #options: StoreOptions;

@@ -1,10 +1,10 @@
 /**
  * x86-64 calls and jumps contain the distance to their target, so two calls of one function differ. With the
- * target's place instead they are equal and compress better. The change is reversible for any bytes, code or
- * not: a step at one position preserves the bytes that decide whether it is taken (the opcode, and a highest
- * byte of 0 or 255), and overlapping steps are undone in the opposite order.
+ * target's place they are equal and compress better. The change is reversible for any bytes: a step preserves
+ * the bytes that decide whether it is taken (the opcode, and a highest byte of 0 or 255), and overlapping steps
+ * are undone in the opposite order.
  *
- * This is AssemblyScript, which `tools/wasm.ts` compiles to branches.wasm for branches.ts.
+ * `tools/wasm.ts` compiles this AssemblyScript to branches.wasm for branches.ts.
  */
 
 const PAGE_BYTES: i32 = 4096;

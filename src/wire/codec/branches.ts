@@ -25,7 +25,6 @@ let compiled: object | undefined;
 
 /** Converts calls and jumps in an x86-64 page between relative and absolute targets (branches.as.ts). */
 export class Branches {
-  /** Page for the calls, in the module's memory. */
   readonly page: Uint8Array;
   readonly #exports: Exports;
 

@@ -114,7 +114,6 @@ class Lane {
  */
 const RING_BYTES = 16 * 1024 * 1024;
 
-/** Compresses batches in order in one zstd context. */
 class CompressChain {
   readonly #turns = new Mutex();
   readonly #room = new Room();
@@ -198,7 +197,6 @@ export class Decompressor {
     return this.#turns.run(() => this.#expand(method === 'chainStart', payload, plainBytes));
   }
 
-  /** Takes back the memory of an unused body. */
   recycle(body: Buffer): void {
     const room = this.#lent.get(body.buffer);
     if (room === undefined) return;

@@ -1,7 +1,7 @@
 /**
- * Contents that outlive the stream, provided by the cache. All calls are synchronous, because the codec has a
- * separate thread. A content's name is ID_BYTES of a keyed SHA-256, so that neither a guest nor a peer can find
- * a collision, as they could with a faster hash whose key the peer has.
+ * Contents that outlive the stream, provided by the cache. The calls are synchronous, because the codec has a
+ * separate thread. A content's name is ID_BYTES of a keyed SHA-256: with a faster hash, a peer that has the key
+ * could find a collision.
  */
 export interface NearContents {
   nameOf(page: Uint8Array): Buffer;

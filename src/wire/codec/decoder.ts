@@ -19,7 +19,6 @@ export interface BatchHead {
   readonly hash: bigint;
 }
 
-/** Kinds that add a content to the window. */
 const PUTS: ReadonlySet<Kind> = new Set([
   'literal',
   'delta',

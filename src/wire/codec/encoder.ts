@@ -104,7 +104,6 @@ export class Encoder {
     return this.#items === 0 ? NONE : [this.#take()];
   }
 
-  /** Takes back the memory of an unused batch. */
   recycle({ data }: Batch): void {
     const writer = this.#lent.get(data);
     if (writer === undefined) return;

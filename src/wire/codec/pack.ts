@@ -27,7 +27,6 @@ export class Packer {
   #items = 0;
   readonly #spare: SharedArrayBuffer[] = [];
 
-  /** Takes back the memory of a processed pack. */
   recycle(memory: SharedArrayBuffer): void {
     if (memory.byteLength === MEMORY_BYTES && this.#spare.length < MAX_SPARE) {
       this.#spare.push(memory);

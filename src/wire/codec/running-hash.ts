@@ -1,9 +1,8 @@
 import type { Hash64 } from './contents.ts';
 
 /**
- * Hash over everything decoded: each item's place and hash, and each batch's hash over those and the previous
- * batch. Both sides compute it from their own contents instead of the wire's bytes, so a wrong reference is
- * detected in its batch.
+ * Hash over everything decoded: each item's place and hash, and the previous batch's hash. Both sides compute it
+ * from their contents instead of the wire's bytes, so a wrong reference is detected in its batch.
  */
 export class RunningHash {
   readonly #hash64: Hash64;
@@ -31,7 +30,6 @@ export class RunningHash {
     this.page(-1 - bytes.length, this.#hash64(bytes));
   }
 
-  /** Ends the batch and returns the running hash. */
   close(): bigint {
     const value = this.#hash64(this.#bytes.subarray(0, (this.#items + 1) * 16));
     this.#hashes[0] = value;

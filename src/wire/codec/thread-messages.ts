@@ -4,7 +4,6 @@ import type { Kind } from './records.ts';
 import type { Pack } from './pack.ts';
 import type { CodecSettings } from './settings.ts';
 
-/** Host's cache as opened by a thread. */
 export interface ThreadCache {
   readonly directory: string;
   readonly mostBytes: number;

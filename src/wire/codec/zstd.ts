@@ -5,10 +5,10 @@ import { nativeLibrary } from '../../system/native-calls.ts';
  * zstd's functions in Node's binary, called through koffi. node:zlib copies the input into zstd's window;
  * `stableInBuffer` avoids that, which saves about 30 % of processor time at levels 1 to 4.
  *
- * These calls receive addresses, so this file contains all rules that keep them in the caller's memory: each
- * range is checked against its buffer, a buffer is referenced until its call returns, and a context serves one
- * call at a time. A context is in its own buffer (`ZSTD_initStatic…`), so nothing must be freed. A terminated
- * thread ends after its calls, because Node waits for the work in its pool.
+ * All rules that keep the addresses in the caller's memory are in this file: each range is checked against its
+ * buffer, a buffer is referenced until its call returns, and a context serves one call at a time. A context is
+ * in its own buffer (`ZSTD_initStatic…`), so nothing must be freed. Node waits for the work in its pool, so a
+ * terminated thread ends after its calls.
  */
 
 type Size = number | bigint;

@@ -141,9 +141,9 @@ export function agreedCache(
 }
 
 /**
- * Contents outside the window are found through the cache, so the window can be small; each of its pages is
- * resident at both ends. Small batches mean frequent acknowledgements and early comparison: nothing of a batch
- * is released before all of it is decoded, and batches of references would otherwise span megabytes.
+ * Contents outside the window are found through the cache, so the window, whose pages are resident at both ends,
+ * can be small. Small batches mean frequent acknowledgements and early comparison; nothing of a batch is
+ * released before all of it is decoded.
  */
 export const RELAY_SETTINGS: CodecSettings = {
   windowPages: 8192,

@@ -3,7 +3,7 @@ import type { LinkMeasure } from '../../links/session.ts';
 /**
  * Limits of data in flight. Data queued ahead of the last pages when the guest stops is downtime. The source
  * therefore stops reading from its hypervisor while more is in flight than link and codec need, in link bytes
- * and in stream bytes (few of the one can be many of the other).
+ * and in stream bytes.
  */
 export interface Limits {
   readonly linkBytes: number;
@@ -22,9 +22,9 @@ interface Round {
 }
 
 /**
- * In the first round no switchover is near, so only a full link matters: more is allowed than known to fit, so
- * that a faster link is discovered. The second round is still long; later ones are short, and one of them is the
- * last. If none is, a busy host may need more in flight to outpace the guest's writes.
+ * First round: no switchover is near, so more is allowed than known to fit, and a faster link is discovered. The
+ * second round is still long; later ones are short, and one of them is the last. If none is, a busy host may
+ * need more in flight to outpace the guest's writes.
  */
 const FIRST: Round = { workMs: 20, gain: 2, leastBytes: 8192 * KIB };
 const LONG: Round = { workMs: 20, gain: 1.25, leastBytes: 0 };

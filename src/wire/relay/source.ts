@@ -122,7 +122,6 @@ export class SourceRelay implements Relay {
     }
   }
 
-  /** Breaks the hypervisor's connections and ends the session. */
   fail(error: unknown): void {
     if (this.#failure !== undefined) return;
     const { peer } = this.#options;

@@ -93,7 +93,6 @@ export class TargetRelay implements Relay {
     }
   }
 
-  /** Breaks the hypervisor's connections and ends the session. */
   fail(error: unknown): void {
     if (this.#failure !== undefined) return;
     const { peer } = this.#options;

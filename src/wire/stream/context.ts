@@ -14,7 +14,6 @@ export class StreamContext {
     return this.#blocks;
   }
 
-  /** Replaces the earlier list. */
   setBlocks(blocks: RamBlock[]): void {
     this.#blocks = blocks.slice(0, MAX_BLOCKS);
     this.#byName = new Map(this.#blocks.map((block) => [block.name, block]));

@@ -3,9 +3,9 @@ import { text, isPrintable, u16, u32 } from './fields.ts';
 import { COMMANDS, ELEMENT, RAM_SECTION } from './format.ts';
 
 /**
- * Checks whether bytes can be an element of the main channel. The parser uses this when it is lost, or in a
- * device's state, which has no length. Each function takes a window [at, end) and returns NO, the header's
- * length, or minus the number of bytes needed to decide.
+ * Checks whether bytes can be an element of the main channel, for a parser that is lost or in a device's state,
+ * which has no length. Each function takes a window [at, end) and returns NO, the header's length, or minus the
+ * number of bytes needed to decide.
  */
 export const NO = 0;
 

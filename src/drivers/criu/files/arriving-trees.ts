@@ -14,7 +14,6 @@ interface Tree {
 /** File trees of an arriving container; archives that arrive while it runs are unpacked at once. */
 export class ArrivingTrees {
   readonly #runc: HostContext['runc'];
-  /** Directory of received archives. */
   readonly #input: string;
   readonly #trees: ReadonlyMap<string, Tree>;
   readonly #bases = new Map<string, Promise<void>>();
@@ -42,7 +41,6 @@ export class ArrivingTrees {
     ]);
   }
 
-  /** Unpacks the first archive of a tree. */
   base(name: string): void {
     const tree = this.#trees.get(name);
     if (tree === undefined || tree.volume?.kind === 'file' || this.#bases.has(name))

@@ -15,7 +15,7 @@ import { overlaps, placeFor, type Volume } from './volume-names.ts';
 /**
  * Volumes of a container at its destination. Each is recorded before its creation, and after it with inode
  * number and creation time, because file systems reuse inode numbers. Only exactly these volumes are removed
- * later. All parent directories belong to root, so no other user can replace a volume.
+ * later. All parent directories belong to root, so no other user can replace one.
  */
 
 /**

@@ -5,10 +5,9 @@ import type { Obstacle } from '../obstacle.ts';
 import { filesOf } from '../host/processes.ts';
 
 /**
- * Open files in a volume that CRIU would write to at a restore. It briefly recreates a deleted file, or a
- * process's deleted directory, and it removes and rebinds a server's socket. In a shared volume this would
- * happen before the destination has the right to run, and a source that continues would lose its files. CRIU
- * would also wait for a lock that the source still holds.
+ * Open files in a volume that CRIU would write to at a restore: it briefly recreates a deleted file or
+ * directory, and rebinds a server's socket. In a shared volume this would happen before the destination may run,
+ * and a source that continues would lose its files. CRIU would also wait for a lock that the source still holds.
  */
 
 const DELETED = ' (deleted)';

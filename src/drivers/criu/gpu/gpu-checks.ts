@@ -38,7 +38,6 @@ export function gpuObstacle(reason: string, hint: string): Obstacle {
   return { device: 'the GPU', type: 'GPU state', reason, hint, ofMemory: true };
 }
 
-/** Obstacles at the source to moving memory. */
 export function gpuObstacles(
   facts: HostGpuFacts | string,
   use: GpuUse,

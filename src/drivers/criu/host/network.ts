@@ -194,8 +194,8 @@ const ANNOUNCE_MS = [0, 50, 150, 250, 350];
 
 /**
  * Setting a link's address again makes the kernel announce it. Once is not enough: on a busy host, one of 29
- * announcements left no trace on the bridges, perhaps because a link whose port has just come up does not send
- * yet. Peers of a container that only listens then kept using their old entry.
+ * announcements left no trace on the bridges. Peers of a container that only listens then kept using their old
+ * entry.
  */
 export async function announceNics(
   run: Runc['run'],

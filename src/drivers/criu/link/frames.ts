@@ -11,7 +11,6 @@ export const KINDS = {
   hello: 1,
   /** Pages that the destination lacks; it numbers them in the order of arrival. */
   pages: 2,
-  /** Pages, compressed with zstd. */
   packed: 3,
   /** A file follows: its name and length (JSON), then its page numbers. */
   file: 4,
@@ -33,7 +32,6 @@ export const KINDS = {
   /** Like `refs`, but pairs of a number and a count of consecutive numbers, four bytes each. */
   runs: 11,
   ready: 16,
-  /** Number of frames processed. */
   taken: 17,
   /** The container is restored and paused, or everything for its start is here. */
   restored: 18,

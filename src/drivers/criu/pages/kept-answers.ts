@@ -12,7 +12,6 @@ interface Dependencies {
   readonly write: (pages: Buffer, first: number) => Promise<void>;
 }
 
-/** Destination's answers to questions for kept pages. */
 export class KeptAnswers {
   readonly #deps: Dependencies;
   /** Requested pages that it lacks; they follow next. */

@@ -16,7 +16,6 @@ export function quoted(word: string): string {
 }
 
 export interface StandIn {
-  /** Name of the replaced runtime. */
   readonly runtime: 'runc' | 'crun';
   /** Directory in front of the PATH. */
   readonly programs: string | undefined;

@@ -248,9 +248,9 @@ export class Runc {
   }
 
   /**
-   * Removes the container in any state, or does nothing without one. A killed restore leaves a directory that
-   * runc does not list, with a mounted root file system: runc would delete its contents, fail, and report
-   * nothing. Rejects if the directory stays, because it blocks the next restore.
+   * Removes the container in any state, or does nothing without one. runc does not list the directory that a
+   * killed restore leaves, with a mounted root file system, and would delete its contents. Rejects if the
+   * directory stays, because it blocks the next restore.
    */
   async remove(name: string): Promise<void> {
     const id = this.#target.idOf(name);

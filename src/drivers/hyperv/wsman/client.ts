@@ -25,7 +25,6 @@ const MAX_OUTPUT = 32 * 1024 ** 2;
 const MAX_ERRORS = 256 * 1024;
 const MAX_INSTANCES = 10_000;
 const MAX_PULLS = 1000;
-/** Limit of answers for one command's output. */
 const MAX_PARTS = 20_000;
 /** Limit of consecutive empty answers: more than an hour if each one waits as requested. */
 const MAX_SILENT = 200;

@@ -15,7 +15,6 @@ const MAX_ENVELOPE = 512_000;
 /** Instances per answer. */
 const MAX_AT_ONCE = 50;
 
-/** Request without address and message id. */
 export interface WsmanRequest {
   readonly action: string;
   readonly resource: string;
@@ -111,7 +110,6 @@ function inShell(
   return { action: `${SHELL}/${verb}`, resource: COMMAND_SHELL, selectors: { ShellId: shell } };
 }
 
-/** WQL query for instances of Hyper-V's classes. */
 export function enumerate(wql: string): WsmanRequest {
   return {
     action: `${ENUMERATION}/Enumerate`,

@@ -2,7 +2,6 @@ import { godwitError, type GodwitError } from '../../../errors.ts';
 
 /** PURE. Reasons and fixes for a WinRM that Godwit does not use. `address`: its host:port. */
 
-/** Length of the quoted offer. */
 const OFFERED = 200;
 
 const UNKNOWN_CERTIFICATE =

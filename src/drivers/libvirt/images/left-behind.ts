@@ -10,9 +10,9 @@ import type { Mark } from '../mark.ts';
 import { hasRun, isAtWork, isLeftPaused, presence, whereabouts } from '../whereabouts.ts';
 
 /**
- * Removes leftovers of a daemon that died during a move; libvirt never removes them. They are a paused copy or a
- * definition at the source of a moved guest, or a definition at the destination of a guest that stayed. If one
- * were started, the guest would run twice.
+ * Removes leftovers of a daemon that died during a move; libvirt never removes them: a paused copy or definition
+ * at the source of a moved guest, or a definition at the destination of a guest that stayed. If one were
+ * started, the guest would run twice.
  */
 
 /**

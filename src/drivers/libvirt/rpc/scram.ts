@@ -23,7 +23,6 @@ export interface Secret {
   readonly password: string;
 }
 
-/** Text that violates the protocol. */
 export class ScramError extends Error {
   override readonly name = 'ScramError';
 }

@@ -52,9 +52,8 @@ const NOT_HERE: ReadonlySet<string> = new Set([
 
 /**
  * Basis of a guest's description: its process, block graph and devices. Events do not show every change: an
- * external snapshot and a hot-plugged device emit none, and the end of a block job is emitted only to connected
- * clients, while a monitor serves one client at a time. Uses seven queries that do not delay the guest. Changes
- * nothing.
+ * external snapshot and a hot-plugged device emit none, and a monitor serves one client at a time. Uses seven
+ * queries that do not delay the guest. Changes nothing.
  */
 export async function layoutOf(
   client: QmpClient,

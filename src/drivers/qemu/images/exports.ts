@@ -34,7 +34,6 @@ export function whileFilled(argv: readonly string[], asked: ToReopen): DriveOpti
   return changes(argv, asked).map(({ wanted }) => wanted);
 }
 
-/** The same images with the command line's options. */
 export function asGiven(argv: readonly string[], asked: ToReopen): DriveOptions[] {
   return changes(argv, asked).map(({ given }) => given);
 }

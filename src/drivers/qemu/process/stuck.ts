@@ -13,9 +13,9 @@ import * as answers from '../qmp/answers.ts';
 
 /**
  * A migration that QEMU does not end. If the stream breaks within milliseconds of the switch to post-copy, the
- * migration thread of QEMU 7.2 and 10.0 stays in the state `device`; a QEMU whose post-copy is paused also waits
- * for the rest. The guest is intact on the source if the destination never ran it, but `cont` is refused:
- * "Migration is not finalized yet". QEMU's debugger interface can still resume it.
+ * migration thread of QEMU 7.2 and 10.0 stays in the state `device`; a paused post-copy also waits for the rest.
+ * The guest is intact if the destination never ran it, but `cont` is refused ("Migration is not finalized yet").
+ * QEMU's debugger interface can still resume it.
  */
 
 export const ENDED: ReadonlySet<string> = new Set(['none', 'cancelled', 'failed', 'completed']);

@@ -10,9 +10,9 @@ import { QmpClient, type Transport } from './client.ts';
 import { unreachable, type MonitorOwner } from './monitor-end.ts';
 
 /**
- * Monitor on two named pipes, for post-copy. QEMU accepts out-of-band commands only from a client that has
- * enabled them, which its main loop must process. At the destination of a broken post-copy, the main loop waits
- * for a page. A pipe has no connection that could end, so one mover's negotiation holds for all later movers.
+ * Monitor on two named pipes, for post-copy. QEMU accepts out-of-band commands only after a negotiation in its
+ * main loop, which waits for a page in a broken post-copy. A pipe has no connection that could end, so one
+ * mover's negotiation holds for all later movers.
  */
 
 const run = promisify(execFile);

@@ -2,9 +2,9 @@ import { nicName } from '../spec/nic-names.ts';
 import { valueText, type Part } from './machine-parts.ts';
 
 /**
- * Parses the monitor's `info qtree`: all devices on all buses with their settable properties, in one answer of a
- * millisecond or two. Through `qom-get` each property is one command: three thousand for a guest with ten
- * devices, at about 0.2 ms each, and each delays the guest's vCPUs if they access a device. Pure.
+ * Parses the monitor's `info qtree`: all devices with their settable properties, in one answer of a millisecond
+ * or two. `qom-get` needs one command per property: three thousand for ten devices, at about 0.2 ms each, and
+ * each delays the guest's vCPUs if they access a device. Pure.
  */
 
 interface Level {

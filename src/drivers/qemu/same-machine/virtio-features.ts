@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * Features that virtio devices offer, and that their drivers have accepted. These are not properties: with
+ * Features that virtio devices offer, and that their drivers have accepted. They depend on the host: with
  * another kernel's tap a NIC offers less, and QEMU refuses the state of a guest that uses a missing feature.
  * Pure, except for the query.
  */

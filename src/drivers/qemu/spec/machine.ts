@@ -82,7 +82,6 @@ function mutable(cpu: GuestFacts['cpu']): Omit<NonNullable<GuestSpec['cpu']>, 's
   };
 }
 
-/** Merges all -machine options like QEMU. */
 export function machineProperties(line: CommandLine): Map<string, string> {
   const merged = new Map<string, string>();
   // Equivalent machine setting: the firmware uses the serial port.

@@ -72,7 +72,6 @@ export function adviceOf({ unread, mode, lacking }: Baseline): string {
 
 const MAX = 6;
 
-/** First few names and the number of others. */
 export function some(names: readonly string[]): string {
   const more = names.length - MAX;
   return names.slice(0, MAX).join(', ') + (more > 0 ? ` and ${more} more` : '');

@@ -16,7 +16,6 @@ const MAX_FEATURES = 4096;
 
 export interface ClusterFeatures {
   readonly hosts: readonly HostFeatures[];
-  /** The cluster has an EVC mode. */
   readonly hasEvc: boolean;
 }
 

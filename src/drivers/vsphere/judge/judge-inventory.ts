@@ -9,7 +9,6 @@ import { named } from './judge.ts';
 export interface HostFact {
   /** vCenter's name. */
   readonly name: string;
-  /** Godwit has a unique name for it. */
   readonly isNamed: boolean;
   readonly connection: string;
   /** A VMkernel interface is enabled for vMotion. */

@@ -85,7 +85,6 @@ export function judgeAttribute(hasAttribute: boolean): ManagerFinding {
   return { name: 'attribute', verdict: 'ok', found };
 }
 
-/** First few names and the number of others. */
 export function named(names: readonly string[]): string {
   const shown = names.slice(0, MAX_NAMED).join(', ');
   const more = names.length - MAX_NAMED;

@@ -19,7 +19,6 @@ const MAX_TOKEN = 65_536;
 /** Base of Kerberos's error table. */
 const KRB5_BASE = 2_529_638_912;
 
-/** Failure of the library: Kerberos's code and message. */
 export class GssError extends Error {
   readonly stage: 'library' | 'ticket' | 'service' | 'context';
   /** Relative to the base of Kerberos's error table, like the numbers of RFC 4120 and MIT's krb5_err. */

@@ -279,7 +279,6 @@ class Describer {
   }
 }
 
-/** Disk that cannot move, wherever its image is. */
 function unmovableDisk(device: string, file: string, reason: string): Finding {
   return { kind: 'disk', device, type: file, reason };
 }
