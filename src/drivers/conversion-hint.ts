@@ -1,3 +1,3 @@
-/** What helps where a guest is to go to another hypervisor, which none of the managers can do. */
+/** Hint for a move to another hypervisor, which no manager supports. */
 export const CONVERSION_HINT =
   'To a host of another hypervisor a guest goes shut down and converted (`virt-v2v` to KVM), not by Godwit.';

@@ -1,22 +1,25 @@
 import type { Clock } from '../clock.ts';
 import type { CurvePoint } from '../protocol/public/prediction.ts';
 
-/** Whole seconds: QEMU counts in others since 8.2, and libvirt in no others. */
+/** Whole seconds: QEMU supports other units only since 8.2, and libvirt none. */
 const WINDOWS_S = [1, 3] as const;
 const LOOK_AGAIN_MS = 50;
-/** Beyond its window, ms. */
+/** Tolerance beyond the window, ms. */
 const LATE_MS = 2000;
 const MIB = 1024 ** 2;
 
-/** Somebody's own look at what a guest writes: QEMU's, asked by itself or through libvirt. */
+/** External dirty-rate measurement: QEMU's, directly or through libvirt. */
 export interface WriteLook {
-  /** Begins to look; false where that cannot be now. */
+  /** False if it cannot start now. */
   begin(seconds: number, signal: AbortSignal): Promise<boolean>;
-  /** MiB/s, once it has looked for so long; undefined before that. */
+  /** MiB/s after that many seconds; undefined before. */
   rate(seconds: number, signal: AbortSignal): Promise<number | undefined>;
 }
 
-/** What a guest writes within each window; undefined where it cannot be looked at now, or a look does not end in time. */
+/**
+ * Writes of a guest within each window; undefined if they cannot be measured now, or a measurement does not end
+ * in time.
+ */
 export async function dirtyCurve(
   look: WriteLook,
   memoryBytes: number,

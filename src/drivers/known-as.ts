@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { guestName } from '../protocol/names.ts';
 
-/** So that it, a dash and the hash stay within the 63 characters of a guest's name. */
+/** The name with a dash and the hash has at most 63 characters. */
 const KEPT = 52;
 
 /**
- * By which name a host knows a guest that calls itself `own`: the same where that is a name for hosts, else what of it is,
- * with a hash that keeps it apart from others. Every host that meets the guest makes the same of it. Pure.
+ * Host's name of a guest that calls itself `own`: the same if it is valid, otherwise its valid characters with a
+ * hash. Every host derives the same name. Pure.
  */
 export function knownAs(own: string): string {
   if (guestName.safeParse(own).success) return own;

@@ -8,10 +8,9 @@ import type { NamedPath } from '../port/inventory.ts';
 import type { ManagedDriver } from '../port/managed.ts';
 import { qemuMoved, qemuOptions, qemuPaths } from './qemu/options.ts';
 
-/** A driver of either shape, as the registry gives it. */
 export type Driver = DirectDriver | ManagedDriver;
 
-/** The capability decides which lifecycle a migration has. */
+/** The capability selects a migration's lifecycle. */
 export function isManaged(driver: Driver): driver is ManagedDriver {
   return driver.capabilities.shape === 'managed';
 }
@@ -19,29 +18,27 @@ export function isManaged(driver: Driver): driver is ManagedDriver {
 type HostConfig = Pick<AgentConfig, 'name' | 'stateDir' | 'drivers'> & Partial<AgentConfig>;
 type Make = (config: HostConfig, section: unknown) => Driver;
 
-/** A driver as it is added: its section of the configuration, and how it is made from it. */
+/** Registration of a driver: its configuration section and its factory. */
 export interface DriverEntry {
-  /** Only what this host has is loaded: each driver brings its own libraries, and a mover works with one of them. */
+  /** Only the drivers of this host are loaded, because each has its own libraries and a mover needs just one. */
   readonly load: () => Promise<Make>;
-  /** What the driver itself loads where it is asked for. */
+  /** Modules that the driver loads on use. */
   readonly later?: () => Promise<unknown>;
-  /** Options that earlier builds had at the top of the configuration: there -> in the section. */
+  /** Options at the top level of earlier builds' configuration: old name -> name in the section. */
   readonly moved?: Readonly<Record<string, string>>;
-  /** The paths that a section which is right names for something that has to be there. */
   readonly paths?: (section: unknown) => NamedPath[];
-  /** This host has it only where its section of the configuration is there: a manager is not everywhere. */
+  /** Loaded only if its section exists, because not every host has a manager. */
   readonly onlyConfigured: boolean;
-  /** A controller takes such a manager by its address. */
+  /** A controller can address such a manager directly. */
   readonly byAddress?: ManagerAddress;
 }
 
-/** For people: what has that address, and the form of it. */
+/** Product name and form of the URL, for people. */
 interface ManagerAddress {
   readonly product: string;
   readonly url: string;
 }
 
-/** Reads the section by its schema. */
 export function maker<T>(
   name: string,
   schema: z.ZodType<T>,
@@ -55,7 +52,7 @@ export function maker<T>(
   };
 }
 
-/** Every driver by its name: the one place where a driver is added. */
+/** All drivers by name; the only place where a driver is added. */
 const DRIVERS = {
   qemu: {
     moved: qemuMoved,
@@ -116,8 +113,8 @@ const DRIVERS = {
 const BY_NAME: Record<string, DriverEntry> = { ...DRIVERS };
 
 /**
- * Adds drivers that the product does not have, before the first is looked for. Only an entry program outside of src/ calls
- * it: no configuration can name a driver that its program did not bring.
+ * Adds drivers of an entry program outside src/, before the first lookup. A configuration cannot name a driver
+ * that its program did not add.
  */
 export function addDrivers(further: Readonly<Record<string, DriverEntry>>): void {
   for (const [name, entry] of Object.entries(further)) {
@@ -126,7 +123,6 @@ export function addDrivers(further: Readonly<Record<string, DriverEntry>>): void
   }
 }
 
-/** The name of a driver whose manager a controller takes by its address. */
 export type ManagerKind = {
   [Name in keyof typeof DRIVERS]: (typeof DRIVERS)[Name] extends { readonly byAddress: unknown }
     ? Name
@@ -139,23 +135,23 @@ export const MANAGER_KINDS = Object.fromEntries(
   ),
 ) as Readonly<Record<ManagerKind, ManagerAddress>>;
 
-/** The sections of a configuration by which a host has that driver and no other. */
+/** Configuration sections of a host with only that driver. */
 export function onlyDriver(name: string, section: unknown): Readonly<Record<string, unknown>> {
   const others = Object.entries(BY_NAME).filter(([, { onlyConfigured }]) => !onlyConfigured);
   return { ...Object.fromEntries(others.map(([other]) => [other, false])), [name]: section };
 }
 
-/** The driver of messages and records that name none: there was no other when they were made. */
+/** Driver of messages and records without a driver name; it was the only one when they were written. */
 const UNNAMED = 'qemu';
 
-/** What a message says of the driver: nothing where an older peer would mean it all the same. */
+/** Driver field of a message; omitted if an older peer assumes it anyway. */
 export function driverSaid(name: string): { readonly driver?: string } {
   return name === UNNAMED ? {} : { driver: name };
 }
 
 /**
- * The driver of that name, set up for this host. GODWIT_PROTOCOL_INVALID for a name that is none, GODWIT_CONFIG where its
- * section of the configuration is wrong.
+ * Driver of that name for this host. Throws GODWIT_PROTOCOL_INVALID for an unknown name, GODWIT_CONFIG for an
+ * invalid section.
  */
 export async function driverNamed(name: string | undefined, config: HostConfig): Promise<Driver> {
   const wanted = name ?? UNNAMED;
@@ -170,7 +166,7 @@ export async function driverNamed(name: string | undefined, config: HostConfig):
   });
 }
 
-/** Loads every driver, whatever this host has: to have their sources compiled ahead. */
+/** Loads every driver, so that all sources are compiled ahead. */
 export async function loadDrivers(): Promise<void> {
   await Promise.all(
     Object.values(BY_NAME).map(async ({ load, later }) => {
@@ -180,7 +176,7 @@ export async function loadDrivers(): Promise<void> {
   );
 }
 
-/** Every driver of this host. GODWIT_CONFIG where a section of the configuration is wrong, or of no driver. */
+/** All drivers of this host. Throws GODWIT_CONFIG for an invalid section, or one without a driver. */
 export async function allDrivers(config: HostConfig): Promise<Driver[]> {
   const other = Object.keys(config.drivers).find((name) => !Object.hasOwn(BY_NAME, name));
   if (other !== undefined) {
@@ -191,7 +187,7 @@ export async function allDrivers(config: HostConfig): Promise<Driver[]> {
   return Promise.all(here.map(([name, found]) => made(name, found, config)));
 }
 
-/** The paths that the sections of this host's drivers name; the sections are right, as `allDrivers` has found. */
+/** Paths in the driver sections, which `allDrivers` has validated. */
 export function pathsOfDrivers(config: HostConfig): NamedPath[] {
   return Object.entries(BY_NAME).flatMap(([name, found]) => {
     if (found.paths === undefined || !isHere(name, found, config)) return [];
@@ -200,7 +196,7 @@ export function pathsOfDrivers(config: HostConfig): NamedPath[] {
   });
 }
 
-/** A driver whose manager can be asked how it is. */
+/** Driver whose manager can be diagnosed. */
 export type DiagnosableDriver = ManagedDriver & Required<Pick<ManagedDriver, 'diagnose'>>;
 
 export async function managersOf(config: HostConfig): Promise<DiagnosableDriver[]> {
@@ -214,7 +210,7 @@ function isHere(name: string, { onlyConfigured }: DriverEntry, { drivers }: Host
   return drivers[name] !== false;
 }
 
-/** One line for each option that is still where earlier builds had it, and where it belongs. */
+/** One line for each option in its old place, with the new place. */
 export function movedOptions(config: HostConfig): string[] {
   return Object.entries(BY_NAME).flatMap(([driver, { moved = {} }]) =>
     movedIn(config, moved).map(([old, now]) => `${old} is now drivers.${driver}.${now}`),
@@ -226,7 +222,7 @@ async function made(name: string, found: DriverEntry, config: HostConfig): Promi
   return (await found.load())(config, section);
 }
 
-/** The section of a driver, to which options in their old places are added. */
+/** Section of a driver, including options in their old places. */
 function sectionOf(
   name: string,
   { moved = {} }: DriverEntry,

@@ -1,12 +1,12 @@
 import { CHANNELS } from './session.ts';
 import { BadLinkFrame } from './format.ts';
 
-/** How many frames of a channel were taken in all. */
+/** Count of a channel's frames that were taken in total. */
 export type AckEntry = readonly [channel: number, frames: number];
 
 const ENTRY_BYTES = 8;
 
-/** One entry a channel: u8 channel, u56 frames. */
+/** One entry per channel: u8 channel, u56 frames. */
 export function writeAck(taken: readonly AckEntry[]): Uint8Array {
   const payload = Buffer.allocUnsafe(taken.length * ENTRY_BYTES);
   for (const [at, [channel, frames]] of taken.entries()) {

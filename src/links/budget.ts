@@ -8,9 +8,8 @@ import type { LinkSession } from './link-session.ts';
 import { sharesOf, type Claim } from './shares.ts';
 
 export interface Budget {
-  /** The same for all movers of the host; made if it is not there. */
+  /** Shared by all movers of the host; created if missing. */
   readonly directory: string;
-  /** For all of them together. */
   readonly bytesPerS: number;
 }
 
@@ -18,14 +17,14 @@ const rate = z.number().nonnegative().max(1e15);
 const claimSchema = z.object({ bytesPerS: rate, isHeldBack: z.boolean(), most: rate.optional() });
 
 const ROUND_MS = 1000;
-/** A claim that is not renewed for so long is of a mover that is gone. */
+/** A claim that is not renewed for this long belongs to a dead mover. */
 const STALE_MS = 10_000;
 const MAX_CLAIMS = 256;
 const MAX_CLAIM_BYTES = 1024;
 
 /**
- * Keeps a session within its share of what the host may send, until it is over. Each session has a file in one
- * directory, renewed once a second; so the division needs nobody who is in charge, and outlives any mover.
+ * Keeps a session within its share of the host's budget until its end. Each session has a file in one directory,
+ * renewed once a second, so the division needs no coordinator and survives any mover.
  */
 export async function keepShare(
   session: LinkSession,
@@ -47,7 +46,7 @@ export async function keepShare(
       const share = sharesOf(budget.bytesPerS, claims).get(claim.id) ?? 0;
       if (share > 0) session.setShare(share);
     } catch (error) {
-      // A full disk must not stop a migration: it keeps the rate that it had.
+      // A full disk must not stop a migration: it keeps its earlier rate.
       log.warn({ error }, 'session cannot report its traffic to others');
     }
     await clock.sleep(ROUND_MS, session.over).catch(() => undefined);
@@ -70,7 +69,7 @@ async function publish(file: string, claim: Claim): Promise<void> {
   await rename(`${file}.new`, file);
 }
 
-/** The claims of the other sessions; files of those that are gone are removed. */
+/** Other sessions' claims; removes files of dead sessions. */
 async function others(directory: string, own: string): Promise<Claim[]> {
   const claims: Claim[] = [];
   for (const name of await readdir(directory)) {
@@ -94,7 +93,7 @@ async function readClaim(id: string, file: string): Promise<Claim | undefined> {
     const { most, ...claim } = claimSchema.parse(JSON.parse(await readFile(file, 'utf8')));
     return { id, ...claim, mostBytesPerS: most };
   } catch {
-    // It has just ended, or somebody else put the file there.
+    // It has just ended, or the file is foreign.
     return undefined;
   }
 }

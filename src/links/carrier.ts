@@ -7,19 +7,18 @@ import type { Position } from './greeting.ts';
 import { Fifo } from './fifo.ts';
 import type { Outbox } from './outbox.ts';
 
-/** What a session hears from its carrier. */
 export interface CarrierUser {
   readonly onMessage: Session['onMessage'] | undefined;
-  /** All that was sent is taken, and nobody waits to send. Reported often. */
+  /** Everything sent is taken, and no sender waits. Called often. */
   empty(): void;
   goodbye(): void;
-  /** The other side ends it, for the reason in the payload. */
+  /** The peer ends the session for the reason in the payload. */
   aborted(payload: Uint8Array): void;
-  /** It cannot go on: the link is gone for too long, the other side breaks the rules, or a message was not taken. */
+  /** The session cannot continue: no connection for too long, invalid frames, or a handler failed. */
   failed(error: unknown): void;
 }
 
-/** Does what the core of a session decides: writes to connections, hands messages over, keeps the time. */
+/** Executes the decisions of a session's core: writes to connections, passes messages on, runs the timers. */
 export class Carrier {
   readonly core: LinkCore;
   readonly senders: Senders;
@@ -46,7 +45,7 @@ export class Carrier {
     return this.#connections.size;
   }
 
-  /** Takes a connection whose other end has greeted. Resolves when it is gone. */
+  /** Adds a connection after the greeting. Resolves when it is gone. */
   join(connection: Connection, positions: readonly Position[]): Promise<void> {
     const id = this.#made;
     this.#made += 1;
@@ -71,7 +70,6 @@ export class Carrier {
     return gone.promise;
   }
 
-  /** Lets in who waits, puts on the connections what may go, and does what is to be done. */
   run(): void {
     if (this.#over) return;
     this.senders.admit();
@@ -97,12 +95,11 @@ export class Carrier {
     this.#act();
   }
 
-  /** Hands over what waited until somebody takes messages. */
   deliverAll(): void {
     for (const channel of this.core.inbox.waiting()) this.#deliver(channel);
   }
 
-  /** The session is over: everything is released, what was written still goes. */
+  /** Releases everything at the session's end; written data is still sent. */
   end(why: Error): void {
     this.#over = true;
     clearInterval(this.#ticker);
@@ -120,7 +117,7 @@ export class Carrier {
     else this.#user.failed(lost);
   }
 
-  /** Acknowledges what came in this turn of the event loop, once, or a little later where that can wait. */
+  /** Acknowledges received frames once per event loop turn, or slightly later if they may wait. */
   #soon(): void {
     if (this.#over) return;
     this.#turn ??= setImmediate(() => {
@@ -193,7 +190,7 @@ interface Sender {
   readonly reject: (error: Error) => void;
 }
 
-/** Those whose messages have no room yet, in the order of their coming within each channel. */
+/** Senders waiting for room, in order per channel. */
 export class Senders {
   readonly #outbox: Outbox;
   readonly #waiting = new Map<number, Fifo<Sender>>();
@@ -206,7 +203,6 @@ export class Senders {
     return [...this.#waiting.values()].every(({ length }) => length === 0);
   }
 
-  /** True where the message was let in at once. */
   enters(channel: number, message: Uint8Array): boolean {
     if ((this.#waiting.get(channel)?.length ?? 0) > 0) return false;
     if (!this.#outbox.hasRoom(channel)) return false;
@@ -214,7 +210,6 @@ export class Senders {
     return true;
   }
 
-  /** Resolves when the message was let in. */
   async wait(channel: number, message: Uint8Array): Promise<void> {
     const waiting = this.#waiting.get(channel) ?? new Fifo();
     this.#waiting.set(channel, waiting);

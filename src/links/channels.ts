@@ -1,22 +1,22 @@
 import type { Session } from './session.ts';
 
 /**
- * What each of a session's channels carries. A hypervisor's first connection is the main one; a second one carries
- * what the destination waits for (post-copy with preempt), so it overtakes.
+ * Use of each session channel. A hypervisor's first connection is the main one; a second one carries awaited
+ * pages (post-copy with preempt), so it has priority.
  */
 export const CHANNEL = {
-  /** Both ways: hello, what was taken, a connection that broke. */
+  /** Both directions: hello, taken bytes, a broken connection. */
   control: 0,
-  /** To the source: what the decoder of a connection answers. */
+  /** To the source: answers of a connection's decoder. */
   answersMain: 1,
   answersUrgent: 2,
-  /** To the source: the return path. */
+  /** To the source: return path. */
   backMain: 16,
   backUrgent: 17,
-  /** To the destination: frames of the codec. */
+  /** To the destination: codec frames. */
   urgent: 18,
   main: 32,
-  /** To the source: the summary of the destination's cache. */
+  /** To the source: summary of the destination's cache. */
   summary: 33,
 } as const;
 
@@ -31,12 +31,12 @@ export const CONNECTIONS: readonly ConnectionChannels[] = [
   { frames: CHANNEL.urgent, answers: CHANNEL.answersUrgent, back: CHANNEL.backUrgent },
 ];
 
-/** Small enough that what overtakes waits for little, and that acknowledgements come often. */
+/** Small, so that priority messages wait briefly and acknowledgements come often. */
 export const MESSAGE_BYTES = 32 * 1024;
 
 type Handler = (message: Uint8Array) => Promise<void>;
 
-/** A session's messages to whom they are for. What comes before somebody takes it waits, and so does its sender. */
+/** Delivers a session's messages to their handlers. A message without a handler waits, and so does its sender. */
 export class Channels {
   readonly session: Session;
   readonly #handlers = new Map<number, PromiseWithResolvers<Handler>>();
@@ -53,7 +53,7 @@ export class Channels {
     this.#handler(channel).resolve(handler);
   }
 
-  /** Cuts bytes of a stream into messages; resolves when the session has all of them. */
+  /** Splits a stream's bytes into messages; resolves when the session has accepted all. */
   async send(channel: number, bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; at += MESSAGE_BYTES) {
       await this.session.send(channel, bytes.subarray(at, at + MESSAGE_BYTES));
@@ -69,5 +69,5 @@ export class Channels {
   }
 }
 
-/** The first byte of a message on a way back. */
+/** First byte of a message on a return path. */
 export const BACK = { bytes: 0, end: 1 } as const;

@@ -1,32 +1,31 @@
 import type { TLSSocket } from 'node:tls';
 import { HEAD_BYTES, LinkFrameReader, writeHead, type Frame } from './format.ts';
 
-/** Whoever uses a connection now: first the greeting, then the session. */
+/** Present user of a connection: first the greeting, then the session. */
 export interface ConnectionUser {
   /** May throw: the connection is then destroyed, and `closed` gets the reason. */
   frame(frame: Frame): void;
-  /** The frames of a piece of the stream have all been given. */
+  /** All frames of a received chunk were delivered. */
   paused(): void;
   closed(error: Error | undefined): void;
 }
 
-/** How long a peer may take to close its half after we have closed ours. */
+/** Time for a peer to close its half after ours, ms. */
 const END_MS = 2000;
 
 /**
- * Of a record, bytes: with what TLS 1.3 adds to them they fill one record of the TLS to a relay. A record of the full size
- * would become two there, the second of 22 bytes, and a relay's work is by the record.
+ * Record size, bytes: with the overhead of TLS 1.3, it fits into one TLS record to a relay. A full record would
+ * become two there, the second of 22 bytes, and a relay's cost is per record.
  */
 const RECORD_BYTES = 16_384 - 22;
 
 /**
- * Bytes of frames other than data that wait for the kernel; the flight window bounds data. Reports are put off from the
- * first bound on, so a slow link never gets to the second. A peer that does reads none of its answers.
+ * Limits of unsent frames other than data; the flight window limits data. Reports are delayed from the first
+ * limit on, so a slow link never reaches the second; a peer that does is not reading its answers.
  */
 const MANY_CONTROL_BYTES = 16 * 1024;
 const MAX_CONTROL_BYTES = 64 * 1024;
 
-/** A TLS connection as frames. */
 export class Connection {
   readonly #socket: TLSSocket;
   readonly #reader = new LinkFrameReader();
@@ -58,7 +57,7 @@ export class Connection {
 
   write(frame: Frame): void {
     if (!this.#socket.writable) return;
-    // Until the end of this turn, so that what is said in one goes out in one piece.
+    // Corked until the end of this turn, so that all frames of a turn are sent together.
     if (this.#socket.writableCorked === 0) {
       this.#socket.cork();
       process.nextTick(() => this.#socket.uncork());
@@ -80,17 +79,16 @@ export class Connection {
     }
   }
 
-  /** Written and not with the kernel. */
+  /** Written bytes that the kernel has not taken. */
   get unreadBytes(): number {
     return this.#socket.writableLength;
   }
 
-  /** So much besides data waits for the kernel that what can be said later should be. */
+  /** Enough frames other than data wait that reports should be delayed. */
   get isFull(): boolean {
     return this.#controlBytes >= MANY_CONTROL_BYTES;
   }
 
-  /** What was written still goes, then the connection is closed. */
   end(): void {
     if (this.#ending !== undefined) return;
     this.#ending = setTimeout(() => this.#socket.destroy(), END_MS);

@@ -9,47 +9,43 @@ import { came, isBefore, mayWaitMs, newLink, REPORT_MS, reported, type Link } fr
 import { frameOf, Outbox, type Outgoing } from './outbox.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-/** The core learns the time by `tick`, at this interval. */
+/** Interval of `tick`, the core's clock. */
 export const TICK_MS = 250;
-/** A connection from which nothing came for so many ticks is dead. */
+/** A connection without input for this many ticks is dead. */
 const SILENT_TICKS = 10;
-/** The far side pings again once it has its answer; a busy process may find a few at once. */
+/** The peer pings again after an answer; a busy process may find several pings at once. */
 const MAX_PINGS = 64;
 /**
- * Written and not taken by the kernel, in windows: all of a write counts until it ends, though its beginning may have
- * arrived. A far side that acknowledges unread frames gets no more.
+ * Limit of written bytes that the kernel has not taken, in windows: a write counts completely until it ends,
+ * though its beginning may have arrived. A peer that acknowledges unread frames gets no more.
  */
 const UNREAD_SHARE = 2;
-/** Beyond what may be on the way, for what overtakes bulk. */
+/** Additional bytes in flight for priority lanes. */
 const URGENT_FLIGHT_BYTES = 128 * 1024;
 
-/** What the shell is to do. */
 export type Effect =
   | { readonly type: 'write'; readonly link: number; readonly frame: Frame }
-  /** It is dead: nothing came from it. */
   | { readonly type: 'drop'; readonly link: number }
   /** A message of that channel may be taken. */
   | { readonly type: 'ready'; readonly channel: number }
-  /** There is something to acknowledge, or room to send: to be looked after once this turn is over. */
+  /** There is something to acknowledge or room to send: handle it after this turn. */
   | { readonly type: 'soon' }
-  /** The other side said goodbye. */
   | { readonly type: 'goodbye' }
   | { readonly type: 'aborted'; readonly payload: Uint8Array };
 
 export interface Counters {
-  /** Bytes of frames, heads included, that were written and read. */
+  /** Frame bytes written and read, including heads. */
   sentBytes: number;
   receivedBytes: number;
-  /** Of those written, what had been written before. */
   repeatedBytes: number;
-  /** Times without any connection, and the longest. */
+  /** Count of times without any connection, and the longest, ms. */
   cuts: number;
   longestCutMs: number;
 }
 
 /**
- * A session without its sockets and its clock: takes what happens with the time of it, keeps everything that has to
- * outlive a connection, and says what to do.
+ * Session without sockets and clock: processes events with their times, keeps the state that outlives a
+ * connection, and returns actions.
  */
 export class LinkCore {
   readonly outbox = new Outbox();
@@ -67,7 +63,7 @@ export class LinkCore {
   readonly #graceMs: number;
   readonly #links = new Map<number, Link>();
   #effects: Effect[] = [];
-  /** Since when no connection has stood. */
+  /** Time since which there is no connection. */
   #cutAtMs: number | undefined;
 
   constructor(options: {
@@ -80,7 +76,6 @@ export class LinkCore {
     this.inbox = new Inbox(options.holdsBytes);
   }
 
-  /** What is to be done since this was asked last. */
   effects(): Effect[] {
     const effects = this.#effects;
     this.#effects = [];
@@ -96,25 +91,24 @@ export class LinkCore {
     };
   }
 
-  /** undefined: no limit. */
   setRate(bytesPerS: number | undefined, nowMs: number): void {
     const before = this.bucket.bytesPerS;
     this.bucket.setRate(bytesPerS, nowMs);
     if (before !== undefined && (bytesPerS ?? Infinity) > before * 1.5) this.flight.grow();
   }
 
-  /** A connection stands; `positions` is how far the other side has got. Throws BadLinkFrame. */
+  /** Adds a connection; `positions`: the peer's progress. Throws BadLinkFrame. */
   join(id: number, positions: readonly Position[], nowMs: number): void {
     this.outbox.resume(positions);
     this.#links.set(id, newLink(id));
     this.#endCut(nowMs);
     this.flight.grow();
-    // What was taken since the greeting was written may have been reported to a connection that is no more.
+    // Messages taken since the greeting may have been reported to a connection that is gone.
     this.inbox.reportAgain();
     this.#effects.push({ type: 'soon' });
   }
 
-  /** A connection is gone; what was on it goes again over another. */
+  /** Removes a connection; its frames are sent again over another. */
   leave(id: number, nowMs: number): void {
     const link = this.#links.get(id);
     if (link === undefined) return;
@@ -128,7 +122,7 @@ export class LinkCore {
     this.counters.cuts += 1;
   }
 
-  /** Takes a frame that came; throws BadLinkFrame for what the other side would never send. */
+  /** Processes a received frame; throws BadLinkFrame for an invalid one. */
   receive(id: number, frame: Frame, nowMs: number): void {
     const link = this.#links.get(id);
     if (link === undefined) return;
@@ -166,8 +160,8 @@ export class LinkCore {
   }
 
   /**
-   * Reports the frames that came and were taken, and answers the last ping. How long until what may still wait is
-   * reported. A connection that is full of such reports waits: the next one has all of it.
+   * Reports received and taken frames and answers the last ping. Returns the time until delayed reports are due.
+   * A connection that is full of reports waits: the next report includes all.
    */
   acknowledge(nowMs: number, isFull: (link: number) => boolean = () => false): number | undefined {
     let leftMs: number | undefined;
@@ -190,8 +184,8 @@ export class LinkCore {
   }
 
   /**
-   * Puts on the connections what may go now. How long until more may, where only the rate limit holds it back. `unreadBytes`
-   * were put there before and are not with the kernel.
+   * Fills the connections. Returns the time until more may be sent if only the rate limit holds it back.
+   * `unreadBytes`: earlier bytes that the kernel has not taken.
    */
   pump(nowMs: number, unreadBytes = 0): number | undefined {
     const mostBytes = this.flight.limitBytes + URGENT_FLIGHT_BYTES;
@@ -210,7 +204,7 @@ export class LinkCore {
     return undefined;
   }
 
-  /** Looks after the connections. The reason, once the session has been without any for too long. */
+  /** Checks the connections. Returns the reason once the session has had none for too long. */
   tick(nowMs: number): GodwitError | undefined {
     for (const link of this.#links.values()) {
       link.silentTicks = link.heard ? 0 : link.silentTicks + 1;
@@ -226,7 +220,6 @@ export class LinkCore {
     return godwitError('GODWIT_LINK_LOST', { peer: this.#peer, graceMs: this.#graceMs });
   }
 
-  /** The same on all connections: a goodbye, an abort. */
   sendToAll(frame: Frame): void {
     for (const link of this.#links.values()) this.#write(link, frame);
   }
@@ -266,7 +259,7 @@ export class LinkCore {
     this.#effects.push({ type: 'soon' });
   }
 
-  /** The connection for what is next of that lane; undefined while enough is on the way. */
+  /** Connection for a lane's next frame; undefined while enough is in flight. */
   #linkFor(lane: Lane): Link | undefined {
     const most = this.flight.limitBytes + (lane === 2 ? 0 : URGENT_FLIGHT_BYTES);
     if (this.flight.bytes >= most) return undefined;

@@ -9,15 +9,17 @@ import { BadLinkFrame, controlFrame, type Frame } from './format.ts';
 import { readJson, refusalSchema, welcomeSchema, writeJson, type LinkRefusal } from './greeting.ts';
 import type { LinkSession } from './link-session.ts';
 
-/** Both ends name it, so that nothing else that listens with these certificates is taken for it. */
+/** Named by both ends, so that another listener with these certificates is not mistaken for it. */
 export const LINK_ALPN = 'godwit-link';
-/** From the first packet to the welcome; by a relay, which may let a caller wait for a stream of the other host. */
+/** Time from the first packet to the welcome; longer through a relay, which may wait for the other host's stream. */
 const DIAL_MS = 4000;
 const RELAYED_DIAL_MS = 8000;
-/** Of that, until the other host answers at all: past its second try, TCP waits too long for a link that is back. */
+/**
+ * Part of that time for the other host's first answer: after its second attempt, TCP waits too long for a
+ * restored link.
+ */
 const ANSWER_MS = 1500;
 
-/** The far side has answered that this will not do. */
 export class LinkRefusedError extends Error {
   override readonly name = 'LinkRefusedError';
   readonly refusal: LinkRefusal;
@@ -29,8 +31,8 @@ export class LinkRefusedError extends Error {
 }
 
 /**
- * Makes one connection for the session and resolves once it stands, to a promise of its end. Rejects with Refused,
- * with what is wrong with the server, or with the network's error.
+ * Makes one connection for the session. Resolves once it is accepted, to a promise of its end. Rejects with
+ * LinkRefusedError, with the server's fault, or with the network's error.
  */
 export async function dial(
   session: LinkSession,
@@ -73,7 +75,7 @@ function greet(
       paused: () => undefined,
       closed: (error) => reject(error ?? new Error('the other side closed the connection')),
     });
-    // What a relay gave stands already.
+    // A relay's connection is already established.
     if (rendezvousOf(address) === undefined) {
       socket.setTimeout(ANSWER_MS, () =>
         connection.destroy(new Error('no answer to the connection')),

@@ -1,4 +1,4 @@
-/** A queue whose head is taken in constant time. */
+/** Queue with constant-time removal. */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
   #head = 0;

@@ -1,23 +1,23 @@
 /**
- * How much may be on the way, over all connections of a session, so that the link is full and little waits before it:
- * what it delivers in a round trip and 20 ms more. Both are measured by acknowledgements of what arrived.
+ * Limit of bytes in flight over all connections of a session, so that the link is full and the queue short: the
+ * bytes delivered in a round trip plus 20 ms. Both are measured by acknowledgements.
  */
 const QUEUE_MS = 20;
 const MIN_FLIGHT_BYTES = 128 * 1024;
 const MAX_FLIGHT_BYTES = 64 * 1024 * 1024;
-/** A sample of the rate is taken over a round trip, and over this at least. */
+/** Minimum time of a rate sample, which otherwise takes a round trip. */
 const MIN_SAMPLE_MS = 50;
 const SAMPLES = 10;
-/** While the rate grows like this from sample to sample, the path is not full yet, and the limit doubles. */
+/** While the rate grows by this per sample, the path is not full, and the limit doubles. */
 const GROWTH = 1.25;
 const PLATEAU = 2;
 /**
- * The shortest round trip counts for so long; then what waits on the way is let out, to see it anew. Sooner, where for
- * a while all took longer than what waits can explain: the path has become a longer one.
+ * Validity of the shortest round trip, ms; then the queue is drained to measure it again. This happens sooner if
+ * all round trips were longer than the queue explains, because the path has become longer.
  */
 const ROUND_TRIP_LIVES_MS = 30_000;
 const LONGER_MS = 1000;
-/** On a thin link even the least that may be in flight takes long: then this is checked no more often. */
+/** Minimum interval of that check, because on a thin link even the minimum in flight takes long. */
 const LOOK_AGAIN_MS = 5000;
 const PROBE_MS = 200;
 
@@ -36,17 +36,16 @@ export class Flight {
   #longerFromMs: number | undefined;
   #probe: { ms: number; readonly untilMs: number } | undefined;
 
-  /** On the way. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** The rate of the link; 0 while it is not known. */
+  /** Rate of the link; 0 if unknown. */
   get bytesPerS(): number {
     return this.#bytesPerS;
   }
 
-  /** Without what waits on the way; 0 while that is not known. */
+  /** Round trip without queues; 0 if unknown. */
   get roundTripMs(): number {
     return this.#shortest?.ms ?? 0;
   }
@@ -66,7 +65,7 @@ export class Flight {
     this.#bytes += bytes;
   }
 
-  /** `delayMs`: since the last of them was sent. */
+  /** `delayMs`: time since the last of them was sent. */
   arrived(bytes: number, delayMs: number, nowMs: number): void {
     this.#bytes -= bytes;
     this.#sampleBytes += bytes;
@@ -77,7 +76,6 @@ export class Flight {
     this.#startSample(nowMs);
   }
 
-  /** They were on a connection that broke. */
   lost(bytes: number): void {
     this.#bytes -= bytes;
   }
@@ -108,13 +106,13 @@ export class Flight {
     return nowMs - this.#longerFromMs > LONGER_MS && nowMs - atMs > LOOK_AGAIN_MS;
   }
 
-  /** There is nothing to send now: what arrives meanwhile does not show what the link could carry. */
+  /** There is nothing to send: arrivals now do not show the link's capacity. */
   idle(): void {
     const fills = this.#growing ? this.limitBytes / 2 : (this.bytesPerS * this.roundTripMs) / 1000;
     if (this.#bytes <= fills) this.#starved = true;
   }
 
-  /** The path may carry more than it did: a limit was raised, or there is another connection. */
+  /** The path may carry more: a limit was raised or a connection added. */
   grow(): void {
     this.#growLimit = Math.min(this.limitBytes * 2, MAX_FLIGHT_BYTES);
     this.#growing = true;
@@ -134,7 +132,7 @@ export class Flight {
     this.#samples.push(bytesPerS);
     if (this.#samples.length > SAMPLES) this.#samples.shift();
     const sorted = this.#samples.toSorted((a, b) => b - a);
-    // One sample may stem from a burst that had been held up; two seldom do.
+    // One sample may come from a delayed burst; two rarely do.
     this.#bytesPerS = sorted[sorted.length > 2 ? 1 : 0] ?? 0;
     if (!this.#growing || this.#starved) return;
     if (bytesPerS > this.#best * GROWTH) {

@@ -1,36 +1,35 @@
 /**
- * Frames between two ends of a session. A head is u16 magic `474c`, u8 type, u8 channel, u32 payload's length, u64
- * number; integers are big-endian. docs/wire-links.md says what each type holds.
+ * Frames of a session. Head: u16 magic `474c`, u8 type, u8 channel, u32 payload length, u64 number; integers are
+ * big-endian. docs/wire-links.md describes each type's payload.
  */
 export const LINK_VERSION = 1;
 export const MAGIC = 0x474c;
 export const HEAD_BYTES = 16;
-/** A frame with its head: what is urgent waits for at most one of these at the sender. */
+/** Frame with its head: an urgent frame waits for at most one of these at the sender. */
 const MAX_FRAME_BYTES = 64 * 1024;
 export const MAX_DATA_BYTES = MAX_FRAME_BYTES - HEAD_BYTES;
-/** A message is cut into frames, and joined at the other end before it is handed over. */
+/** A message is split into frames and joined at the other end before delivery. */
 export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
-/** What a frame counts for in windows and bounds beside its payload: about what holding it costs, so that small ones are bounded in number. */
+/** Cost of a frame besides its payload in windows and limits, so that the number of small frames is limited. */
 export const FRAME_COST_BYTES = 256;
 const MAX_CONTROL_BYTES = 32 * 1024;
 
 export const TYPES = {
-  /** From whoever connects: which session, and what was received of it. */
+  /** Connecting side: the session, and the frames received in it. */
   hello: 1,
-  /** The answer: the same from the other side. */
+  /** Accepting answer: the same from the other side. */
   welcome: 2,
-  /** The other answer: why not. */
   refuse: 3,
-  /** A message, or its last piece. `number` counts the pieces of its channel. */
+  /** Message, or its last piece. `number` counts the pieces of its channel. */
   data: 4,
-  /** A piece that is not its message's last. */
+  /** Piece other than its message's last. */
   piece: 5,
-  /** `number` is how many data frames came on this connection; the payload reports what was taken, by channel. */
+  /** `number`: data frames received on this connection. Payload: taken frames by channel. */
   ack: 6,
-  /** `number` comes back in a pong. */
+  /** `number` is returned in a pong. */
   ping: 7,
   pong: 8,
-  /** All that was sent is taken, and no more comes. */
+  /** Everything sent is taken, and no more follows. */
   goodbye: 9,
   /** The session ends for the reason in the payload. */
   abort: 10,
@@ -39,7 +38,7 @@ export type FrameType = keyof typeof TYPES;
 
 const NAMES = ['', ...Object.keys(TYPES)] as ('' | FrameType)[];
 
-/** Payload bytes that a type may have; what waits for its end is bounded by this. */
+/** Payload limit by type, which limits the memory of an incomplete frame. */
 const MAX_LENGTHS: Readonly<Record<FrameType, number>> = {
   hello: MAX_CONTROL_BYTES,
   welcome: MAX_CONTROL_BYTES,
@@ -60,7 +59,7 @@ export interface Frame {
   readonly payload: Uint8Array;
 }
 
-/** The other end sent a frame that this protocol does not make. Its connection is not used any more. */
+/** Invalid frame; its connection is not used any more. */
 export class BadLinkFrame extends Error {
   override readonly name = 'BadLinkFrame';
 }
@@ -71,7 +70,6 @@ export function controlFrame(type: FrameType, number = 0, payload: Uint8Array = 
   return { type, channel: 0, number, payload };
 }
 
-/** The head of a frame; its payload follows as it is. */
 export function writeHead({ type, channel, number, payload }: Frame): Buffer {
   const head = Buffer.allocUnsafe(HEAD_BYTES);
   head.writeUInt16BE(MAGIC, 0);
@@ -102,15 +100,18 @@ function readHead(head: Buffer): Head {
   return { type, channel: head[3] ?? 0, number, length };
 }
 
-/** Cuts a connection's bytes into frames; holds one frame at most, of a length checked before its bytes are kept. */
+/**
+ * Splits a connection's bytes into frames; holds at most one frame, whose length is checked before its bytes are
+ * stored.
+ */
 export class LinkFrameReader {
   readonly #headBytes = Buffer.alloc(HEAD_BYTES);
   #head: Head | undefined;
   #payload: Buffer = Buffer.alloc(0);
-  /** Bytes of the head, or of the payload once there is a head. */
+  /** Filled bytes of the head, or of the payload if there is a head. */
   #filled = 0;
 
-  /** Gives out the frames that are whole with these bytes, with payloads of their own. Throws BadLinkFrame. */
+  /** Returns the frames completed by these bytes, each with its own payload. Throws BadLinkFrame. */
   *read(bytes: Uint8Array): Generator<Frame, void, undefined> {
     let at = 0;
     while (at < bytes.length) {

@@ -10,7 +10,7 @@ export const sessionId = z.string().regex(/^[0-9a-f]{32}$/, 'a session id: 32 he
 
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
-/** How far one side has got with each channel of the other: frames received without a gap, and taken of them. */
+/** Progress of one side in a channel of the other: frames received without a gap, and frames taken. */
 const position = z
   .tuple([
     z
@@ -26,14 +26,14 @@ export type Position = readonly [channel: number, received: number, taken: numbe
 
 const common = {
   version: z.literal(LINK_VERSION),
-  /** Of this end: another one under the same session's id is somebody who has lost what he held. */
+  /** Identifies this end: a different value for the same session id is an end that has lost its state. */
   incarnation: sessionId,
-  /** Bulk bytes that this side holds for whoever takes them; the other keeps its window within. */
+  /** Bulk bytes that this side buffers for its handlers; they limit the other side's window. */
   holdsBytes: count.min(64 * 1024),
   positions: z.array(position).max(CHANNELS),
 };
 
-/** What a session is known by on both sides, agreed on before it is opened. */
+/** Session's identity on both sides, agreed before it is opened. */
 export const sessionName = z.object({ session: sessionId, migration: migrationId, epoch });
 export type SessionName = z.infer<typeof sessionName>;
 
@@ -43,8 +43,8 @@ export type Hello = z.infer<typeof helloSchema>;
 export type Welcome = z.infer<typeof welcomeSchema>;
 
 /**
- * `closed`: it was closed in order. `over`: it has ended with `error`. `unknown`: there is none for this caller.
- * `full`: it has as many connections as it may have.
+ * `closed`: closed in order. `over`: ended with `error`. `unknown`: no session for this caller. `full`: too many
+ * connections.
  */
 export const refusalSchema = z.object({
   why: z.enum(['closed', 'over', 'unknown', 'full', 'version']),
@@ -52,7 +52,7 @@ export const refusalSchema = z.object({
 });
 export type LinkRefusal = z.infer<typeof refusalSchema>;
 
-/** The JSON of a control frame; throws BadLinkFrame where it is not what `schema` says. */
+/** Parses a control frame's JSON; throws BadLinkFrame if it does not match `schema`. */
 export function readJson<T>(schema: z.ZodType<T>, payload: Uint8Array, what: string): T {
   let value: unknown;
   try {

@@ -4,7 +4,6 @@ import { Fifo } from './fifo.ts';
 import { BadLinkFrame, FRAME_COST_BYTES, MAX_MESSAGE_BYTES, type Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 
-/** A message that is whole, and waits to be taken. */
 interface Message {
   readonly pieces: readonly Uint8Array[];
   readonly bytes: number;
@@ -13,7 +12,6 @@ interface Message {
 }
 
 interface Channel {
-  /** Number of the frame that comes next. */
   next: number;
   taken: number;
   /** Frames that overtook others on another connection. */
@@ -21,38 +19,37 @@ interface Channel {
   pieces: Uint8Array[];
   bytes: number;
   readonly ready: Fifo<Message>;
-  /** The first of `ready` is with the one who takes it. */
+  /** A handler has the first of `ready`. */
   busy: boolean;
 }
 
-/** What the lanes before bulk hold at most. */
+/** Buffer limit of the lanes before bulk. */
 const URGENT_HOLDS_BYTES = 16 * 1024 * 1024;
-/** One message may go beyond a window, see Outbox.hasRoom; its frames count too. */
+/** One message may exceed a window, see Outbox.hasRoom; its frames' cost counts too. */
 const BEYOND_BYTES = MAX_MESSAGE_BYTES + 64 * 1024;
 
-/** The receiver's half of a session: frames in any order become messages, each once and in order within its channel. */
+/** Receiving half of a session: reorders frames into messages, each delivered once and in order per channel. */
 export class Inbox {
   readonly #channels = new Map<number, Channel>();
   readonly #mostBytes: readonly number[];
   readonly #heldBytes = [0, 0, 0];
-  /** Channels of which something was taken that the other side does not know of. */
+  /** Channels with taken frames that the peer has not been informed of. */
   readonly #news = new Set<number>();
-  /** Frames that had come before. */
   duplicates = 0;
 
-  /** `holdsBytes`: of bulk. */
+  /** `holdsBytes`: limit of bulk. */
   constructor(holdsBytes: number) {
     this.#mostBytes = [URGENT_HOLDS_BYTES, URGENT_HOLDS_BYTES, holdsBytes].map(
       (bytes) => bytes + BEYOND_BYTES,
     );
   }
 
-  /** Received and not taken. */
+  /** Received but not taken. */
   get heldBytes(): number {
     return this.#heldBytes.reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  /** Takes a data frame; true when its channel has a message for `start` by it. Throws BadLinkFrame. */
+  /** Accepts a data frame; true if its channel now has a message for `start`. Throws BadLinkFrame. */
   accept(frame: Frame): boolean {
     const { number } = frame;
     if (frame.channel >= CHANNELS)
@@ -78,7 +75,7 @@ export class Inbox {
     return channel.ready.length > before;
   }
 
-  /** The channel's next message for whoever takes it, unless the one before is still with him. */
+  /** Channel's next message for its handler, unless the previous one is not taken yet. */
   start(number: number): Uint8Array | undefined {
     const channel = this.#channel(number);
     const message = channel.ready.peek();
@@ -89,7 +86,6 @@ export class Inbox {
     return Buffer.concat(message.pieces, message.bytes);
   }
 
-  /** The message that `start` gave was taken. */
   took(number: number): void {
     const channel = this.#channel(number);
     const message = channel.ready.shift();
@@ -100,21 +96,20 @@ export class Inbox {
     this.#news.add(number);
   }
 
-  /** Channels with a message that nobody takes yet. */
   waiting(): number[] {
     return [...this.#channels]
       .filter(([, { ready, busy }]) => !busy && ready.length > 0)
       .map(([number]) => number);
   }
 
-  /** What was taken since this was asked last. */
+  /** Taken frames since the last call. */
   news(): AckEntry[] {
     const reported = [...this.#news];
     this.#news.clear();
     return reported.map((number) => [number, this.#channel(number).taken]);
   }
 
-  /** Everything is news again: what was reported may have been lost with a connection. */
+  /** Reports everything again, because earlier reports may have been lost with a connection. */
   reportAgain(): void {
     for (const [number, { taken }] of this.#channels) if (taken > 0) this.#news.add(number);
   }
@@ -127,7 +122,6 @@ export class Inbox {
     return [...this.#channels].map(([number, { next, taken }]) => [number, next, taken]);
   }
 
-  /** Forgets everything: the session is over. */
   clear(): void {
     this.#channels.clear();
     this.#news.clear();

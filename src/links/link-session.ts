@@ -18,21 +18,21 @@ import { serialError } from '../protocol/errors.ts';
 
 export interface SessionOptions {
   readonly name: SessionName;
-  /** The other host, as its certificate names it. */
+  /** Other host's name in its certificate. */
   readonly peer: string;
-  /** For how long no connection may stand before the session is over. */
+  /** Time without a connection after which the session is over, ms. */
   readonly graceMs: number;
-  /** Cap for what goes over the links together. */
+  /** Total rate limit of the links, bytes/s. */
   readonly maxBytesPerS?: number | undefined;
-  /** Bulk that this side holds at most for its `onMessage`. */
+  /** Limit of bulk bytes buffered for `onMessage`. */
   readonly holdsBytes?: number;
   readonly clock?: Clock;
 }
 
-/** Enough for 1 Gbit/s over 150 ms, three times. */
+/** Three times the amount for 1 Gbit/s over 150 ms. */
 const HOLDS_BYTES = 64 * 1024 * 1024;
 
-/** One end of a session over whatever connections there are; who makes them is another's business. */
+/** One end of a session over the available connections, which others create. */
 export class LinkSession implements Session {
   readonly name: SessionName;
   readonly peer: string;
@@ -43,7 +43,7 @@ export class LinkSession implements Session {
   readonly #clock: Clock;
   readonly #settle: { readonly resolve: () => void; readonly reject: (error: Error) => void };
   readonly #over = new AbortController();
-  /** Settles when the session is closing and all that was sent is taken. */
+  /** Settles when the session is closing and everything sent is taken. */
   readonly #empty = Promise.withResolvers<void>();
   #state: 'open' | 'closing' | 'goodbye' | 'over' = 'open';
   #onMessage: Session['onMessage'] | undefined;
@@ -63,7 +63,7 @@ export class LinkSession implements Session {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#settle = { resolve, reject };
-    // Whoever sends or closes hears of it too; nobody has to wait on these.
+    // Senders and closers get the error too, so nothing has to await these.
     promise.catch(() => undefined);
     this.#empty.promise.catch(() => undefined);
     this.#carrier = this.#carry(core);
@@ -71,7 +71,6 @@ export class LinkSession implements Session {
     this.#limit();
   }
 
-  /** Aborted when the session is over. */
   get over(): AbortSignal {
     return this.#over.signal;
   }
@@ -96,25 +95,24 @@ export class LinkSession implements Session {
     return this.#onMessage ?? (() => Promise.reject(new Error('nobody takes messages yet')));
   }
 
-  /** Until it is set, messages wait. */
+  /** Messages wait until it is set. */
   set onMessage(take: Session['onMessage']) {
     this.#onMessage = take;
     this.#carrier.deliverAll();
   }
 
-  /** How much bulk may be unacknowledged at once; `send` waits beyond it. */
+  /** Limit of unacknowledged bulk; `send` waits beyond it. */
   setWindow(bytes: number): void {
     this.#carrier.core.outbox.windowBytes = bytes;
     this.#carrier.run();
   }
 
-  /** Its own cap; undefined: as much as the link and the host's budget let it. */
+  /** Session's rate limit; undefined: only the link and the host's budget. */
   setRate(bytesPerS: number | undefined): void {
     this.#capBytesPerS = bytesPerS;
     this.#limit();
   }
 
-  /** What it may have of the host's budget now. */
   setShare(bytesPerS: number): void {
     this.#shareBytesPerS = bytesPerS;
     this.#limit();
@@ -124,17 +122,16 @@ export class LinkSession implements Session {
     return this.#capBytesPerS;
   }
 
-  /** What holds now; undefined: no limit. */
+  /** Present limit; undefined: none. */
   get rateBytesPerS(): number | undefined {
     return this.#carrier.core.bucket.bytesPerS;
   }
 
-  /** Whether the rate limit held anything back since this was asked last. */
   wasHeldBack(): boolean {
     return this.#carrier.wasHeldBack();
   }
 
-  /** The message's bytes are the session's from here on: they are not copied. */
+  /** The message's bytes belong to the session from here on and are not copied. */
   async send(channel: number, message: Uint8Array): Promise<void> {
     laneOf(channel);
     if (message.length > MAX_MESSAGE_BYTES) {
@@ -159,7 +156,7 @@ export class LinkSession implements Session {
       });
     } catch (error) {
       if (!this.#isIn('goodbye')) this.abort(error as Error);
-      // All is taken; that the other side did not say goodbye in time takes nothing from it.
+      // Everything is taken; a missing goodbye of the other side does no harm.
       this.#sendAbort(error as Error);
       this.#end(undefined);
     }
@@ -172,7 +169,6 @@ export class LinkSession implements Session {
     this.#end(error);
   }
 
-  /** What this end says of itself when a connection begins. */
   greeting(): Welcome {
     return {
       version: LINK_VERSION,
@@ -182,13 +178,13 @@ export class LinkSession implements Session {
     };
   }
 
-  /** Whether the other end is the one that the session began with. */
+  /** True if the other end is the one that the session began with. */
   knows(incarnation: string): boolean {
     this.#farIncarnation ??= incarnation;
     return this.#farIncarnation === incarnation;
   }
 
-  /** Takes a connection whose other end has greeted so. Resolves when it is gone. */
+  /** Adds a connection after the greeting. Resolves when it is gone. */
   join(connection: Connection, far: Welcome): Promise<void> {
     this.#carrier.core.outbox.farHoldsBytes = far.holdsBytes;
     const gone = this.#carrier.join(connection, far.positions);
@@ -196,7 +192,7 @@ export class LinkSession implements Session {
     return gone;
   }
 
-  /** The other side takes no more connections for this session. */
+  /** The other side accepts no more connections for this session. */
   refused(refusal: LinkRefusal): void {
     const isDone = refusal.why === 'closed' && this.#state === 'goodbye';
     this.#end(isDone ? undefined : refusedBy(this.peer, refusal));
@@ -240,7 +236,7 @@ export class LinkSession implements Session {
     this.#carrier.sendToAll(controlFrame('goodbye'));
   }
 
-  /** The other side has nothing more to say; it still takes what this side has sent. */
+  /** The other side will send nothing more, but still takes sent data. */
   #goodbye(): void {
     if (this.#state === 'goodbye') return this.#end(undefined);
     if (this.#state === 'over') return;
@@ -278,8 +274,6 @@ export class LinkSession implements Session {
   }
 }
 
-/** What the other side said of a session's end, as this side's error. */
-
 const REFUSALS: Readonly<Record<LinkRefusal['why'], string>> = {
   closed: 'it closed the session',
   over: 'the session is over there',
@@ -293,7 +287,6 @@ function refusedBy(peer: string, { why, error }: LinkRefusal): GodwitError {
   return godwitError('GODWIT_SESSION_ENDED', { peer, reason: REFUSALS[why] });
 }
 
-/** From the payload of an abort. */
 function abortedBy(peer: string, payload: Uint8Array): GodwitError {
   try {
     return named(peer, readJson(serialError, payload, 'abort'));

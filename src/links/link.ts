@@ -7,30 +7,29 @@ export interface SentMessage {
   readonly atMs: number;
 }
 
-/** What a session knows of one of its connections. */
 export interface Link {
   readonly id: number;
-  /** Data frames on it that are not known to have arrived. */
+  /** Sent data frames that are not confirmed. */
   readonly sent: Fifo<SentMessage>;
   flightBytes: number;
-  /** How many of them the far side says came. */
+  /** Number of them that the peer has confirmed. */
   arrived: number;
-  /** Data frames that came by it, and how many of those were reported. */
+  /** Received data frames, and how many were reported. */
   came: number;
   reported: number;
-  /** Bytes that came since it was reported, and when that was. */
+  /** Received bytes since the last report, and its time. */
   unreportedBytes: number;
   reportedAtMs: number;
-  /** Since when `spanBytes` came; in the span of the same length before it came `lastSpanBytes`. */
+  /** Start of the span that counts `spanBytes`; the previous span of equal length had `lastSpanBytes`. */
   spanFromMs: number;
   spanBytes: number;
   lastSpanBytes: number;
   heard: boolean;
   silentTicks: number;
-  /** How long a frame takes until it is known to be there, with what waits before it. */
+  /** Time until a frame is confirmed, including its queue. */
   delayMs: number;
   pingAtMs: number | undefined;
-  /** The far side's last ping that is not answered yet, and how many came since an answer. */
+  /** Peer's last unanswered ping, and the number of pings since an answer. */
   pong: number | undefined;
   pings: number;
 }
@@ -58,10 +57,9 @@ export function newLink(id: number): Link {
 }
 
 /**
- * What came is reported so seldom, or once so much came: each report is a TLS record and a turn of both sides, as much work
- * as the piece itself. Of a stream of `BUSY_BYTES` in a span more often: reported every 5 ms, 1 Gbit/s with a round trip of 1 ms
- * was two thirds full.
- * What comes after a pause is reported at once.
+ * Received frames are reported at this interval, or after this many bytes: each report is a TLS record and work
+ * for both sides. A stream of `BUSY_BYTES` per span is reported more often: with 5 ms, 1 Gbit/s at a round trip
+ * of 1 ms was only two thirds used. Frames after a pause are reported at once.
  */
 export const REPORT_MS = 5;
 const BUSY_REPORT_MS = 2;
@@ -69,7 +67,6 @@ const SPAN_MS = 20;
 const BUSY_BYTES = 320 * 1024;
 const MAX_UNREPORTED_BYTES = 256 * 1024;
 
-/** A data frame came. */
 export function came(link: Link, bytes: number, nowMs: number): void {
   const passedMs = nowMs - link.spanFromMs;
   if (passedMs >= SPAN_MS) {
@@ -82,21 +79,20 @@ export function came(link: Link, bytes: number, nowMs: number): void {
   link.unreportedBytes += bytes;
 }
 
-/** For how long the far side may yet wait to hear of what came, ms. Pure. */
+/** Time until the peer must be informed of received frames, ms. Pure. */
 export function mayWaitMs(link: Link, nowMs: number): number {
   if (link.unreportedBytes >= MAX_UNREPORTED_BYTES) return 0;
   const everyMs = link.lastSpanBytes < BUSY_BYTES ? REPORT_MS : BUSY_REPORT_MS;
   return Math.max(0, link.reportedAtMs + everyMs - nowMs);
 }
 
-/** All that came has been reported. */
 export function reported(link: Link, nowMs: number): void {
   link.reported = link.came;
   link.reportedAtMs = nowMs;
   link.unreportedBytes = 0;
 }
 
-/** Bulk goes where the least is on the way, what overtakes it where frames arrive the soonest. */
+/** Bulk uses the connection with the least in flight, priority lanes the fastest one. */
 export function isBefore(a: Link, b: Link, lane: Lane): boolean {
   if (lane !== 2 && a.silentTicks !== b.silentTicks) return a.silentTicks < b.silentTicks;
   if (lane !== 2 && a.delayMs !== b.delayMs) return a.delayMs < b.delayMs;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type net from 'node:net';
 import { connectSocket } from '../system/files/checked-open.ts';
 
-/** A hypervisor's socket, read when it is asked for and written with a limit of one piece. */
+/** Hypervisor's socket, read on demand and written with a limit of one piece. */
 export class LocalSocket {
   readonly #socket: net.Socket;
   #state: 'open' | 'ended' | 'broken' = 'open';
@@ -17,29 +17,26 @@ export class LocalSocket {
     socket.on('close', () => this.#turn('broken'));
   }
 
-  /** Connects to a hypervisor that listens. */
   static async connect(path: string): Promise<LocalSocket> {
     const socket = connectSocket(path, 'directory', { allowHalfOpen: true });
     await once(socket, 'connect');
     return new LocalSocket(socket);
   }
 
-  /** `ended`: the hypervisor sends no more; `broken`: the socket is of no more use. */
+  /** `ended`: the hypervisor sends no more. `broken`: the socket is unusable. */
   get state(): 'open' | 'ended' | 'broken' {
     return this.#state;
   }
 
-  /** Whether `read` would give something. */
   get readable(): boolean {
     return this.#socket.readableLength > 0;
   }
 
-  /** What lies there, if anything does. */
   read(): Buffer | undefined {
     return (this.#socket.read() as Buffer | null) ?? undefined;
   }
 
-  /** Resolves to true when something may have come, or the state has changed; to false after `mostMs`, if that is given. */
+  /** Resolves to true when data may have arrived or the state has changed; to false after `mostMs`, if given. */
   async wait(mostMs?: number): Promise<boolean> {
     if (this.#state !== 'open' || this.readable) return true;
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -50,12 +47,11 @@ export class LocalSocket {
     return came;
   }
 
-  /** Resolves when the kernel has taken all of it; false where nobody takes it any more. */
+  /** Resolves to true when the kernel has taken everything, and to false if nothing reads the socket any more. */
   async write(...pieces: readonly Uint8Array[]): Promise<boolean> {
     const last = pieces.at(-1);
     if (this.#state === 'broken' || this.#finished || last === undefined) return false;
     return new Promise((resolve) => {
-      // In one call to the kernel.
       this.#socket.cork();
       for (const piece of pieces.slice(0, -1)) this.#socket.write(piece);
       this.#socket.write(last, (error) => resolve(error === null || error === undefined));
@@ -63,14 +59,14 @@ export class LocalSocket {
     });
   }
 
-  /** No more is written; what is read goes on. */
+  /** Ends writing; reading continues. */
   finish(): void {
     if (this.#finished) return;
     this.#finished = true;
     this.#socket.end();
   }
 
-  /** A unix socket has no reset: the hypervisor sees an end where its own mark of the end is missing. */
+  /** A unix socket has no reset: the hypervisor sees an end without its end mark. */
   break(): void {
     this.#turn('broken');
     this.#socket.destroy();
@@ -78,7 +74,7 @@ export class LocalSocket {
 
   #turn(state: 'ended' | 'broken'): void {
     if (this.#state === 'broken') return;
-    // A socket that both sides have ended closes in good order.
+    // A socket that both sides have ended closes normally.
     if (state === 'broken' && this.#state === 'ended' && this.#finished) return this.#wake();
     this.#state = state;
     this.#wake();

@@ -11,32 +11,34 @@ import { LinkSession, type SessionOptions } from './link-session.ts';
 
 export interface OpenOptions extends SessionOptions {
   readonly credentials: Credentials;
-  /** host:port of the other mover's listener, over each link to be used: connections are spread over them. */
+  /** host:port of the other mover's listener on each usable link; connections are spread over them. */
   readonly addresses: readonly string[];
-  /** Further addresses, for a connection whose own address does not answer; in their order. */
+  /** Further addresses, in order, for a connection whose address does not answer. */
   readonly spare?: readonly string[];
-  /** Connections in all, at least: where the link is longer than these can fill, there will be more. */
+  /** Minimum number of connections; a longer link gets more. */
   readonly connections: number;
-  /** How long the first connection may take. */
+  /** Time for the first connection. */
   readonly openMs?: number;
-  /** What all sessions of this host may send together, where that is limited. */
   readonly budget?: Budget;
   readonly signal?: AbortSignal;
   readonly log?: Log;
 }
 
 export const MAX_CONNECTIONS = 32;
-/** To fill a long link; its connections lose less by a loss, too. */
+/** Enough to fill a long link; several connections also lose less from a packet loss. */
 const MAX_FOR_LENGTH = 12;
-/** The most bytes in flight of one connection, by the usual limits of a kernel's buffers. */
+/** Most bytes in flight of one connection, by the kernel's usual buffer limits. */
 const CONNECTION_BYTES = 2 * 1024 * 1024;
 const LENGTH_MS = 500;
 const OPEN_MS = 10_000;
 const FIRST_PAUSE_MS = 100;
-/** A link may be back for little more than a second, and a try takes one and a half where nobody answers. */
+/** A link may be back for little more than a second, and an attempt without an answer takes one and a half. */
 const LONGEST_PAUSE_MS = 500;
 
-/** Opens a session to a mover that waits for it; resolves once a connection stands, and keeps connections up after. */
+/**
+ * Opens a session to a waiting mover. Resolves once a connection is established, and then maintains the
+ * connections.
+ */
 export async function openSession(options: OpenOptions): Promise<LinkSession> {
   const { addresses, connections, budget, signal, openMs = OPEN_MS } = options;
   if (addresses.length === 0 || connections < 1 || connections > MAX_CONNECTIONS) {
@@ -59,12 +61,10 @@ export async function openSession(options: OpenOptions): Promise<LinkSession> {
   return session;
 }
 
-/** Keeps the connections of a session up. */
 class Dialer {
   readonly #session: LinkSession;
   readonly #options: OpenOptions;
   readonly #log: Log;
-  /** Why the last try failed. */
   failure: Error | undefined;
 
   constructor(session: LinkSession, options: OpenOptions) {
@@ -73,7 +73,7 @@ class Dialer {
     this.#log = options.log ?? silentLog;
   }
 
-  /** Resolves when the first connection stands; the others come after it. */
+  /** Resolves when the first connection is established; the others follow. */
   async first(): Promise<void> {
     await new Promise<void>((stands) => void this.#keep(0, stands));
     this.failure = undefined;
@@ -129,7 +129,7 @@ class Dialer {
   }
 }
 
-/** As many as it takes to have on the way what the link holds. */
+/** Number of connections to keep the link's capacity in flight. */
 export function connectionsFor(
   { bytesPerS, roundTripMs }: Pick<LinkMeasure, 'bytesPerS' | 'roundTripMs'>,
   least: number,
@@ -138,7 +138,7 @@ export function connectionsFor(
   return Math.max(least, Math.min(filling, MAX_FOR_LENGTH));
 }
 
-/** Its own address first, then the others, then the spare ones. */
+/** Own address first, then the others, then the spare ones. */
 function addressesOf(slot: number, { addresses, spare = [] }: OpenOptions): string[] {
   const at = slot % addresses.length;
   return [...addresses.slice(at), ...addresses.slice(0, at), ...spare];

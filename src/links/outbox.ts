@@ -11,50 +11,46 @@ import {
 } from './format.ts';
 import type { Position } from './greeting.ts';
 
-/** A data frame: kept until it is known to be received, counted until it is taken. */
+/** Data frame: kept until it is received, counted until it is taken. */
 export interface Outgoing {
   readonly channel: number;
   readonly number: number;
   readonly type: 'data' | 'piece';
-  /** Of its payload, also once that is released. */
+  /** Payload size, even after its release. */
   readonly bytes: number;
   payload: Uint8Array;
   state: 'waiting' | 'sent' | 'received';
-  /** It was on a connection that broke. */
+  /** The frame's connection broke. */
   repeated: boolean;
 }
 
 interface Channel {
-  /** Number of the next frame to be made. */
   next: number;
   taken: number;
-  /** Frames up to here were given to a connection, so no more than these can have arrived. */
+  /** Frames up to here were sent, so no more can have arrived. */
   given: number;
-  /** Made and not taken, in order. */
   readonly kept: Fifo<Outgoing>;
 }
 
 interface LaneQueue {
   windowBytes: number;
-  /** What is made and not taken counts for so much in the window. */
+  /** Window use of frames that are not taken. */
   outCost: number;
-  /** What was on a connection that broke. */
   readonly again: Fifo<Outgoing>;
   readonly fresh: Fifo<Outgoing>;
 }
 
-/** Of the lanes before bulk; what they carry is small or waited for. */
+/** Window of the lanes before bulk, whose messages are small or awaited. */
 const URGENT_WINDOW_BYTES = 8 * 1024 * 1024;
-/** As much as the far side holds, until the relay asks for less. */
+/** The peer's limit applies until the relay sets less. */
 const FIRST_WINDOW_BYTES = Number.MAX_SAFE_INTEGER;
 const MIN_WINDOW_BYTES = 64 * 1024;
 
-/** The sender's half of a session: messages become numbered frames, and wait here for whatever connection there is. */
+/** Sending half of a session: splits messages into numbered frames, which wait here for a connection. */
 export class Outbox {
   readonly #channels = new Map<number, Channel>();
   readonly #lanes: readonly LaneQueue[];
   #outBytes = 0;
-  /** The far side's bound on bulk. */
   #farHoldsBytes = MIN_WINDOW_BYTES;
 
   constructor() {
@@ -63,7 +59,7 @@ export class Outbox {
     );
   }
 
-  /** Bytes of messages that the far side has not taken. */
+  /** Message bytes that the peer has not taken. */
   get outBytes(): number {
     return this.#outBytes;
   }
@@ -72,7 +68,6 @@ export class Outbox {
     return this.#lanes.every(({ outCost }) => outCost === 0);
   }
 
-  /** Bulk that may be out at once. */
   set windowBytes(bytes: number) {
     this.#lane(2).windowBytes = Math.max(bytes, MIN_WINDOW_BYTES);
   }
@@ -81,19 +76,21 @@ export class Outbox {
     this.#farHoldsBytes = bytes;
   }
 
-  /** Whether a message may enter its channel's lane: while the window is not full, so one message may go beyond it. */
+  /**
+   * True if a message may enter its channel's lane. Only a full window prevents it, so one message may exceed
+   * the window.
+   */
   hasRoom(channel: number): boolean {
     const lane = laneOf(channel);
     const { windowBytes, outCost } = this.#lane(lane);
     return outCost < (lane === 2 ? Math.min(windowBytes, this.#farHoldsBytes) : windowBytes);
   }
 
-  /** Whether anything of these lanes waits to be sent. */
   waits(lane: Lane): boolean {
     return this.#first(lane) !== undefined;
   }
 
-  /** The bytes are kept as they are, not copied. */
+  /** The bytes are not copied. */
   add(channel: number, message: Uint8Array): void {
     if (message.length > MAX_MESSAGE_BYTES) {
       throw new RangeError(`a message of ${message.length} bytes; ${MAX_MESSAGE_BYTES} at most`);
@@ -121,7 +118,7 @@ export class Outbox {
     } while (at < message.length);
   }
 
-  /** The next frame of a lane, to be put on a connection; what was on a broken one comes first. */
+  /** Next frame of a lane; frames of a broken connection first. */
   take(lane: Lane): Outgoing | undefined {
     const outgoing = this.#first(lane);
     if (outgoing === undefined) return undefined;
@@ -133,7 +130,7 @@ export class Outbox {
     return outgoing;
   }
 
-  /** Nothing is known of these: they go again, unless it turns out meanwhile that they arrived. */
+  /** The arrival of these is unknown: they are sent again unless it is confirmed meanwhile. */
   again(outgoing: Iterable<Outgoing>): void {
     for (const each of outgoing) {
       if (each.state !== 'sent') continue;
@@ -143,13 +140,13 @@ export class Outbox {
     }
   }
 
-  /** The far side has it, so it is not sent again; what it counts for goes once it is taken. */
+  /** The peer has it, so it is not sent again; it counts until it is taken. */
   received(outgoing: Outgoing): void {
     outgoing.state = 'received';
     outgoing.payload = NO_BYTES;
   }
 
-  /** How far the far side has got, as it says when a connection begins. */
+  /** Peer's progress at the start of a connection. */
   resume(positions: readonly Position[]): void {
     for (const [channel, received, taken] of positions) {
       this.#check(channel, received);
@@ -177,7 +174,6 @@ export class Outbox {
     }
   }
 
-  /** Forgets everything: the session is over. */
   clear(): void {
     this.#channels.clear();
     for (const lane of this.#lanes) {

@@ -22,7 +22,7 @@ import { LinkSession, type SessionOptions } from './link-session.ts';
 import { MAX_CONNECTIONS } from './open.ts';
 
 export interface ServerOptions {
-  /** Addresses of this host; the same port on each. */
+  /** Addresses of this host, with the same port. */
   readonly hosts: readonly string[];
   /** 0 to 0: any. */
   readonly ports: { readonly from: number; readonly to: number };
@@ -30,12 +30,12 @@ export interface ServerOptions {
   readonly log: Log;
 }
 
-/** From the connection to the hello, the TLS handshake included. */
+/** Time from the connection to the hello, including the TLS handshake. */
 const GREETING_MS = 5000;
-/** Roles that have no session here: each connection ends with the reason. */
+/** Roles without sessions here: each connection ends with the reason. */
 const REFUSED = { connections: { each: 2, all: 8 } };
 const NONE = { connections: { each: 0, all: 0 } };
-/** Connections that have not joined a session: 256 of all. A session bounds its own connections. */
+/** Connections outside a session, 256 in total. A session limits its own connections. */
 const GREETING_LIMITS: GateLimits = {
   handshakes: DEFAULT_LIMITS.handshakes,
   shares: {
@@ -49,11 +49,11 @@ const GREETING_LIMITS: GateLimits = {
     join: NONE,
   },
 };
-/** More than the gate and the sessions of one mover take together: it never decides who is let in. */
+/** Above the gate's and one mover's sessions' connections together, so it never decides admission. */
 const MAX_SOCKETS = DEFAULT_LIMITS.connections;
-/** For what is still said when the server is closed. */
+/** Time for last messages when the server closes, ms. */
 const LAST_MS = 1000;
-/** Sessions that are over and still answered for. */
+/** Ended sessions that are still answered for. */
 const MAX_PAST = 64;
 
 interface ExpectedSession {
@@ -61,11 +61,11 @@ interface ExpectedSession {
   readonly begun: () => void;
 }
 
-/** Where a destination's mover waits for the sessions that it has agreed on. */
+/** Listener of a destination's mover for agreed sessions. */
 export class SessionServer {
   readonly #server: tls.Server;
   readonly #log: Log;
-  /** All of them, from before their handshake on. */
+  /** All sockets, from before their handshake on. */
   readonly #sockets = new Set<Socket>();
   readonly #expected = new Map<string, ExpectedSession>();
   readonly #past = new Map<string, { readonly peer: string; readonly refusal: LinkRefusal }>();
@@ -100,7 +100,7 @@ export class SessionServer {
     });
   }
 
-  /** GODWIT_PORT_NONE where no port of the range is free. */
+  /** Throws GODWIT_PORT_NONE if no port of the range is free. */
   static async listen(options: ServerOptions): Promise<SessionServer> {
     const made = new SessionServer(options);
     const { hosts, ports } = options;
@@ -126,15 +126,15 @@ export class SessionServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** host:port of the first of the hosts. */
+  /** host:port of the first host. */
   get address(): string {
     const { address, family, port } = this.#server.address() as AddressInfo;
     return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
   }
 
   /**
-   * Waits for the one who may open this session: the peer's certificate and all of its name must be as agreed.
-   * Rejects after `deadlineMs` without a connection, or when the signal is aborted; later that ends the session.
+   * Waits for the session's peer: its certificate and session name must match. Rejects after `deadlineMs`
+   * without a connection, or when the signal aborts; a later abort ends the session.
    */
   async accept(
     options: SessionOptions,
@@ -168,7 +168,6 @@ export class SessionServer {
     return session;
   }
 
-  /** Takes no more connections, and ends the sessions that have not ended. */
   async close(): Promise<void> {
     this.#further?.close();
     this.#waiting?.close();
@@ -177,7 +176,7 @@ export class SessionServer {
       const reason = 'its end of the session was closed';
       session.abort(godwitError('GODWIT_SESSION_ENDED', { peer: 'this host', reason }));
     }
-    // Connections of sessions still show why. The others have nothing to show.
+    // Sessions' connections still send the reason; the others have nothing to send.
     const cut = setTimeout(() => this.#sockets.forEach((socket) => socket.destroy()), LAST_MS);
     await closed;
     clearTimeout(cut);
@@ -241,14 +240,13 @@ export class SessionServer {
   }
 }
 
-/** Nothing else on it is read. */
+/** Nothing more is read from it. */
 function refuse(connection: Connection, refusal: LinkRefusal): void {
   connection.write(controlFrame('refuse', 0, writeJson(refusal)));
   connection.user = { frame: () => undefined, paused: () => undefined, closed: () => undefined };
   connection.end();
 }
 
-/** undefined where it is of another version. */
 function readHello(payload: Uint8Array): Hello | undefined {
   const { version } = readJson(z.looseObject({ version: z.number() }), payload, 'hello');
   return version === LINK_VERSION ? readJson(helloSchema, payload, 'hello') : undefined;

@@ -1,43 +1,41 @@
 /**
- * What carries a migration's channels between two movers and outlives the connections below it. The relay of a
- * hypervisor's stream knows this and no more of the network.
+ * Carries a migration's channels between two movers and outlives its connections. The relay of a hypervisor's
+ * stream uses only this interface of the network.
  */
 export interface Session {
   /**
-   * Messages of one channel arrive once and in order. Resolves when the session has taken the message: its queue is
-   * bounded. Rejects once the session is over.
+   * Sends a message; those of a channel arrive once and in order. Resolves when the session's limited queue has
+   * accepted it. Rejects after the session's end.
    */
   send(channel: number, message: Uint8Array): Promise<void>;
-  /** Called for each message, in order within its channel; it counts as taken, and is acknowledged, once this resolves. */
+  /** Called for each message, in order per channel; the message is taken and acknowledged once this resolves. */
   onMessage: (channel: number, message: Uint8Array) => Promise<void>;
   readonly measure: LinkMeasure;
-  /** Bytes that were sent and that the far side's `onMessage` has not taken yet. */
+  /** Sent bytes that the peer's `onMessage` has not taken. */
   readonly unacknowledgedBytes: number;
-  /** Waits until all that was sent is taken, then ends the session on both sides. */
+  /** Waits until everything sent is taken, then ends the session on both sides. */
   close(deadlineMs: number): Promise<void>;
-  /** Ends it at once, here and, if it can be reached, there. */
+  /** Ends it at once, also at the peer if it is reachable. */
   abort(error: Error): void;
-  /** Resolves when the session was closed; rejects with why it is over otherwise. */
+  /** Resolves when the session was closed; otherwise rejects with the reason. */
   readonly ended: Promise<void>;
 }
 
-/** What the link does now. */
 export interface LinkMeasure {
-  /** What it lets through, as acknowledgements show it. */
+  /** Throughput measured by acknowledgements. */
   readonly bytesPerS: number;
   readonly roundTripMs: number;
-  /** Connections that stand. */
   readonly connections: number;
-  /** For how long no connection has stood; none of them is missed while one stands. */
+  /** Time without any connection, ms; undefined while one is established. */
   readonly cutForMs: number | undefined;
 }
 
-/** The lower overtakes the higher: control, then what somebody waits for, then bulk. */
+/** Lower lanes have priority: control, then awaited data, then bulk. */
 export type Lane = 0 | 1 | 2;
 
 export const CHANNELS = 64;
 
-/** Which lane a channel's messages take: 0-15 control, 16-31 urgent, 32-63 bulk. */
+/** Lane of a channel: 0-15 control, 16-31 urgent, 32-63 bulk. */
 export function laneOf(channel: number): Lane {
   if (!Number.isInteger(channel) || channel < 0 || channel >= CHANNELS) {
     throw new RangeError(`channel ${channel} is not within 0 to ${CHANNELS - 1}`);

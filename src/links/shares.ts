@@ -1,24 +1,20 @@
-/** What one session of a host says of itself, once a second. */
+/** Report of a host's session, once a second. */
 export interface Claim {
-  /** Of its session. */
   readonly id: string;
-  /** What it sent of late. */
   readonly bytesPerS: number;
-  /** It had more to send than it was allowed to. */
   readonly isHeldBack: boolean;
-  /** It never wants more. */
+  /** Largest useful rate. */
   readonly mostBytesPerS: number | undefined;
 }
 
-/** Who sends little keeps room to send more, or nobody would ever see that it wants to. */
+/** A session with little traffic keeps room to grow; otherwise its demand would never show. */
 const GROWTH = 1.5;
-/** And is never given less than this part of an equal share. */
+/** Minimum as a part of an equal share. */
 const MIN_PART = 0.25;
 
 /**
- * Divides a host's budget so that each session gets what it wants, or as much as any other that wants more; what
- * nobody wants is divided too, for whoever wants it sooner than that is seen. Every session works it out for itself
- * from the same claims; the sum never exceeds the budget.
+ * Divides a host's budget: each session gets its demand, or as much as any session with a larger one. The unused
+ * rest is divided too, for demand that has not shown yet. Every session computes this from the same claims.
  */
 export function sharesOf(budgetBytesPerS: number, claims: readonly Claim[]): Map<string, number> {
   const equal = budgetBytesPerS / Math.max(1, claims.length);
@@ -36,7 +32,7 @@ export function sharesOf(budgetBytesPerS: number, claims: readonly Claim[]): Map
   return new Map([...wanted].map(([id, share]) => [id, share + (beyond.get(id) ?? 0)]));
 }
 
-/** The least first; what it leaves of an equal part is there for the others. */
+/** Smallest demand first; its unused part of an equal share goes to the others. */
 function fill(
   bytesPerS: number,
   wishes: readonly { readonly id: string; readonly most: number }[],

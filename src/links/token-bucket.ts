@@ -1,17 +1,16 @@
-/** What may go at once after a pause: a timer's grain at high rates, a frame at low ones. */
+/** Burst after a pause: a timer's resolution at high rates, a frame at low ones. */
 const MIN_BURST_BYTES = 64 * 1024;
 const BURST_MS = 10;
-/** Debt that what overtakes may make, and what it may be at any rate; beyond it, it is forgiven. */
+/** Limits of the debt of priority frames; more is forgiven. */
 const MAX_DEBT_MS = 1000;
 const MAX_DEBT_BYTES = 256 * 1024;
 
-/** A rate that is kept on average; without one, everything may go. */
+/** Enforces an average rate; without one, everything may be sent. */
 export class TokenBucket {
   #bytesPerMs: number | undefined;
   #tokens = 0;
   #atMs = 0;
 
-  /** undefined: no limit. */
   setRate(bytesPerS: number | undefined, nowMs: number): void {
     if (bytesPerS !== undefined && !(bytesPerS > 0)) {
       throw new RangeError(`a rate of ${bytesPerS} bytes/s`);
@@ -34,7 +33,7 @@ export class TokenBucket {
     this.#tokens = Math.max(this.#tokens - bytes, -mostDebt);
   }
 
-  /** How long until something may go; 0: now. */
+  /** Time until something may be sent; 0: now. */
   waitMs(nowMs: number): number {
     if (this.#bytesPerMs === undefined) return 0;
     this.#fill(nowMs);

@@ -20,57 +20,51 @@ import {
   type SessionEnd,
 } from '../links/endpoint.ts';
 
-/** What a mover needs of the wire: its end of one hypervisor's stream, from a unix socket to the other mover. */
+/** Mover's interface of the wire: its end of one hypervisor's stream, from a unix socket to the other mover. */
 
 export interface WireOptions extends SessionTerms {
-  /** Bytes of guest memory: what is kept for each page is sized by it. */
+  /** Guest memory, bytes: the per-page memory depends on it. */
   readonly memoryBytes: number;
-  /** Processors that the codec may take. */
   readonly cores: number;
   readonly cache?: WireCache;
 }
 
 export interface SourceWireOptions extends WireOptions, SourceEndpoint {
-  /** The guest goes over to post-copy as soon as memory flows. */
+  /** The guest switches to post-copy as soon as memory flows. */
   readonly isSwitchedSoon?: boolean;
 }
 
 export interface TargetWireOptions extends WireOptions, TargetEndpoint {}
 
-/** One end of the wire, from its opening until it is over. */
 export type Wire = SessionEnd<WireFigures>;
 
 export interface SourceWire extends Wire {
-  /** Caps what this end sends, bytes/s; undefined: as much as the links and the host's budget let it. */
+  /** Limits this end's rate, bytes/s; undefined: only by the links and the host's budget. */
   limit(bytesPerS: number | undefined): void;
 }
 
 export interface TargetWire extends Wire {
-  /** host:port on which it waits for the source's mover. */
+  /** host:port at which it waits for the source's mover. */
   readonly address: string;
 }
 
-/** What went through, and how; for the report. */
 export interface WireFigures {
-  /** Bytes that the hypervisor sent. */
   readonly streamBytes: number;
-  /** Bytes of frames that went over the links for them, what was sent twice included. */
+  /** Frame bytes on the links, including repeated ones. */
   readonly linkBytes: number;
-  /** Bytes of its return path. */
   readonly returnBytes: number;
-  /** Pages and pieces of other bytes by how they were encoded. */
+  /** Pages and pieces of other bytes, by encoding. */
   readonly encoded: Readonly<Record<Kind, number>>;
-  /** Contents that the far side turned out not to have. */
+  /** Referenced contents that the far side lacked. */
   readonly misses: number;
   readonly levelChanges: readonly LevelChange[];
-  /** Processor time that this process took meanwhile, ms. */
+  /** Processor time of this process, ms. */
   readonly processorMs: number;
-  /** Times without any connection, and the longest, ms. */
+  /** Count of times without any connection, and the longest, ms. */
   readonly cuts: number;
   readonly longestCutMs: number;
 }
 
-/** One end of the wire: a session, and the relay over it. */
 class End implements SourceWire {
   readonly ended: Promise<void>;
   readonly #session: LinkSession;
@@ -153,10 +147,10 @@ export const NO_FIGURES: WireFigures = {
   longestCutMs: 0,
 };
 
-/** For how long the far side may take to open its cache and answer. */
+/** Time for the far side to open its cache and answer, ms. */
 const HELLO_MS = 30_000;
 
-/** What is known of the migration's blocks, for the sessions that follow its first; a mover has one migration. */
+/** Block context of the migration, for sessions after the first; a mover has one migration. */
 let known: { readonly migration: string; readonly context: StreamContext } | undefined;
 
 function contextOf(migration: string): StreamContext {
@@ -164,7 +158,7 @@ function contextOf(migration: string): StreamContext {
   return known.context;
 }
 
-/** Reaches the other mover, agrees with it, and makes the socket for the hypervisor. */
+/** Connects to the other mover, negotiates, and creates the hypervisor's socket. */
 export async function openSourceWire(options: SourceWireOptions): Promise<SourceWire> {
   const session = await openSession({ ...sessionOptions(options), ...options });
   const context = contextOf(options.migration);
@@ -178,7 +172,7 @@ export async function openSourceWire(options: SourceWireOptions): Promise<Source
   return new End(session, relay);
 }
 
-/** Listens for the other mover; what the hypervisor is to get comes once that has connected. */
+/** Listens for the other mover; the hypervisor's data follows after its connection. */
 export async function openTargetWire(options: TargetWireOptions): Promise<TargetWire> {
   const make = (session: LinkSession): End => new End(session, new TargetRelay(session, options));
   const { server, opened, stop } = await listenFor(options, make);

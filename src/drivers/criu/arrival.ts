@@ -23,10 +23,10 @@ import { checkShared } from './files/shared-volumes.ts';
 import type { MadeVolume } from './link/records.ts';
 import { EventReplay } from './watch.ts';
 
-/** Pages of dumps may take this much more than the container's memory and volumes. */
+/** Extra size of the dumps, beyond the container's memory and volumes. */
 const EXTRA_BYTES = 4 * 1024 ** 3;
 
-/** A container on its way in: takes in its images, makes it of them, and keeps it still. Lives as long as this process. */
+/** Arriving container: receives its images, restores it and keeps it frozen. Lives as long as this process. */
 export class Arrival {
   readonly reported = new EventReplay();
   readonly handle: CriuHandle;
@@ -39,7 +39,6 @@ export class Arrival {
   #attached: Promise<void> | undefined;
   #tidied: Promise<void> | undefined;
   readonly #over = new AbortController();
-  /** The rest of its memory, where that comes while it runs. */
   late: LateArrival | undefined;
 
   constructor(
@@ -62,7 +61,6 @@ export class Arrival {
     const { runc } = this.#context;
     this.#listener = await listenForSource(this.#options, setup, (stream) => {
       stream.on('error', () => {});
-      // The first one is the source; nobody else is listened to.
       if (this.#stream !== undefined || this.#over.signal.aborted) return void stream.destroy();
       this.#stream = stream;
       this.reported.to('active');
@@ -87,7 +85,7 @@ export class Arrival {
     let kept: KeptPages | undefined;
     const openKept = async (): Promise<KeptPages> => {
       const top = keptDirectory(records.directory);
-      // What is kept stands in nobody's way, and neither does what of it cannot be dropped.
+      // Kept pages must not block an arrival, so they are dropped if possible.
       const lacks = await whyNoRoom(records.directory, ROOM_TIMES * memoryBytes).catch(String);
       await dropKept(top, lacks === undefined ? keptBytes : 0).catch(() => undefined);
       kept = await KeptPages.open(path.join(top, name), keptBytes, signal);
@@ -96,7 +94,7 @@ export class Arrival {
     const base = (tree: string): void => trees.base(tree);
     const images = path.join(this.#directory, 'images');
     const arrived = (file: string): void => {
-      // What cannot be begun here fails before the source freezes the container.
+      // A failure here must precede the freeze at the source.
       const failed = (error: Error): void => void stream.destroy(error);
       runc.arrived(name, { memoryBytes, images, file, signal }, failed);
     };
@@ -127,7 +125,7 @@ export class Arrival {
     await records.change(name, { worker: undefined, ...defined({ init }) });
     if (init === undefined) throw new Error('it ended as soon as it was restored');
     this.reported.ran('stopped');
-    // Before anybody hears that it may run: from then on its memory is waited for, whoever ends.
+    // Reported before the container may run: from then on its remaining memory is awaited, even if a mover ends.
     await late?.restored(this.#over.signal);
     await write(stream, encodeFrame(KINDS.restored));
     if (late === undefined) this.reported.to('completed');
@@ -139,13 +137,12 @@ export class Arrival {
     return this.late;
   }
 
-  /** In a process that did not take it in: the rest of its memory is yet to come. */
+  /** Continues the arrival in a process that did not receive the container; the rest of its memory is still to come. */
   async attach(): Promise<void> {
     this.#attached = this.#newLate().attach();
     await this.#attached;
   }
 
-  /** Resolves once that is done, where somebody does it. */
   async attached(): Promise<void> {
     await this.#attached;
   }
@@ -175,13 +172,13 @@ export class Arrival {
     if (!this.#over.signal.aborted) this.reported.to('failed', reason);
   }
 
-  /** It runs, and all of it is here: its pages go while the source is tidied up. */
+  /** The container runs with all its memory here: removes its pages while the source is cleaned up. */
   tidy(): void {
     if (this.late !== undefined || this.reported.stream !== 'completed') return;
     this.#tidied = removePages(this.#directory).catch(() => undefined);
   }
 
-  /** Breaks off what comes in; a restore is waited for. `ended`: the container has ended, or never runs. */
+  /** Aborts the arrival, but waits for a restore. `ended`: the container has ended or never runs. */
   async close(ended: boolean): Promise<void> {
     this.#over.abort(new Error('it is taken down'));
     this.#listener?.close();
@@ -193,7 +190,6 @@ export class Arrival {
     await this.#tidied;
   }
 
-  /** Rejects where neither its record nor its pager has it that all of its memory is here. */
   static async assertAll({ records }: HostContext, name: string): Promise<void> {
     const images = path.join(records.dirOf(name), 'in', 'images');
     if (records.readSync(name)?.late !== true || (await wasAllGiven(images))) return;
@@ -201,8 +197,8 @@ export class Arrival {
   }
 
   /**
-   * Removes its images, once `assertAll` has let it. The pages go first: then there is room to write down that all of it is here. The word of its pager
-   * goes before the rest: whoever finds what is left then has nothing to take up.
+   * Removes its images after `assertAll`. Pages go first, to free space for the record that all memory is here.
+   * The pager's record goes next, so that a later process finds nothing to take up.
    */
   static async settle(context: HostContext, name: string): Promise<void> {
     const { records } = context;
@@ -217,7 +213,6 @@ export class Arrival {
   }
 }
 
-/** Of what came, what takes the most room: the pages as they came, and those of CRIU's images. */
 export async function removePages(directory: string): Promise<void> {
   const images = path.join(directory, 'images');
   for (const each of await readdir(images))

@@ -26,15 +26,12 @@ export interface Where {
   readonly guest: string;
   readonly migration?: string;
   readonly networks: Readonly<Record<string, string>>;
-  /** That moves; none in a cold move. */
   readonly memoryBytes: number;
-  /** The version of its source's cgroups; absent: an earlier build, which does not say. */
   readonly cgroups?: number | undefined;
-  /** Where this host has those volumes that its source sees too, by their number. */
   readonly shared?: ReadonlyMap<number, string>;
 }
 
-/** Whether this host can give a container its memory while it runs: the kernel is asked for what a pager needs. */
+/** Checks whether this host can supply memory to a running container: tests the kernel features of a pager. */
 export function judgePager(host: string): NamedCheck {
   try {
     kernelGivesPages();
@@ -54,7 +51,6 @@ export function judgePager(host: string): NamedCheck {
   }
 }
 
-/** Checks a container that is to come against this host. Starts nothing. */
 export async function assessSpec(
   context: HostContext,
   spec: ContainerSpec,
@@ -91,7 +87,7 @@ export async function assessSpec(
   ];
 }
 
-/** podman makes the container by its own record: the image, the networks and the links are podman's to find. */
+/** podman creates the container from its own record and finds image, networks and links itself. */
 async function assessPodman(
   context: HostContext,
   spec: ContainerSpec,
@@ -113,7 +109,7 @@ async function assessPodman(
   return [canary, versions, processor, ...room, ...groups, ...name, ...own];
 }
 
-/** CRIU reads images of older versions of it, not of newer ones. */
+/** CRIU reads images of older CRIU versions, but not of newer ones. */
 async function judgeVersions(
   { runc }: HostContext,
   spec: ContainerSpec,
@@ -138,7 +134,7 @@ async function judgeVersions(
   return refusal('machine', error, 'destination');
 }
 
-/** By the first two numbers: `4.1` is older than `4.2.1`. Pure. */
+/** Compares the first two numbers: `4.1` is older than `4.2.1`. Pure. */
 export function isOlder(left: string, right: string): boolean {
   const [one, other] = [left, right].map((each) =>
     each.split('.').map((part) => Number.parseInt(part, 10) || 0),
@@ -178,10 +174,7 @@ async function judgeLayers(
   return refusal('images', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }), 'destination');
 }
 
-/**
- * One that both hosts see is mounted as it is. Any other needs a place of its own: nothing that is there already is used, or
- * written over.
- */
+/** A shared volume is mounted in place. Any other needs a new place: nothing existing is used or overwritten. */
 async function judgeVolumes(
   context: HostContext,
   { oci, volumes = [] }: ContainerSpec,
@@ -220,7 +213,7 @@ async function judgeVolumes(
     const why = volume && (await whyNotMounted(context, volume, file, { guest, signal }));
     if (why !== undefined) checks.push(refused(nameOf(index), why));
   }
-  // What has come of them lies there beside the volumes until they are unpacked: pages, and archives of those.
+  // Received pages and archives are stored next to the volumes until they are unpacked.
   const lacks = await whyNoRoom(records.directory, ROOM_TIMES * bytes);
   if (lacks !== undefined) checks.push(refused('its volumes', lacks));
   if (checks.length > 0) return checks;
@@ -229,7 +222,10 @@ async function judgeVolumes(
   return [pass('disks', evidence, 'destination')];
 }
 
-/** Pages of its memory lie there once as they come, and once more as CRIU restores them. Its root says its size when it comes. */
+/**
+ * Memory pages are stored twice: as received and as CRIU's images. The root file system's size is known only on
+ * arrival.
+ */
 async function judgeRoom(
   { records }: HostContext,
   { host, guest, memoryBytes }: Where,
@@ -262,7 +258,7 @@ async function judgeBridges(
   return checks.length > 0 ? checks : [pass('network', `${nics.length} links`, 'destination')];
 }
 
-/** A process keeps to the features that it found when it began; `offered`: those of this host. */
+/** A process keeps using the features that it found at start; `offered`: this host's features. */
 export function judgeProcessor(
   { features }: Pick<ContainerSpec, 'features'>,
   { host, guest }: Pick<Where, 'host' | 'guest'>,
@@ -276,7 +272,7 @@ export function judgeProcessor(
   return refusal('processor', godwitError('GODWIT_CPU_FEATURE', facts), 'destination');
 }
 
-/** A dump has the container's cgroups as they were; `own`: the version of this host's. Pure. */
+/** A dump contains the container's cgroups; `own`: this host's cgroup version. Pure. */
 export function judgeCgroups(
   {
     host,
@@ -294,7 +290,7 @@ export function judgeCgroups(
   return [refusal('machine', error, 'destination')];
 }
 
-/** Also one that has ended, which runc still knows or a migration has brought. */
+/** Includes an ended container that runc still lists or a migration has brought. */
 async function judgeName(
   { runc, records }: HostContext,
   where: Where,
@@ -311,7 +307,7 @@ async function judgeName(
   ];
 }
 
-/** What it uses of its host besides: files that both have, devices under the same numbers, GPUs of the same kind. */
+/** Host dependencies: files that both hosts have, devices with the same numbers, GPUs of the same kind. */
 async function judgeGpu(
   context: HostContext,
   { hostParts = [], oci, gpu }: ContainerSpec,
@@ -339,14 +335,12 @@ async function judgeGpu(
       hint,
     );
   }
-  // A cold move has no state.
   if (gpu === undefined || memoryBytes === 0) return [];
   const why = whyNoGpu(gpu, await context.gpus.facts(signal), await availableBytes());
   if (why !== undefined) return refused('the GPU', why.what, why.hint);
   return [pass('devices', `GPUs of the same kind, with driver ${gpu.driver}`, 'destination')];
 }
 
-/** Of a device: `195:255`. */
 async function numbersOf(file: string): Promise<string | undefined> {
   const facts = await stat(file).catch(() => undefined);
   if (facts?.isCharacterDevice() !== true) return undefined;

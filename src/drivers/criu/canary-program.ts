@@ -1,13 +1,12 @@
 /**
- * A program for x86-64 that listens on TCP, says `ready` and waits for its end: an ELF file of one segment that needs no
- * library, so a host lacks nothing of it. Written here by its instructions. Pure.
+ * Program for x86-64 that listens on TCP, prints `ready` and waits: a static ELF file with one segment, written
+ * here as machine code. It needs no library on the host. Pure.
  */
 
 const BASE = 0x40_0000;
 const HEADERS = 64 + 56;
 export const SAYS = 'ready';
 
-/** Numbers of system calls. */
 const CALL = { write: 1, pause: 34, socket: 41, listen: 50, exit: 60 };
 const INET = 2;
 const STREAM = 1;
@@ -18,7 +17,7 @@ const SYSCALL = [0x0f, 0x05];
 const edi = (value: number): number[] => [0xbf, ...int32(value)];
 const esi = (value: number): number[] => [0xbe, ...int32(value)];
 const edx = (value: number): number[] => [0xba, ...int32(value)];
-/** mov eax, NUMBER; what it is given; syscall */
+/** mov eax, NUMBER; arguments; syscall */
 const call = (number: number, ...given: readonly number[][]): number[] => [
   0xb8,
   ...int32(number),
@@ -27,7 +26,7 @@ const call = (number: number, ...given: readonly number[][]): number[] => [
 ];
 
 function instructions(): number[] {
-  // A socket that listens without an address gets a port by the kernel.
+  // The kernel chooses the port of a socket that listens without bind.
   const opens = [
     ...call(CALL.socket, edi(INET), esi(STREAM), edx(0)),
     0x89, // mov edi, eax
@@ -40,7 +39,7 @@ function instructions(): number[] {
   const says = (text: number): number[] => [
     ...call(CALL.write, edi(1), esi(text), edx(SAYS.length)),
     ...waits,
-    0xeb, // jmp to where it waits
+    0xeb, // jmp to the wait
     -(waits.length + 2) & 0xff,
   ];
   const fails = call(CALL.exit, edi(1));
@@ -57,8 +56,8 @@ export function canaryProgram(): Buffer {
   file.writeUInt16LE(2, 16); // ET_EXEC
   file.writeUInt16LE(62, 18); // x86-64
   file.writeUInt32LE(1, 20);
-  file.writeBigUInt64LE(BigInt(BASE + HEADERS), 24); // where it begins
-  file.writeBigUInt64LE(64n, 32); // where its segments are said
+  file.writeBigUInt64LE(BigInt(BASE + HEADERS), 24); // entry point
+  file.writeBigUInt64LE(64n, 32); // offset of the program headers
   file.writeUInt16LE(64, 52);
   file.writeUInt16LE(56, 54);
   file.writeUInt16LE(1, 56);

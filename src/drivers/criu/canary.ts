@@ -8,12 +8,14 @@ import { canaryProgram } from './canary-program.ts';
 import type { Runc } from './runtimes/runc.ts';
 
 /**
- * `criu check` misses what breaks with a kernel that is newer than CRIU: so a small process with a TCP socket is dumped
- * and restored once, and that it worked is kept. A failure is tried again: it may have been a disk
- * that was full.
+ * Test dump and restore of a small process with a TCP socket, because `criu check` misses incompatibilities with
+ * a newer kernel. Success is kept; a failure, such as a full disk, is tested again.
  */
 
-/** A process that listens on TCP and sleeps. Not in Node, which has io_uring, that CRIU cannot dump; other hosts need perl. */
+/**
+ * Process that listens on TCP and sleeps, for other architectures, which need perl. Node is unsuitable: CRIU
+ * cannot dump its io_uring.
+ */
 const IN_PERL =
   'use IO::Socket::INET; my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die; $| = 1; print "ready"; sleep 600';
 
@@ -31,7 +33,6 @@ export class Canary {
     this.#directory = directory;
   }
 
-  /** Why this host can neither dump nor restore; undefined where it can. */
   whyNot(signal: AbortSignal): Promise<string | undefined> {
     return this.#mutex.run(async () => {
       this.#works ||= await this.#isKept(signal);
@@ -54,7 +55,7 @@ export class Canary {
     return refusal('stream', godwitError('GODWIT_CAPABILITY', facts, { hint: HINT }), side);
   }
 
-  /** Whether another process of this host found that it works, with the same programs and kernel. */
+  /** True if an earlier process recorded success with the same programs and kernel. */
   async #isKept(signal: AbortSignal): Promise<boolean> {
     const text = await readFile(this.#file, 'utf8').catch(() => '');
     return text.split('\n', 1)[0] === (await this.#key(signal));
@@ -85,12 +86,12 @@ export class Canary {
     return undefined;
   }
 
-  /** In a namespace of process ids of its own, so that the restored one can have the id that it had. */
+  /** Uses a separate PID namespace, so that the restored process can have its original pid. */
   async #dumpAndRestore(images: string, signal: AbortSignal): Promise<void> {
     const isOwn = process.arch === 'x64';
     if (isOwn) await writeFile(path.join(images, 'program'), canaryProgram());
     const begin = isOwn
-      ? // The file system of Godwit's state may be mounted noexec. A file that this process has written may be busy.
+      ? // Godwit's state directory may be mounted noexec, and a newly written file may be busy.
         [
           `mount --bind ${images} ${images}`,
           `mount -o remount,bind,exec ${images}`,

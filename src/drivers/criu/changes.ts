@@ -4,13 +4,9 @@ import { lstat, open, readdir, type FileHandle } from 'node:fs/promises';
 import { absent, ignoring } from '../../system/ignoring.ts';
 import { placeIn } from '../../system/files/remove-tree.ts';
 
-/**
- * What changed in a tree between two looks at it. A file that was not written keeps the time of its last change, which no
- * program can set.
- */
+/** Changes in a tree between two scans. An unwritten file keeps its change time, which no program can set. */
 
 export interface Stamp {
-  /** With its kind. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -19,16 +15,13 @@ export interface Stamp {
   readonly ctimeNs: bigint;
 }
 
-/** By its path in the tree, such as `./a`, a directory before what is in it; a name's bytes are letters of latin1. */
+/** Paths in the tree, such as `./a`, with directories before their contents; each byte of a name is a latin1 letter. */
 export type Scan = ReadonlyMap<string, Stamp>;
 
-/** More files than this would keep this process busy. */
 export const MAX_FILES = 500_000;
-/** A look at a tree keeps so many directories open, one in the other. */
 export const MAX_DEPTH = 256;
-/** Looked at together. */
 const BATCH = 64;
-/** What has become a link meanwhile is not followed: it may lead out of the tree. */
+/** Does not follow a link that has replaced a directory: it may lead out of the tree. */
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 interface Look {
@@ -39,8 +32,8 @@ interface Look {
 }
 
 /**
- * What is mounted in it is left out, as tar does; sockets too, which come with the processes. Whoever writes in the tree
- * meanwhile does not lead this out of it: each directory is looked at by its descriptor, never by its path.
+ * Omits mounts, as tar does, and sockets, which are restored with their processes. A concurrent writer cannot
+ * lead the scan out of the tree, because each directory is opened by descriptor instead of path.
  */
 export async function scanTree(directory: string, signal: AbortSignal): Promise<Scan> {
   const top = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -58,7 +51,6 @@ async function lookInto(at: FileHandle, key: string, depth: number, look: Look):
   const { directory, device, found, signal } = look;
   if (depth > MAX_DEPTH)
     throw new Error(`${directory} has more than ${MAX_DEPTH} directories in one another`);
-  // One that was removed meanwhile has nothing in it.
   const listed = await readdir(placeIn(at), { encoding: 'buffer' }).catch(absent);
   const names = listed ?? [];
   const inner: Buffer[] = [];
@@ -111,8 +103,8 @@ function kindOf({ mode }: Stamp): number {
 }
 
 /**
- * What is new or other than before, and what is not there any more, without what is below it. What changed at `sinceNs` or
- * later may have changed again without another time: it counts as changed. Pure.
+ * New or changed files, and removed ones without their contents. A file changed at `sinceNs` or later may have
+ * changed again with the same time, so it counts as changed. Pure.
  */
 export function changesBetween(
   before: Scan,
@@ -142,7 +134,7 @@ export function changesBetween(
   return { changed, gone };
 }
 
-/** SHA-256 of names, kinds, modes, owners and sizes: two trees that differ in one of them have another one. Pure. */
+/** SHA-256 of names, types, modes, owners and sizes. Pure. */
 export function digestOf(scan: Scan): string {
   const hash = createHash('sha256');
   for (const key of [...scan.keys()].toSorted()) {

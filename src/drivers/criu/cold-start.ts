@@ -6,8 +6,8 @@ import { identify } from './host/processes.ts';
 import { checkShared } from './files/shared-volumes.ts';
 
 /**
- * A cold move at its destination: runc makes the container of what has come, and its first process waits before its first
- * instruction until it is released. Made already: answers the same again.
+ * Cold move at the destination: runc creates the container from the received files, and its first process waits
+ * before its first instruction. A repeated call returns the same answer.
  */
 export async function startCold(
   { runc, records, prefix }: HostContext,
@@ -23,7 +23,7 @@ export async function startCold(
   const handle: CriuHandle = { driver: 'criu', name: guest, token, memoryBytes };
   if (record.cold !== 'arrived') return handle;
   try {
-    // What a call that was killed has made.
+    // Left by a call that was killed.
     await runc.remove(guest);
     await checkShared({ prefix }, record.made.shared);
     await runc.create(guest, path.join(records.dirOf(guest), 'bundle'));
@@ -37,7 +37,6 @@ export async function startCold(
   return handle;
 }
 
-/** Of one that `startCold` has made: whether its first process still waits. */
 export async function coldRun(
   { runc }: HostContext,
   guest: string,
@@ -47,7 +46,7 @@ export async function coldRun(
   return listed?.status === 'created' ? 'paused' : 'running';
 }
 
-/** Released already: nothing. */
+/** Does nothing if it is already released. */
 export async function release(
   context: HostContext,
   guest: string,

@@ -6,35 +6,33 @@ import { killGroup, type ProcessIdentity } from '../../system/processes/process.
 
 const MAX_OUTPUT = 1024 * 1024;
 export const DEADLINE_MS = 15_000;
-/** What the kernel takes to end processes. */
 const KILLED_MS = 30_000;
 
 export interface CommandOptions {
   readonly host: string;
-  /** Directory put before the PATH. */
   readonly programs?: string | undefined;
   readonly mountsOf?: number | undefined;
   readonly cwd?: string;
   readonly home?: string;
   readonly deadlineMs?: number;
-  /** Absent: nobody ends it before its deadline, since what it works on would be left half done. */
+  /** Absent: the program runs to its deadline, because an abort would leave its work half done. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * It ends with all that it has started, and this rejects once they have: nobody writes any more to what they wrote to.
-   * Absent: it alone is ended, and not waited for.
+   * Kills all its descendants as well, and rejects after they have ended, so that none writes any more. Absent:
+   * only the program is killed, without a wait.
    */
   readonly whole?: boolean;
-  /** With such a status it has done its work too. */
+  /** Another exit status that means success. */
   readonly alsoDone?: number;
-  /** Nothing of its standard streams is kept: the container inherits them. */
+  /** Output is not kept, because the container inherits the standard streams. */
   readonly quiet?: boolean;
-  /** Called with the process once it runs, before anything waits for it. */
+  /** Called with the process before any wait for it. */
   readonly started?: (process: ProcessIdentity) => Promise<void>;
 }
 
 /**
- * Runs a program to its end; its standard output. GODWIT_HYPERVISOR with its last words where it fails, GODWIT_HOST_LACKS
- * where it is not there, GODWIT_DEADLINE where it takes too long.
+ * Runs a program and returns its standard output. Throws GODWIT_HYPERVISOR with its last output if it fails,
+ * GODWIT_HOST_LACKS if it is missing, and GODWIT_DEADLINE if it takes too long.
  */
 export async function command(argv: readonly string[], options: CommandOptions): Promise<string> {
   const { host, signal, deadlineMs = DEADLINE_MS, cwd } = options;
@@ -55,9 +53,8 @@ export async function command(argv: readonly string[], options: CommandOptions):
       return reject(why);
     }
     stopped ??= why;
-    // It leads a group of its own.
     killGroup(child.pid);
-    // One that the kernel does not end keeps nobody for ever.
+    // A process that the kernel does not end must not block forever.
     setTimeout(() => reject(why), KILLED_MS).unref();
   };
   const timer = setTimeout(
@@ -82,7 +79,7 @@ export async function command(argv: readonly string[], options: CommandOptions):
       godwitError('GODWIT_HYPERVISOR', { hypervisor: argv[0] ?? '', host, command: what, reason }),
     );
   });
-  // Its end may come while the record of it is written.
+  // It may end while its record is written.
   promise.catch(() => {});
   try {
     const { pid } = child;

@@ -39,12 +39,11 @@ import { findWorker, sessionEnded } from './session.ts';
 import { configOf, containerSpec, type ContainerSpec, type PodmanSpec } from './spec.ts';
 import { EventReplay } from './watch.ts';
 
-/** What waits for containers in this process, by name. */
 export type Arrivals = Map<string, Arrival>;
 
 export class CriuDestination implements DestinationSession {
   readonly #base: HostContext;
-  /** Of a container of podman, once its description or its record is read. */
+  /** Context of a podman container, after its description or record is read. */
   #ofPodman: HostContext | undefined;
   readonly #options: DestinationOptions;
   readonly #arrivals: Arrivals;
@@ -95,7 +94,7 @@ export class CriuDestination implements DestinationSession {
     return [...checks, judgePager(this.#options.host)];
   }
 
-  /** Its links are made by this driver: they are no taps. */
+  /** This driver creates the links; they are not taps. */
   nics(): [] {
     return [];
   }
@@ -130,7 +129,6 @@ export class CriuDestination implements DestinationSession {
     const volumes = placesOf(spec.volumes ?? [], this.#context.volumeDirs, at) ?? [];
     const shared = await sharedHere(this.#context, spec.volumes ?? [], at);
     const made = { ...network, overlay: spec.layers.length > 0, cgroup, volumes, shared };
-    // One that moves cold has ended, and has nothing on a GPU.
     const gpu = this.#options.isCold === true ? {} : await gpuPairs(this.#context, spec, signal);
     const known = { token, mover, memoryBytes, gpuBytes: spec.gpu?.bytes };
     const { migration } = this.#options;
@@ -151,7 +149,7 @@ export class CriuDestination implements DestinationSession {
     return { handle, memoryAddress: arrival.address };
   }
 
-  /** The bundle with its root file system and network; what the container itself holds comes later. */
+  /** Creates the bundle with root file system and network; the container's state follows later. */
   async #makeBundle(
     spec: ContainerSpec,
     made: NonNullable<ContainerRecord['made']> & { readonly cgroup: string },
@@ -173,7 +171,7 @@ export class CriuDestination implements DestinationSession {
       throw godwitError('GODWIT_DEVICE_UNMAPPED', facts, { cause });
     });
     await writeFile(path.join(directory, 'nics.json'), JSON.stringify(spec.nics), { mode: 0o600 });
-    // podman makes its own once all of the container is here.
+    // podman creates its bundle after the whole container is here.
     if (spec.oci === undefined) return bundle;
     const places = placesByNumber(made, spec.volumes);
     const hostParts = spec.hostParts?.map((each) => each.path);
@@ -201,7 +199,6 @@ export class CriuDestination implements DestinationSession {
     return startCold(this.#context, this.#options.guest, signal);
   }
 
-  /** runc was never asked to let its first process go on. */
   async neverRan(): Promise<boolean> {
     const cold = this.#context.records.readSync(this.#options.guest)?.cold;
     return cold === 'arrived' || cold === 'created';
@@ -215,7 +212,7 @@ export class CriuDestination implements DestinationSession {
     const init = record?.init;
     if (init === undefined) throw this.#refused('resumeGuest', 'its state has not arrived');
     if (lifeOf(init).state === 'gone') throw this.#lost('its first process has ended');
-    // Only now: a port that is up before its connections are restored has the kernel reset them.
+    // Only now: if a port is up before the connections are restored, the kernel resets them.
     const ports = record?.podman?.ports ?? record?.made?.nics.map(({ port }) => port) ?? [];
     await setPorts(runc.run.bind(runc), ports, 'up');
     if (record?.cold !== undefined) {
@@ -224,7 +221,7 @@ export class CriuDestination implements DestinationSession {
       return;
     }
     const cgroup = (await cgroupOf(init.pid, this.#context.prefix)) ?? '';
-    // The first process last: status() goes by it, so what ends this halfway is seen as not done.
+    // The first process is last, because status() uses it: an interrupted stop is then not taken for finished.
     const pids = await processesIn(cgroup);
     for (const pid of pids) if (pid !== init.pid) continueNow(pid);
     continueNow(init.pid);
@@ -255,7 +252,7 @@ export class CriuDestination implements DestinationSession {
     return late.listenAgain(await keptSetup(directory), host);
   }
 
-  /** The images were the migration's; the container runs without them. */
+  /** The images belong to the migration; the container runs without them. */
   async settle(): Promise<void> {
     await Arrival.assertAll(this.#context, this.#options.guest);
     await this.#arrival?.close(false);
@@ -273,9 +270,9 @@ export class CriuDestination implements DestinationSession {
     await this.#arrival?.close(true);
     this.#arrivals.delete(guest);
     const record = records.readSync(guest);
-    // Else nothing was made here for this migration: a container of that name is somebody else's.
+    // Otherwise nothing was made here for this migration, and a container of that name is foreign.
     if (record === undefined || !isMadeFor(record, this.#options)) return;
-    // A restore that waits for memory goes on at once then, and is of no use.
+    // A restore that waits for memory would then continue, but is useless.
     if (record.late === true)
       await new LateArrival(this.#context, guest, this.#options, this.#reported).close(true);
     await this.#afterRestore(record, signal);
@@ -289,7 +286,10 @@ export class CriuDestination implements DestinationSession {
     this.#reported.lost('it was taken down');
   }
 
-  /** A restore that its mover began and did not record: it would mount and make processes while all is taken down. */
+  /**
+   * Records a restore that its mover began without recording: it could mount and create processes during the
+   * removal.
+   */
   async #recordRestore(): Promise<void> {
     const { records } = this.#context;
     const { guest } = this.#options;
@@ -300,7 +300,7 @@ export class CriuDestination implements DestinationSession {
     if (worker !== undefined) await records.change(guest, { worker });
   }
 
-  /** A restore goes on without the process that began it. */
+  /** A restore continues without the process that began it. */
   async #afterRestore(
     { worker, memoryBytes }: Pick<ContainerRecord, 'worker' | 'memoryBytes'>,
     signal: AbortSignal,
@@ -339,7 +339,6 @@ export class CriuDestination implements DestinationSession {
   }
 }
 
-/** podman makes the links: none of them is Godwit's to remove. */
 function podmanRecord(
   token: string,
   { nics }: ContainerSpec,
@@ -350,7 +349,6 @@ function podmanRecord(
   return { made, podman: { id, runtime, macs, expected: { name, graph, run } } };
 }
 
-/** Where a container stands that comes, by what is written down of it and by what the kernel says. */
 async function destinationStatus(
   context: HostContext,
   options: DestinationOptions,
@@ -372,7 +370,7 @@ async function destinationStatus(
   const { pid } = record.init;
   if (record.cold !== undefined) return { run: await coldRun(context, guest, signal), stream };
   const cgroup = (await cgroupOf(pid, context.prefix)) ?? '';
-  // Without the state of its GPUs it does not run on, though its processors do.
+  // Without its GPU state it is not running, although its processes are.
   const stands = record.gpu !== undefined || (await standsStill(pid, cgroup));
   const isLate = record.late === true;
   return { run: stands ? 'paused' : 'running', stream: isLate ? stream : 'completed' };

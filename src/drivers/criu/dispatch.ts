@@ -27,22 +27,21 @@ import { TreeSender, treesOf, type Tree } from './files/trees.ts';
 import { Rounds } from './rounds.ts';
 import { EventReplay } from './watch.ts';
 
-/** What the destination does beside its restore and its files: it asks runc and writes records. */
+/** Time for the destination's work besides restore and files: runc calls and records. */
 const REST_MS = 60_000;
-/** For a dump whose runc was ended to end too, and for the container to run again. */
+/** Time for an aborted dump to end and the container to run again. */
 const ENDED_MS = 60_000;
 
-/** Longer than any dump, unpacking and restore together, so that nobody gives up on a destination that is still at it. */
+/** Exceeds dump, unpacking and restore together, so that the source does not give up too early. */
 function restoredMs(memoryBytes: number, { unpackMs }: TreeSender): number {
   return 2 * imageMs(memoryBytes) + unpackMs + REST_MS;
 }
 
 /**
- * One container on its way out. It lives as long as this process, over several sessions: who comes later finds it.
+ * Departing container. Lives as long as this process, over several sessions.
  *
- * Pre-copy: the memory of the running container is read round by round. Pages that the destination lacks are sent. Then
- * the container is taken from the network and frozen, CRIU writes it down, and what is new of that is sent. It stays
- * frozen here until it is retired or taken back.
+ * Pre-copy sends the running container's pages in rounds. Then the container is taken off the network, frozen
+ * and dumped by CRIU, and the changes are sent. It stays frozen here until it is removed or taken back.
  */
 export class Dispatch {
   readonly reported = new EventReplay();
@@ -58,11 +57,9 @@ export class Dispatch {
   #startedMs = 0;
   #endedMs: number | undefined;
   #stoppedMs = 0;
-  /** The rest of its memory, where the destination may run it before that has come. */
   late: LateSource | undefined;
-  /** It is to be switched to post-copy. */
   readonly #switch = new AbortController();
-  /** The freeze until the destination had it restored, ms. */
+  /** Time from the freeze until the destination has restored it, ms. */
   downtimeMs: number | undefined;
 
   constructor(context: HostContext, name: string, facts: ContainerInspection, setup: StreamSetup) {
@@ -130,7 +127,7 @@ export class Dispatch {
     };
   }
 
-  /** Ends it where not all is sent; the container runs on here when this resolves. */
+  /** Cancels unless everything was sent; the container runs here when this resolves. */
   async cancel(signal: AbortSignal): Promise<void> {
     if (this.reported.stream === 'completed' || this.reported.stream.startsWith('postcopy')) return;
     const wasUnderWay = this.isUnderWay;
@@ -142,7 +139,6 @@ export class Dispatch {
     await this.runHere(signal);
   }
 
-  /** Thaws the container and gives it its ports. */
   async runHere(signal: AbortSignal): Promise<void> {
     this.late?.stop();
     await runHere(
@@ -191,7 +187,7 @@ export class Dispatch {
     await this.#handOver(sender, trees, directory, stream, isLate);
   }
 
-  /** Sends the files next to CRIU's images ahead: unchanged pages cost nothing in the freeze. */
+  /** Sends the files next to CRIU's images ahead; unchanged pages then cost nothing during the freeze. */
   async #sendAhead(sender: PageSender, images: string): Promise<void> {
     await this.#context.runc.beforeFreeze(this.#name, images);
     for (const name of await readdir(images))
@@ -199,8 +195,8 @@ export class Dispatch {
   }
 
   /**
-   * Takes the state of its GPUs into its memory, and sends that while the rest of it runs: the driver answers for no process
-   * that is frozen. What asks the GPU for anything waits from now on.
+   * Moves GPU state into the container's memory and sends it while the rest runs, because the driver does not
+   * answer for frozen processes. Requests to the GPU wait from now on.
    */
   async #takeGpus(sender: PageSender): Promise<void> {
     if (this.#facts.gpuBytes === undefined) return;
@@ -232,7 +228,7 @@ export class Dispatch {
     const { runc, records } = this.#context;
     const { signal } = this.#over;
     const images = path.join(directory, 'images');
-    // Nobody breaks off a dump: CRIU has its code in the container's processes until it is over.
+    // A dump is never aborted: CRIU's code is in the container's processes until its end.
     const { memoryBytes } = this.#facts.description;
     await runc.dump(this.#name, memoryBytes, images, (worker) =>
       records.change(this.#name, { worker }),
@@ -260,11 +256,10 @@ export class Dispatch {
     const { keptBytes: mostBytes } = this.#context;
     const pages = { records: records.directory, name: this.#name, mostBytes };
     await keepPages(images, pages).catch(() => undefined);
-    // The container's end removes what is left of it.
     await removeTree(directory).catch(() => undefined);
   }
 
-  /** Until the destination has said that the container is there, whatever breaks leaves it running here. */
+  /** Until the destination confirms the container, any failure leaves it running here. */
   async #giveLate(
     sender: PageSender,
     trees: TreeSender,
@@ -279,11 +274,11 @@ export class Dispatch {
     await this.late.given();
   }
 
-  /** As a hypervisor does: what breaks before all is handed over leaves the guest running here. */
+  /** A failure before the handover is complete leaves the guest running here. */
   async #failed(error: unknown): Promise<void> {
     this.#sender?.close();
     this.late?.stop();
-    // From then on the destination may run it, whatever fails here.
+    // After that the destination may run it, whatever fails here.
     if (this.reported.stream === 'completed') return;
     if (!this.#over.signal.aborted)
       this.reported.to('failed', toGodwitError(error).message.slice(0, 1000));
@@ -292,7 +287,7 @@ export class Dispatch {
       await dumpEnded(this.#context, this.#name, signal);
       await removeTree(path.join(this.#context.records.dirOf(this.#name), 'out'));
     } catch {
-      // It stays frozen, and its record says so: whoever cancels waits for the dump again.
+      // It stays frozen, with a record of it; a cancel waits for the dump again.
     }
     if (!this.#over.signal.aborted) await this.runHere(signal).catch(() => undefined);
   }
@@ -303,7 +298,7 @@ export async function freshDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
 }
 
-/** Sends all that CRIU wrote down. `left`: of each file the pages that may come later. */
+/** Sends all of CRIU's files. `left`: pages of each file that may follow later. */
 async function sendImages(
   sender: PageSender,
   images: string,

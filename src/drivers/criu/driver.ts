@@ -38,12 +38,11 @@ import { Runc, type RuncState } from './runtimes/runc.ts';
 import { CriuSource, type Dispatches } from './source.ts';
 import { takeUpLate } from './take-up.ts';
 
-/** A container without a limit of its own is taken to need this many times what it has in use, at least. */
+/** Assumed memory need of a container without a limit, as a multiple of its present use. */
 const SPARE = 2;
 const MIN_BYTES = 64 * 1024 ** 2;
 const HOUR_MS = 3_600_000;
 
-/** A container that may move: of runc by its own name, or of podman by the name that Godwit gives it. */
 interface MovableContainer {
   readonly id: string;
   readonly name: string;
@@ -52,7 +51,7 @@ interface MovableContainer {
   readonly runtime?: 'runc' | 'crun' | undefined;
 }
 
-/** Containers of runc, by CRIU: Godwit owns each step and the data path. */
+/** runc containers, moved with CRIU: Godwit controls each step and the data path. */
 export class CriuDriver implements DirectDriver {
   readonly name = 'criu';
   readonly capabilities = {
@@ -103,7 +102,6 @@ export class CriuDriver implements DirectDriver {
     return { ...this.#context, runc: new PodmanRuntime(deps, container) };
   }
 
-  /** The context of a handle; a container of podman has a context for itself. */
   #contextOf({ name, podman }: CriuHandle): HostContext {
     const record = this.#recordOf(name);
     const known = podman ?? (record === 'damaged' ? undefined : record?.podman);
@@ -127,7 +125,6 @@ export class CriuDriver implements DirectDriver {
   ): Promise<DiscoveredGuest[]> {
     if (only === undefined) this.#eachHour();
     const all = await this.#context.runc.list(signal).catch((error: unknown) => {
-      // A host without runc has no containers.
       if (hasCode(error, 'GODWIT_HOST_LACKS')) return [];
       throw error;
     });
@@ -150,7 +147,7 @@ export class CriuDriver implements DirectDriver {
     ]);
   }
 
-  /** Nothing can be done with it: its manager would not know where it is. */
+  /** Listed without a handle: its manager would not know where it is after a move. */
   async #managed({ name, pid, manager }: ManagedContainer, host: string): Promise<DiscoveredGuest> {
     const cgroup = (await cgroupOf(pid, this.#context.prefix)) ?? '';
     return {
@@ -173,8 +170,8 @@ export class CriuDriver implements DirectDriver {
   }
 
   /**
-   * Also where no container comes or goes: memory is kept no longer than it may be, and layers are read, since to read those
-   * of a large image takes longer than a check or an admission may.
+   * Hourly work: drops expired kept memory, and reads layers in advance, because a large image takes longer to
+   * read than a check may last.
    */
   #eachHour(): void {
     const { records, keptBytes, layerDirs } = this.#context;
@@ -182,7 +179,6 @@ export class CriuDriver implements DirectDriver {
     if (nowMs - this.#choresAtMs < HOUR_MS) return;
     this.#choresAtMs = nowMs;
     void dropKept(keptDirectory(records.directory), keptBytes).catch(() => undefined);
-    // What was not read within the hour goes on with the next.
     void readLayers(layerDirs, records.directory, AbortSignal.timeout(HOUR_MS)).catch(
       () => undefined,
     );
@@ -194,7 +190,7 @@ export class CriuDriver implements DirectDriver {
     busy: ReadonlySet<string>,
   ): Promise<DiscoveredGuest> {
     const record = this.#recordOf(name);
-    // One whose record cannot be read is listed, and nothing can be done with it.
+    // A container with an unreadable record is listed without actions.
     const init = record === 'damaged' ? undefined : identify(pid);
     const cgroup = (await cgroupOf(pid, this.#context.prefix)) ?? '';
     const config = readConfig(
@@ -233,7 +229,6 @@ export class CriuDriver implements DirectDriver {
         ...(await this.#uses.of(pid)),
         nics: [],
         devices: [],
-        // A check asks podman for the obstacles of its container.
         unmovable: (podman === undefined ? config.obstacles : []).map(({ device, reason }) =>
           `${device}: ${reason}`.slice(0, 512),
         ),
@@ -270,7 +265,7 @@ export class CriuDriver implements DirectDriver {
     return one.init?.pid === other.init?.pid && one.init?.startTicks === other.init?.startTicks;
   }
 
-  /** Its memory is read by this process, and goes over no socket of another. */
+  /** This process reads its memory, without another socket. */
   mayReachUs(): boolean {
     return false;
   }
@@ -279,7 +274,7 @@ export class CriuDriver implements DirectDriver {
     const handle = handleOf(given);
     const { name } = handle;
     if (this.#context.records.readSync(name)?.late === true) {
-      // A dump of it would have zeros for what has not come.
+      // A dump would contain zeros for the missing memory.
       const facts = { what: `${name} to move`, reason: 'the rest of its memory has not come yet' };
       throw godwitError('GODWIT_CAPABILITY', facts);
     }
@@ -297,17 +292,17 @@ export class CriuDriver implements DirectDriver {
     return session;
   }
 
-  /** It has moved away and was ended, and some of it is here still: who took that over goes on with it. */
+  /** It has moved away and was ended, but leftovers remain here, which a later mover removes. */
   #isLeft({ name, token }: CriuHandle, known: RuncState | undefined): boolean {
     const record = this.#context.records.readSync(name);
     const isIt = token === undefined || token === record?.token;
-    // Another one of that name may have been started since.
+    // A new container of that name may have been started.
     return (
       record?.leaving === 'sent' && isIt && (known === undefined || known.status === 'stopped')
     );
   }
 
-  /** One that was shut down or has left, and that runc has forgotten in the midst of its new start or its removal. */
+  /** Container that was shut down or has left, and that runc no longer lists during its restart or removal. */
   #stoppedHere({ name }: CriuHandle): RuncState | undefined {
     const record = this.#context.records.readSync(name);
     if (record?.down === undefined && record?.leaving !== 'sent') return undefined;
@@ -322,8 +317,8 @@ export class CriuDriver implements DirectDriver {
 }
 
 /**
- * All containers that others look after. podman is asked of none of runc's: where it does not answer, the list of all says so; whoever asks for one guest
- * is not kept from it, nor from a name that nobody else has, since what others look after does not move.
+ * Containers of other managers. podman is asked only about containers of other runtimes. If it does not answer,
+ * only the full list fails: a lookup of one guest does not depend on it, because such containers do not move.
  */
 async function containersOfOthers(
   { host, prefix }: Pick<HostContext, 'host' | 'prefix'>,
@@ -341,7 +336,8 @@ async function containersOfOthers(
   const ofPodman = await (only === undefined ? asked : asked.catch(() => []));
   const taken = new Set(all.map(({ id }) => id));
   const others = await managedContainers({ ...options, prefix }, taken);
-  // Containers of this host's runtimes may move; podman lists the others, such as those of another mount namespace.
+  // Containers of this host's runtimes may move. podman lists the others, such as those in another mount
+  // namespace.
   const known = new Set(others.map(({ id }) => id));
   return [...others, ...ofPodman.filter(({ id }) => !known.has(id))];
 }

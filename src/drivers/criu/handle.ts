@@ -5,7 +5,7 @@ import { bootId } from '../../system/processes/process.ts';
 import type { GuestHandle } from '../../port/inventory.ts';
 import type { ContainerRecord, Records } from './link/records.ts';
 
-/** What this driver writes into handles, and reads back from requests and journals. */
+/** Contents of this driver's handles, which are read back from requests and journals. */
 
 const started = z.object({
   pid: z.number().int().positive(),
@@ -16,24 +16,22 @@ const started = z.object({
 const handle = z.object({
   driver: z.literal('criu'),
   name: z.string().min(1).max(128),
-  /** One that somebody else started: its first process. */
+  /** First process of a container that Godwit did not start. */
   init: started.optional(),
-  /** One that a migration brings or has brought: what `Records` knows it by. */
+  /** Key in `Records` of a container that a migration brings or brought. */
   token: z.string().max(64).optional(),
   memoryBytes: z.number().int().nonnegative(),
-  /** Of a container that podman manages: podman's id, and its runtime. */
   podman: z
     .object({ id: z.string().regex(/^[0-9a-f]{64}$/), runtime: z.enum(['runc', 'crun']) })
     .optional(),
 });
 export type CriuHandle = Readonly<z.infer<typeof handle>>;
 
-/** Undefined for what is no handle of this driver. */
 export function handleIn(given: GuestHandle): CriuHandle | undefined {
   return handle.safeParse(given).data;
 }
 
-/** GODWIT_INTERNAL for what is no handle of this driver: another one made it, or its record is damaged. */
+/** Throws GODWIT_INTERNAL if another driver made the handle or its record is damaged. */
 export function handleOf(given: GuestHandle): CriuHandle {
   const parsed = handleIn(given);
   if (parsed !== undefined) return parsed;
@@ -46,7 +44,7 @@ function isSameProcess(one: InitProcess, other: InitProcess): boolean {
   return one.pid === other.pid && one.startTicks === other.startTicks;
 }
 
-/** It was shut down for a cold move, and can be started again as it was. */
+/** It was shut down for a cold move and can be started again. */
 export function isDown(own: CriuHandle, record: ContainerRecord): boolean {
   if (record.down === undefined) return false;
   if (own.init === undefined) return own.token === record.token;
@@ -54,8 +52,8 @@ export function isDown(own: CriuHandle, record: ContainerRecord): boolean {
 }
 
 /**
- * Whether what the handle stands for lives: the container's first process, the container that was shut down to be moved, or
- * the mover that waits for one.
+ * State of the handle's subject: the container's first process, a container that was shut down to move, or the
+ * mover that waits for one.
  */
 export function lifeOfHandle(given: GuestHandle, records: Records): Life {
   const own = handleIn(given);

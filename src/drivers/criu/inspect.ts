@@ -31,23 +31,21 @@ import { treesOf, type Tree } from './files/trees.ts';
 import { lookAtVolumes, type LookedAt, type VolumeHere } from './files/volumes.ts';
 import { WIPED, wipesOnFork } from './pages/waiting-regions.ts';
 
-/** What a container is, found out without touching it. */
 export interface ContainerInspection extends Omit<Inspection, 'volumes'> {
   readonly nicsHere: readonly FoundNic[];
   readonly root: RootFileSystem;
   readonly volumes: readonly VolumeHere[];
-  /** The same, as they are in the container, with what follows if one is copied and if it stays. */
+  /** The same volumes at their places in the container, with the results of copying and of sharing. */
   readonly mounted: readonly SourceVolume[];
-  /** What of its root is sent; 0 where it could not be counted in time. */
+  /** Sent size of its root file system; 0 if it could not be counted in time. */
   readonly rootBytes: number;
   readonly cgroup: string;
-  /** What its processes have on GPUs; undefined: none of them works on one. */
+  /** GPU memory of its processes; undefined if none uses a GPU. */
   readonly gpuBytes: number | undefined;
-  /** Why it moves by pre-copy and in no other way; absent: by every mode that its memory allows. */
   readonly onlyPrecopy?: string;
 }
 
-/** What the movers learn of it; of one that this process has not the rights to look at, that alone. */
+/** Facts for the movers. Without the rights to inspect it, only that obstacle. */
 export async function inspectionOf(
   host: string,
   { name, memoryBytes }: CriuHandle,
@@ -79,7 +77,7 @@ async function postcopyChecks(mode: Mode, found: ContainerInspection): Promise<N
   return [refusal('stream', godwitError('GODWIT_CAPABILITY', facts, { hint }), 'source')];
 }
 
-/** Why its memory cannot follow it; undefined where it can, as far as its processes show now, or need not. */
+/** Reason why its memory cannot follow by post-copy; undefined if it can, as far as its processes show, or need not. */
 export async function whyNoPostcopy(
   mode: Mode,
   { cgroup, gpuBytes, onlyPrecopy }: ContainerInspection,
@@ -115,7 +113,7 @@ export async function examine(
   const rootBytes = await bytesInTime(context, root.upper, signal);
   const [ofRoot, ...ofVolumes] = treesOf(root, volumes.here, rootBytes);
   const gpu = await lookAtGpus(context, processes, config.memoryLimit, signal);
-  // What is on GPUs becomes memory before it leaves.
+  // GPU state becomes memory before the container leaves.
   const allBytes = memoryBytes + (gpu.spec?.bytes ?? 0);
   const ofHost = await hostPartsOf(context, config.ofHost, signal);
   const obstacles = [
@@ -170,7 +168,6 @@ interface Around {
   readonly processes: readonly number[];
 }
 
-/** `trees`: in the order of the binds. */
 function mountedVolumes(
   context: HostContext,
   trees: readonly Tree[],
@@ -250,7 +247,6 @@ export async function judgeState(
   return refusal('state', godwitError('GODWIT_GUEST_STATE', { guest, state: 'paused' }, { hint }));
 }
 
-/** What its processes have or have made that CRIU cannot write down. */
 export async function processObstacles(
   first: number,
   pids: readonly number[],
@@ -263,7 +259,7 @@ export async function processObstacles(
   ];
 }
 
-/** A volume that does not move anyway is not looked at. */
+/** A volume that does not move is not examined. */
 export async function limitsOf(
   context: HostContext,
   tree: Tree | undefined,
@@ -282,7 +278,7 @@ function unmovable(guest: string, { device, type, reason, hint, ofMemory }: Obst
   );
 }
 
-/** Said each time: the kernels of this kind do not say which pages were written, so each round reads all of them. */
+/** Reported each time: these kernels do not tell which pages were written, so each round reads all pages. */
 export function tracking(): NamedCheck {
   const evidence =
     'each round reads the memory of the running container and compares it by content';

@@ -17,12 +17,11 @@ import { assertWaits } from './pages/waiting-regions.ts';
 import type { EventReplay } from './watch.ts';
 
 const END_MS = 10_000;
-/** Until a record is written again that the disk had no room for. */
 const AGAIN_MS = 1000;
 
 /**
- * The rest of a container's memory, which comes while it runs here. What comes is written to the files of pages; the pager
- * gives it to the processes. It may be taken up by another process at any time.
+ * Remaining memory of a container that already runs here. Received pages are written to files, and the pager
+ * gives them to the processes. Another process can take this over at any time.
  */
 export class LateArrival {
   readonly #context: HostContext;
@@ -34,15 +33,14 @@ export class LateArrival {
   #stream: Duplex | undefined;
   #listener: Listener | undefined;
   readonly #wanted = new Map<string, readonly [file: number, page: number]>();
-  /** It is known which pages are there. */
   readonly #opened = Promise.withResolvers<void>();
   #isAll = false;
-  /** That is written down: its source may end what it has. */
+  /** The record says that all pages are here, so the source may release them. */
   #isWritten = false;
-  /** Why its processes wait, or it cannot move on, though its source may be connected. */
+  /** Reason why processes wait or the container cannot move on, even with a connected source. */
   #why: string | undefined;
   #isOver = false;
-  /** Its source has said that it heard of the restore; a broken connection is one that can be gone on with. */
+  /** The source has confirmed the restore; from now on a broken connection can be recovered. */
   #isGiven = false;
 
   constructor(
@@ -67,10 +65,13 @@ export class LateArrival {
     return path.join(this.#context.records.dirOf(this.#name), 'in', 'images');
   }
 
-  /** All but the pages that come later is here: takes these, and begins the pager, before CRIU restores anything. */
+  /**
+   * Everything except the remaining pages is here: opens their files and starts the pager before CRIU restores
+   * anything.
+   */
   async begin(stream: Duplex, reader: FrameReader, rest: readonly Frame[]): Promise<void> {
     await this.#files.open(this.#images);
-    // While its source can still run it: later on a full disk would have it wait.
+    // Reserved while the source can still run it: a full disk would block it later.
     await this.#files.reserve();
     this.#opened.resolve();
     await this.#context.records.change(this.#name, { late: true });
@@ -78,11 +79,11 @@ export class LateArrival {
     this.#take(stream, reader, rest);
   }
 
-  /** The container is there, stopped. Rejects where what it has read, or will, may be wrong. */
+  /** The container is restored and stopped. Rejects if it has read, or will read, wrong memory. */
   async restored(signal: AbortSignal): Promise<void> {
-    // The pager gives nothing unasked before this look is over: a page that it gave would hide one that nobody waits for.
+    // The pager gives no page unasked before this check: a given page would hide one that nobody waits for.
     await assertWaits(await processesIn(this.#freezer()), this.#images);
-    // Before its source may end what it has: no other pager goes on without that.
+    // Must be recorded before the source may release its pages: a new pager cannot continue without it.
     await this.#pager.heardRestored(signal);
     if (this.#isOver) throw new Error('its pager ended while it was restored');
     this.#isGiven = true;
@@ -92,14 +93,14 @@ export class LateArrival {
     else if (this.#stream === undefined) this.#broke('the connection broke');
   }
 
-  /** In a process that did not begin it. All may be here, and its source not have heard of that. */
+  /** Continues in another process. All pages may be here without the source's knowledge. */
   async attach(): Promise<void> {
     await this.#files.open(this.#images);
     this.#opened.resolve();
     this.#isGiven = true;
     const isLate = this.#context.records.readSync(this.#name)?.late === true;
     if (!isLate) {
-      // Nothing is to be written down: a full disk must not keep what frees it.
+      // Nothing is recorded, so that a full disk does not prevent the cleanup that frees it.
       [this.#isAll, this.#isWritten] = [true, true];
       return this.#reported.to('completed');
     }
@@ -164,7 +165,6 @@ export class LateArrival {
     this.#reported.to('completed');
   }
 
-  /** It may move on from here. */
   async #writes(): Promise<boolean> {
     try {
       await this.#context.records.change(this.#name, { late: undefined });
@@ -175,7 +175,7 @@ export class LateArrival {
     }
   }
 
-  /** Its processes wait for what is not given; nothing is lost. */
+  /** The processes wait for missing pages; nothing is lost. */
   #waits(reason: string | undefined): void {
     this.#why = reason;
     if (!this.#isGiven || this.#isOver) return;
@@ -187,7 +187,7 @@ export class LateArrival {
     else this.#paused(this.#why);
   }
 
-  /** Once for each reason: each report is written down, on a disk that may be full. */
+  /** Once per reason, because each report is recorded on a possibly full disk. */
   #paused(why: string): void {
     const reason = why.slice(0, 1000);
     if (this.#reported.stream === 'postcopy-paused' && this.#reported.reason === reason) return;
@@ -200,7 +200,7 @@ export class LateArrival {
     if (this.#isGiven && !this.#isAll && !this.#isOver) this.#paused(reason);
   }
 
-  /** Its processes end before they run on. */
+  /** Ends its processes before they continue with wrong memory. */
   async #lost(reason: string): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -215,7 +215,7 @@ export class LateArrival {
     this.#reported.lost(`the rest of its memory cannot come any more: ${reason}`);
   }
 
-  /** Undefined where its record is gone: the host's own cgroup has each of its processes. */
+  /** Undefined without a record: the host's root cgroup contains all its processes. */
   #cgroup(): string | undefined {
     const { prefix, records } = this.#context;
     const cgroup = records.readSync(this.#name)?.made?.cgroup ?? '';
@@ -230,7 +230,7 @@ export class LateArrival {
     return cgroup;
   }
 
-  /** Closes what is there, and waits for the source anew. */
+  /** Closes the listener and waits for the source again. */
   async listenAgain(setup: StreamSetup, host: string | undefined): Promise<Listens> {
     this.#listener?.close();
     const options = { ...this.#options, listenHost: host ?? this.#options.listenHost };
@@ -269,8 +269,8 @@ export class LateArrival {
   }
 
   /**
-   * A restore that is under way ends with the pager: a process that it makes may wait for a page whose userfaultfd it holds
-   * itself, and then nobody else's end lets it go on.
+   * Ends the restore together with the pager: a process being restored may wait for a page of a userfaultfd that
+   * it holds itself, which only its end resolves.
    */
   async #endAll(): Promise<void> {
     const { worker } = this.#context.records.readSync(this.#name) ?? {};
@@ -278,7 +278,7 @@ export class LateArrival {
     await this.#pager.end();
   }
 
-  /** `ended`: the container has ended or never runs; else the pager goes on without this process. */
+  /** `ended`: the container has ended or never runs; otherwise the pager continues without this process. */
   async close(ended: boolean): Promise<void> {
     this.#isOver = true;
     this.#listener?.close();

@@ -15,27 +15,25 @@ import { PAGE } from './pages/memory.ts';
 import { PageSender } from './link/sender.ts';
 import type { EventReplay } from './watch.ts';
 
-/** Pages of one frame. */
 const BATCH = 64;
-/** Frames that are under way at once: a page that somebody waits for stands behind so many. */
+/** Frames in flight; a requested page waits behind as many. */
 const WINDOW = 8;
 
-/** Of each page: it has gone, or never had to; it is to go; somebody waits for it, too. */
+/** State of a page: 0 if it was sent or need not be; GOES if it must be sent; WANTED if a process also waits for it. */
 const GOES = 1;
 const WANTED = 2;
 
 /**
- * A container that may run at its destination while the rest of its memory is here, in the images of its dump. Each page goes
- * until the destination says that it has all. A connection that breaks leaves everything as it is; `recover` goes on.
+ * Container that may run at its destination while the rest of its memory is in dump images here. Pages are sent
+ * until the destination confirms all. A broken connection changes nothing; `recover` continues.
  */
 export class LateSource {
   readonly reported: EventReplay;
   readonly #context: HostContext;
   readonly #name: string;
   #setup: StreamSetup;
-  /** By the number of its file: GOES or WANTED for each page that is to go. */
   #left = new Map<number, Uint8Array>();
-  /** File and page by turns, from `#nextWant` on. Each page once: so they are never more than there are left. */
+  /** Alternating file and page numbers from `#nextWant` on. Each page is listed once, which bounds the list. */
   #wants: number[] = [];
   #nextWant = 0;
   #sender: PageSender | undefined;
@@ -44,7 +42,10 @@ export class LateSource {
   #leftPages = 0;
   #pageRequests = 0;
   #wake: (() => void) | undefined;
-  /** The destination was told to have it in place; and has said that each page is there, which may come before that is written down. */
+  /**
+   * `#isGiven`: the destination has the restored container, as recorded. `#isWhole`: the destination has
+   * confirmed all pages, possibly before that record.
+   */
   #isGiven = false;
   #isWhole = false;
   #isOver = false;
@@ -66,7 +67,7 @@ export class LateSource {
   }
 
   /**
-   * Over the connection on which the container went; `left`: what of each file is to go. Resolves once the destination has the
+   * Uses the container's connection; `left`: remaining pages of each file. Resolves once the destination has the
    * container in place.
    */
   async begin(
@@ -84,7 +85,7 @@ export class LateSource {
     signal.throwIfAborted();
   }
 
-  /** The container is there: what breaks from now on can be gone on with. */
+  /** The container is at its destination: from now on a broken connection can be recovered. */
   async given(): Promise<void> {
     await this.#context.records.change(this.#name, { leaving: 'late' });
     this.#isGiven = true;
@@ -109,7 +110,7 @@ export class LateSource {
       sender.bytesPerS = this.#setup.maxBandwidth;
       const pages = await lazyPages(this.#images);
       for (const each of pages.values()) each.fill(0);
-      // Pages are asked for in the same breath as the far side says that it is ready.
+      // The peer may request pages together with its message that it is ready.
       [this.#left, this.#wants, this.#nextWant] = [pages, [], 0];
       const missing = (frame: Frame): void => noteMissing(pages, frame);
       sender.onFrame = (frame) =>
@@ -150,7 +151,7 @@ export class LateSource {
     this.#wake?.();
   }
 
-  /** One that has gone, is asked for already, or is in no file is passed over. */
+  /** Ignores pages that were sent, are already requested, or are in no file. */
   #want(file: number, page: number): void {
     const left = this.#left.get(file);
     if (left?.[page] !== GOES) return;
@@ -180,7 +181,6 @@ export class LateSource {
     return [file, page];
   }
 
-  /** First pages of what is left, file by file. */
   *#inOrder(): Generator<readonly [file: number, page: number], undefined> {
     for (const [file, pages] of this.#left) {
       for (let page = pages.indexOf(GOES); page !== -1; page = pages.indexOf(GOES, page))
@@ -189,7 +189,6 @@ export class LateSource {
     return undefined;
   }
 
-  /** Sends a page and what is left of those behind it; nothing where it has gone. */
   async #sendFrom(sender: PageSender, file: number, page: number): Promise<void> {
     const left = this.#left.get(file);
     let count = 0;
@@ -221,7 +220,7 @@ export class LateSource {
     const isDone = this.reported.stream === 'completed';
     return {
       totalBytes: Math.max(PAGE, sent + this.#leftPages * PAGE),
-      // The last ones are under way until the destination has said that it has all.
+      // The last pages are in flight until the destination confirms all.
       remainingBytes: isDone ? 0 : Math.max(1, this.#leftPages) * PAGE,
       transferredBytes: sent,
       skippedBytes: 0,
@@ -233,7 +232,7 @@ export class LateSource {
     };
   }
 
-  /** The destination says so again over its next connection, where it could not be written down. */
+  /** If recording fails, the destination confirms again over its next connection. */
   #endIfWhole(): void {
     if (!this.#isGiven || !this.#isWhole) return;
     this.#end().catch((error: unknown) => {
@@ -268,14 +267,13 @@ export class LateSource {
     this.#wake?.();
   }
 
-  /** Nothing more goes: the container runs here again, or has ended. */
+  /** Stops sending: the container runs here again, or has ended. */
   stop(): void {
     this.#isOver = true;
     this.#drop();
   }
 }
 
-/** Throws for pages of no file of the dump. */
 function noteMissing(pages: Map<number, Uint8Array>, { body }: Frame): void {
   const [file, first] = [body.readUInt32LE(0), body.readUInt32LE(4)];
   const left = pages.get(file);

@@ -1,9 +1,9 @@
-/** A part of a container that cannot move: what, of which kind, why, and the way out. */
+/** Part of a container that cannot move: name, type, reason and fix. */
 export interface Obstacle {
   readonly device: string;
   readonly type: string;
   readonly reason: string;
   readonly hint: string;
-  /** It only speaks against moving its memory: a cold move is not refused for it. */
+  /** Applies only to moving its memory, not to a cold move. */
   readonly ofMemory?: true;
 }

@@ -10,15 +10,14 @@ const directory = z
   .refine((given) => path.isAbsolute(given), 'an absolute path')
   .transform((given) => path.normalize(given).replace(/\/$/, ''));
 
-/** `drivers.criu` of a host's configuration; the host looks for containers where it is there. */
+/** Host configuration `drivers.criu`; its presence enables containers. */
 export const criuOptions = z.strictObject({
-  /** Where the programs runc and criu are; default: those that setup has brought, else those on the PATH. */
+  /** Folder of the programs runc and criu; default: the ones from setup, otherwise the PATH. */
   programs: place.optional(),
-  /** runc's own directory of states (`runc --root`). */
   root: place.default('/run/runc'),
-  /** The socket of podman's service, whose containers are listed too; they do not move. */
+  /** Socket of podman's service. Its containers are listed but do not move. */
   podman: place.optional(),
-  /** Directories of states of runc and crun that others use; their containers are listed, and do not move. */
+  /** Other users' state directories of runc and crun. Their containers are listed but do not move. */
   otherRoots: z
     .array(directory)
     .max(16)
@@ -28,27 +27,25 @@ export const criuOptions = z.strictObject({
       '/run/containerd/runc',
       '/run/crun',
     ]),
-  /** Directories whose subdirectories are layers of images; found by what they hold. */
+  /** Directories whose subdirectories are image layers, found by content. */
   layerDirs: z.array(place).max(64).default(['/var/lib/godwit/layers']),
-  /** Directories below which volumes of containers lie: those move with a container, by content. */
+  /** Directories of volumes, whose contents move with a container. */
   volumeDirs: z.array(directory).max(64).default(['/var/lib/godwit/volumes']),
   /**
-   * Directories of this host that the other has too, with the same content, such as the GPU driver's: containers mount of
-   * them what they only read.
+   * Directories with the same content on other hosts, such as the GPU driver's; containers may mount read-only
+   * paths from them.
    */
   hostDirs: z.array(directory).max(16).default([]),
-  /** The GPU driver's library, by which the state of GPUs moves with a container. */
   gpuLibrary: place.default('libcuda.so.1'),
-  /** Whether containers of this host may leave by post-copy. */
   postcopy: z.boolean().default(true),
-  /** How much of the memory of containers that have left stays on this host, so that it need not come again with them. */
+  /** Limit of kept memory of containers that have left, which need not be sent again when they return. */
   keptBytes: z
     .number()
     .int()
     .nonnegative()
     .max(64 * GIB)
     .default(4 * GIB),
-  /** The process in whose mount namespace the containers are, where that is not the agent's own. */
+  /** A process in the containers' mount namespace, if it is not the agent's. */
   mountsOf: z.number().int().positive().optional(),
 });
 export type CriuOptions = z.infer<typeof criuOptions>;

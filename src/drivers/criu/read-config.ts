@@ -7,7 +7,7 @@ import { ociParts, type OciParts } from './spec.ts';
 import { hookObstacles } from './gpu/toolkit-hooks.ts';
 import { isRecord, jsonOf } from '../../formats/json.ts';
 
-/** What a container's config.json says, in the grammar that travels. Pure. */
+/** Converts a container's config.json to the grammar of a description. Pure. */
 
 const whole = z.looseObject({
   process: z.looseObject({}),
@@ -55,13 +55,13 @@ const whole = z.looseObject({
 type Linux = NonNullable<z.infer<typeof whole>['linux']>;
 
 export interface ReadConfig {
-  /** Undefined where something in it is in no grammar; `obstacles` says what. */
+  /** Undefined if a part is not in the grammar; `obstacles` names it. */
   readonly oci: OciParts | undefined;
   readonly netns: string | undefined;
   readonly memoryLimit: number | undefined;
-  /** Volumes, in the order of their numbers in `oci`. */
+  /** Volumes in the order of their numbers in `oci`. */
   readonly binds: readonly Bind[];
-  /** What it only reads of this host, in the order of its numbers in `oci`. */
+  /** Host paths that it only reads, in the order of their numbers in `oci`. */
   readonly ofHost: readonly HostBind[];
   readonly obstacles: readonly Obstacle[];
 }
@@ -123,7 +123,7 @@ export function readConfig(
   return { oci: parts.data, netns, memoryLimit, binds, ofHost, obstacles };
 }
 
-/** Such as a filter that asks a program of the host (SCMP_ACT_NOTIFY). */
+/** Example: a filter that asks a host program (SCMP_ACT_NOTIFY). */
 function filterObstacle(error: z.ZodError | undefined): Obstacle[] {
   const wrong = error?.issues.find(({ path: [first] }) => first === 'seccomp');
   if (wrong === undefined) return [];
@@ -171,11 +171,11 @@ function namespaceObstacles(
   return found;
 }
 
-/** Parts of `linux` that travel, that are refused elsewhere, or that CRIU itself has in its images (seccomp). */
+/** Parts of `linux` that are carried over, checked elsewhere, or included in CRIU's images (seccomp). */
 const LINUX = ['namespaces', 'devices', 'maskedPaths', 'readonlyPaths', 'resources', 'seccomp'];
 const TRAVELS = new Set(['memory.limit', 'pids.limit']);
 
-/** What confines it here, and would not at the destination. */
+/** Restrictions that the destination would not apply. */
 function lostObstacles(linux: Linux | undefined, process: Record<string, unknown>): Obstacle[] {
   const { resources = {}, ...rest } = linux ?? {};
   const lost: string[] = ['apparmorProfile', 'selinuxLabel']
@@ -186,7 +186,7 @@ function lostObstacles(linux: Linux | undefined, process: Record<string, unknown
     if (saysSomething(value)) lost.push(`linux.${key}`);
   }
   for (const [kind, limits] of Object.entries(resources)) {
-    // The destination allows those devices that every container has.
+    // The destination allows the devices that every container has.
     if (kind === 'devices') continue;
     const parts = isRecord(limits) ? Object.entries(limits) : [['', limits] as const];
     for (const [key, value] of parts) {
@@ -201,7 +201,7 @@ function lostObstacles(linux: Linux | undefined, process: Record<string, unknown
   });
 }
 
-/** False of what runc takes for not being there: 0, -1, nothing in it. */
+/** False for values that runc treats as absent: 0, -1, empty. */
 function saysSomething(value: unknown): boolean {
   if (isRecord(value)) return Object.values(value).some(saysSomething);
   if (Array.isArray(value)) return value.length > 0;
@@ -241,7 +241,7 @@ function partObstacles({ linux, hooks, process }: z.infer<typeof whole>): Obstac
   return found;
 }
 
-/** Those of a GPU's driver: the other host has them too. */
+/** GPU driver's devices, which the other host also has. */
 function gpuDevices(devices: NonNullable<Linux['devices']>): GpuDevice[] {
   return devices.flatMap(({ path, type, major = 0, minor = 0 }): GpuDevice[] => {
     const name = path.startsWith('/dev/') ? path.slice('/dev/'.length) : '';

@@ -13,16 +13,15 @@ import type { EventReplay } from './watch.ts';
 
 type Limits = Pick<StreamSetup, 'maxBandwidth' | 'maxDowntimeMs'>;
 
-/** The memory of a container that runs, read and sent round by round. */
+/** Reads and sends a running container's memory in rounds. */
 export class Rounds {
   readonly #cgroup: string;
   readonly #reported: EventReplay;
   readonly #over: AbortSignal;
-  /** What is left out from then on comes later. */
+  /** After this, omitted pages follow later. */
   readonly #switch: AbortSignal;
   readonly #looked = new Map<number, ChangedPages>();
   round = 0;
-  /** What the last one sent, bytes. */
   newBytes = 0;
   totalBytes: number;
 
@@ -39,7 +38,7 @@ export class Rounds {
     this.#switch = goesOver;
   }
 
-  /** As many as are worth it. `limits`: as they are by then. */
+  /** Runs as many rounds as are useful. `limits`: the present ones. */
   async all(sender: PageSender, trees: TreeSender, limits: () => Limits): Promise<void> {
     let before = Infinity;
     while (this.round < CONTENT_ROUNDS && !this.#switch.aborted) {
@@ -50,7 +49,6 @@ export class Rounds {
     }
   }
 
-  /** One round; what it sent, bytes. */
   async one(sender: PageSender, trees?: TreeSender): Promise<number> {
     this.round += 1;
     this.#reported.pass(this.round);
@@ -79,7 +77,7 @@ export class Rounds {
     return this.newBytes;
   }
 
-  /** What one more round would save is less than what the freeze takes anyway. */
+  /** Another round would save less than the freeze takes anyway. */
   #isLittle(bytes: number, { maxBandwidth, maxDowntimeMs }: Limits): boolean {
     if (maxBandwidth !== undefined) return (bytes / maxBandwidth) * 1000 <= maxDowntimeMs;
     return bytes <= this.totalBytes / LITTLE_SHARE;

@@ -3,17 +3,16 @@ import { systemClock } from '../../clock.ts';
 import { lifeOf, type BootProcess } from '../../system/processes/life.ts';
 import { bootId, kill, pids, readStat } from '../../system/processes/process.ts';
 
-/** CRIU ends by itself once the runc that asked it is gone; then it is ended. */
+/** Time for CRIU to end by itself after its runc; then it is killed. */
 const BY_ITSELF_MS = 5000;
-/** What the kernel takes to end a process that holds much memory. */
 const KILLED_MS = 30_000;
 
 /**
- * The living processes of the session that a process of ours began, itself among them: runc and the CRIU that it started,
- * which outlives it. Processes that CRIU restores leave the session for those of the container.
+ * Live processes of a session that Godwit started, including its leader: runc, and the CRIU that outlives it.
+ * Restored processes leave the session.
  */
 export function sessionOf(leader: BootProcess): number[] {
-  // After a restart of the host, or once its number is another's, the session is not the one that was begun.
+  // After a reboot, or if the pid is reused, the session is another one.
   if (leader.bootId !== undefined && leader.bootId !== bootId()) return [];
   const found: number[] = [];
   for (const pid of pids()) {
@@ -36,15 +35,14 @@ function statLine(pid: number): string | undefined {
 }
 
 /**
- * The process of a dump or restore that Godwit began in `images`, by its command line: a mover that dies right after the
- * start has not recorded it. Undefined if there is none.
+ * Process of a dump or restore in `images`, by its command line, because a mover that dies right after the start
+ * has not recorded it. Undefined if there is none.
  */
 export function findWorker(images: string): BootProcess | undefined {
   for (const pid of pids()) {
     const words = commandLine(pid);
     if (words[words.indexOf('--image-path') + 1] !== images) continue;
     const stat = readStat(statLine(pid) ?? '');
-    // It leads a session of its own.
     if (stat?.session === pid && !stat.hasEnded) {
       return { pid, startTicks: stat.startTicks, bootId: bootId() };
     }
@@ -61,8 +59,8 @@ function commandLine(pid: number): string[] {
 }
 
 /**
- * Waits for the end of a dump or a restore: of the process that Godwit began, at most `mostMs`, and of what that one has
- * left. False where something of it lives on.
+ * Waits up to `mostMs` for the end of a dump or restore, and then for processes that it left. False if one lives
+ * on.
  */
 export async function sessionEnded(
   leader: BootProcess,

@@ -26,17 +26,17 @@ import { TreeSender, treesOf } from './files/trees.ts';
 import { jsonOf } from '../../formats/json.ts';
 
 /**
- * A cold move at its source: the container's first process is asked to end, and its files are sent once it has. Until it is
- * retired runc knows it as stopped, and it can be started again by its own bundle.
+ * Cold move at its source: the container's first process is asked to end, and its files are sent after that.
+ * Until it is removed, runc lists it as stopped and it can be restarted from its bundle.
  */
 
 const POLL_MS = 100;
-/** What the destination does beside its files. */
+/** Time for the destination's work besides files. */
 const REST_MS = 60_000;
 
 const annotated = z.looseObject({ annotations: z.record(z.string(), z.unknown()).optional() });
 
-/** The signal that its image names for this, as podman and containerd write it down; else SIGTERM. Pure. */
+/** Stop signal from the image's annotation, as podman and containerd write it; default SIGTERM. Pure. */
 export function stopSignal(config: string): string {
   const parsed = annotated.safeParse(jsonOf(config));
   const named = parsed.data?.annotations?.['org.opencontainers.image.stopSignal'];
@@ -47,14 +47,12 @@ type ShutDownDependencies = Pick<HostContext, 'records' | 'mountsOf' | 'volumeDi
   readonly runc: Pick<HostContext['runc'], 'kill' | 'run'>;
 };
 
-/** What is shut down: the container, and its first process. */
 export interface Going {
   readonly handle: CriuHandle;
   readonly listed: RuncState;
   readonly init: BootProcess;
 }
 
-/** Asks it to end, and waits until it has. */
 export async function shutDown(
   context: ShutDownDependencies,
   { handle, listed, init }: Going,
@@ -67,21 +65,21 @@ export async function shutDown(
   if (before?.down === undefined) {
     const mover = { ...ownIdentity(), bootId: bootId() };
     const token = before?.token ?? randomBytes(8).toString('hex');
-    // Before it ends: whoever watches over it may unmount its root then, and an empty directory would be sent.
+    // Read before its end: a manager may then unmount its root, and an empty directory would be sent.
     const { upper } = await rootOf(listed.rootfs, mountsOf);
     const { bundle } = listed;
     const down = { init: { ...init, bootId: bootId() }, bundle, upper };
     const volumes = await volumesHere(context, config, signal);
     await records.write(name, { ...before, token, mover, memoryBytes, down, volumes });
   }
-  // Also where a mover died between the record and the signal.
+  // Repeated if a mover died between the record and the signal.
   if (lifeOf(init).state !== 'gone') {
     await runc.kill(name, stopSignal(config));
   }
   while (lifeOf(init).state !== 'gone') await systemClock.sleep(POLL_MS, signal);
 }
 
-/** Whether it runs again although it was shut down here: podman and systemd can start a container that has ended. */
+/** True if it runs again after it was shut down here: podman and systemd can restart an ended container. */
 export async function isUpAgain(
   { runc }: Pick<HostContext, 'runc'>,
   name: string,
@@ -90,7 +88,7 @@ export async function isUpAgain(
   return (await runc.state(name, signal))?.status === 'running';
 }
 
-/** Starts it again by its bundle where it ends within that time, or has; one that does not end is let alone. */
+/** Restarts it from its bundle if it has ended or ends within that time; otherwise it is left alone. */
 export async function startAgain(
   { runc, records }: HostContext,
   { handle, listed, init }: Going,
@@ -106,7 +104,6 @@ export async function startAgain(
     await systemClock.sleep(POLL_MS, signal);
   }
   if (lifeOf(init).state !== 'gone') return records.change(name, { down: undefined });
-  // A first try may have come as far as this.
   if (!(await isUpAgain({ runc }, name, signal))) {
     await runc.remove(name);
     await runc.start(name, before.down.bundle);
@@ -121,7 +118,7 @@ export async function startAgain(
   });
 }
 
-/** Sends what it has written above its image; resolves once the destination has unpacked all of it. */
+/** Sends its files above the image; resolves once the destination has unpacked them. */
 export async function sendFiles(
   context: HostContext,
   { handle, listed }: Going,
@@ -143,7 +140,7 @@ export async function sendFiles(
     const upper = context.records.readSync(name)?.down?.upper ?? listed.rootfs;
     const rootBytes = await bytesInTime(context, upper, signal);
     const volumes = withShared(context.records.readSync(name)?.volumes ?? [], setup.shared);
-    // Before the destination may run it: who takes down what is left here has to know what stays.
+    // Recorded before the destination may run it, so that a later removal here spares shared volumes.
     await context.records.change(name, { volumes });
     const trees = treesOf({ upper }, volumes, rootBytes);
     const sending = new TreeSender({ runc: context.runc, sender, directory, signal }, trees);

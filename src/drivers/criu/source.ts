@@ -36,14 +36,13 @@ import { samplePages, type Until } from '../../host/memory-sample/pages.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { ContainerPages, TooLarge } from './pages/container-pages.ts';
 
-/** What is kept of the containers of this host between sessions of one process. */
+/** State of this host's containers between sessions of one process. */
 export interface Dispatches {
   readonly whole: Map<string, Dispatch>;
-  /** Those whose memory follows them, begun by another process. */
+  /** Containers whose memory follows, started by another process. */
   readonly late: Map<string, LateSource>;
 }
 
-/** A container at its source. */
 export class CriuSource implements SourceSession {
   readonly handle: CriuHandle;
   readonly #context: HostContext;
@@ -79,7 +78,6 @@ export class CriuSource implements SourceSession {
   }
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
 
-  /** First reports what is already so. */
   async begin(signal: AbortSignal): Promise<void> {
     const status = await this.status(signal);
     if (this.#dispatch !== undefined || this.#late !== undefined) return;
@@ -104,7 +102,7 @@ export class CriuSource implements SourceSession {
     return sourceStatus(this.#context, leaving, signal);
   }
 
-  /** Its first process; another one than the handle names where the container was started again. */
+  /** First process; differs from the handle's if the container was restarted. */
   get #init(): BootProcess {
     const { down, init } = this.#context.records.readSync(this.handle.name) ?? {};
     return down?.init ?? init ?? this.handle.init ?? { pid: this.#listed.pid, startTicks: 0 };
@@ -129,7 +127,7 @@ export class CriuSource implements SourceSession {
     return compress === 'xbzrle' ? 'its pages are compared by content already' : undefined;
   }
 
-  /** Its links are moved by this driver, with the container. */
+  /** This driver moves the links with the container. */
   readonly ports = async (): Promise<string[]> => [];
 
   async inspect({ mode }: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
@@ -178,7 +176,7 @@ export class CriuSource implements SourceSession {
     return found;
   }
 
-  /** Its rounds end by the downtime that is allowed. */
+  /** The allowed downtime ends its rounds. */
   async levers(): Promise<readonly SteeringMeasure[]> {
     return this.#setup?.mode === 'precopy' ? ['downtime'] : ['downtime', 'postcopy'];
   }
@@ -215,7 +213,7 @@ export class CriuSource implements SourceSession {
     await this.#late.recover(...to);
   }
 
-  /** One whose memory follows it, in the place of a process that has ended. */
+  /** Takes over a container whose memory follows from an ended process. */
   async #takeUp(): Promise<LateSource> {
     const { name } = this.handle;
     const setup = await keptSetup(path.join(this.#context.records.dirOf(name), 'out'));
@@ -231,7 +229,7 @@ export class CriuSource implements SourceSession {
     return this.#runHere(signal);
   }
 
-  /** What an earlier process of Godwit had stopped. */
+  /** Resumes a container that an earlier process stopped. */
   async #runHere(signal: AbortSignal): Promise<void> {
     const { name } = this.handle;
     const ports = this.#context.records.readSync(name)?.unplugged ?? [];
@@ -249,7 +247,7 @@ export class CriuSource implements SourceSession {
     this.#reported.ran('stopped');
   }
 
-  /** It holds nothing that another host needs: runc knows it as stopped. */
+  /** It holds nothing that another host needs; runc lists it as stopped. */
   readonly waitsForRetire = true;
 
   async shutDown(signal: AbortSignal): Promise<void> {
@@ -276,7 +274,7 @@ export class CriuSource implements SourceSession {
     this.#reported.ran('resumed');
   }
 
-  /** Nothing was set in the container; the record of one that runs on is kept as it was before. */
+  /** Nothing was configured in the container; a running one's earlier record is kept. */
   async unconfigure(): Promise<void> {
     const { records } = this.#context;
     const record = records.readSync(this.handle.name);
@@ -287,7 +285,7 @@ export class CriuSource implements SourceSession {
     if (record !== undefined && !isOurs && isWhole) await records.forget(this.handle.name);
   }
 
-  /** Ends the frozen container without letting it run again, and removes what Godwit made for it here. */
+  /** Kills the frozen container without running it again, and removes Godwit's files for it. */
   async quit(signal: AbortSignal): Promise<void> {
     const { runc } = this.#context;
     const { name } = this.handle;
@@ -304,7 +302,6 @@ export class CriuSource implements SourceSession {
     this.#dispatches.late.delete(this.handle.name);
   }
 
-  /** What is under way goes on. */
   async close(): Promise<void> {
     this.#listeners.clear();
   }
@@ -316,10 +313,9 @@ export class CriuSource implements SourceSession {
 }
 
 /**
- * Measures what a running container writes and what its memory holds, all of its processes together: a sample of its pages
- * is read from outside several times, as of QEMU's guests. Its rounds compare by content, too. The kernel's own tracking
- * (soft-dirty bits, PAGEMAP_SCAN) is left to CRIU: who clears it takes from a dump what was written before.
- * GODWIT_CAPABILITY says why it cannot be measured.
+ * Measures a running container's writes and memory contents, by sampling pages of all its processes from
+ * outside. The kernel's tracking (soft-dirty bits, PAGEMAP_SCAN) is left to CRIU, because clearing it would hide
+ * earlier writes from a dump. GODWIT_CAPABILITY gives the reason for a failure.
  */
 async function measureContainer(
   name: string,
@@ -350,7 +346,6 @@ function isForbidden(error: unknown): boolean {
   );
 }
 
-/** A container at its source, and what of this process works on it. */
 interface Leaving {
   readonly name: string;
   readonly init: BootProcess;
@@ -361,7 +356,6 @@ interface Leaving {
 
 const ENDED = 'the mover that sent it has ended';
 
-/** Where it stands, by what is written down of it and by what the kernel says. */
 async function sourceStatus(
   context: Pick<HostContext, 'records' | 'runc'>,
   { name, init, dispatch, late, cgroup }: Leaving,

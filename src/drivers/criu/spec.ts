@@ -11,8 +11,8 @@ import {
 import { overlaps, VOLUME_OPTIONS, volume } from './files/volume-names.ts';
 
 /**
- * A container as it travels between hosts. Only what this grammar has is made at the destination: no hook, no device, no
- * path of a host, and no bind mount but of its own volumes, which lie below directories that the destination names.
+ * Container's description for its destination. Only parts in this grammar are created there: no hooks, devices
+ * or host paths, and no bind mounts except its volumes, below directories that the destination names.
  */
 
 const word = z.string().max(4096);
@@ -22,12 +22,11 @@ const cidr = z
   .regex(/^[0-9a-f.:]+\/\d{1,3}$/i, 'an address with its prefix');
 const capability = z.string().regex(/^CAP_[A-Z_]{2,40}$/);
 
-/** Those of its own, and of its host. */
 const MAX_MOUNTS = 64 + MAX_HOST_PARTS;
-/** What a container may mount: nothing of its host. */
+/** Allowed mount types, without host paths. */
 const MOUNTS = ['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup'] as const;
 
-/** With it, runc makes a bind mount of any type. Pure. */
+/** True if runc makes a bind mount with this option, whatever the type. Pure. */
 export function isBindOption(option: string): boolean {
   return option.split(',').some((each) => each === 'bind' || each === 'rbind');
 }
@@ -52,7 +51,6 @@ const mount = z.strictObject({
     .optional(),
 });
 
-/** A volume in the container, by its number. */
 const volumeMount = z.strictObject({
   destination: absolute,
   volume: z.number().int().nonnegative().max(31),
@@ -60,14 +58,14 @@ const volumeMount = z.strictObject({
 });
 export type VolumeMount = z.infer<typeof volumeMount>;
 
-/** No limit is 2^64 - 1, which a number of JavaScript rounds to one more than runc reads. */
+/** Unlimited is 2^64 - 1, which JavaScript rounds to one more than runc accepts. */
 const limit = z
   .number()
   .nonnegative()
   .transform((value) => Math.min(value, 2 ** 63));
 const sets = z.array(capability).max(64).optional();
 
-/** What its programs may ask of the kernel; nothing of it reaches the host, such as a listener's socket. */
+/** Allowed seccomp actions; none reaches the host, such as a listener's socket. */
 const action = z.string().regex(/^SCMP_ACT_(ALLOW|ERRNO|KILL|KILL_PROCESS|KILL_THREAD|TRAP|LOG)$/);
 const number = z.number().int().nonnegative();
 const seccomp = z.strictObject({
@@ -103,7 +101,7 @@ const seccomp = z.strictObject({
     .optional(),
 });
 
-/** The process and what confines it: as the OCI runtime specification has them. */
+/** Process and restrictions, in the form of the OCI runtime specification. */
 export const ociParts = z.strictObject({
   process: z.strictObject({
     terminal: z.literal(false).optional(),
@@ -144,14 +142,13 @@ export const ociParts = z.strictObject({
   maskedPaths: z.array(absolute).max(64).optional(),
   readonlyPaths: z.array(absolute).max(64).optional(),
   seccomp: seccomp.optional(),
-  /** Bytes that it may have; absent: no limit. */
+  /** Memory limit, bytes; absent: none. */
   memoryLimit: z.number().int().positive().optional(),
   pidsLimit: z.number().int().positive().optional(),
 });
 export type OciParts = z.infer<typeof ociParts>;
 
 export const nic = z.strictObject({
-  /** Its name in the container. */
   name: z.string().regex(/^[a-z][a-z0-9.]{0,14}$/),
   mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
   mtu: z.number().int().min(576).max(65_535),
@@ -173,13 +170,12 @@ export const nic = z.strictObject({
 });
 export type Nic = z.infer<typeof nic>;
 
-/** A container of podman, which makes it at the destination by its own record. */
+/** podman container, which podman creates at the destination from its record. */
 const podmanSpec = z.strictObject({
   id: z.string().regex(/^[0-9a-f]{64}$/),
   name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/),
   runtime: z.enum(['runc', 'crun']),
   version: z.string().max(32),
-  /** The image by its id, and by the name that people call it by. */
   image: z.string().regex(/^[0-9a-f]{64}$/),
   imageName: z.string().max(512),
   networks: z
@@ -191,7 +187,7 @@ const podmanSpec = z.strictObject({
       }),
     )
     .max(8),
-  /** podman's directories for containers, and for their state until the next boot. The record has such paths. */
+  /** podman's directories for containers and for their state until the next boot; the record contains such paths. */
   graph: absolute,
   run: absolute,
 });
@@ -199,15 +195,15 @@ export type PodmanSpec = z.infer<typeof podmanSpec>;
 
 export const containerSpec = z
   .strictObject({
-    /** Absent of a container of podman, whose record has all of it. */
+    /** Absent for a podman container, whose record contains it. */
     oci: ociParts.optional(),
     podman: podmanSpec.optional(),
     nics: z.array(nic).max(8),
-    /** SHA-256 of each layer of its image, the uppermost first; none: all of its root file system is sent. */
+    /** SHA-256 of each image layer, uppermost first; empty: the whole root file system is sent. */
     layers: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(64),
-    /** Absent: none, as builds before them say. */
+    /** Absent: none, as in earlier builds. */
     volumes: z.array(volume).min(1).max(32).optional(),
-    /** What of its host it reads, with the SHA-256 of all that it holds; absent: nothing, as builds before them say. */
+    /** Host paths that it reads, with the SHA-256 of their contents; absent: none, as in earlier builds. */
     hostParts: z
       .array(z.strictObject({ path: absolute, digest: z.string().regex(/^[0-9a-f]{64}$/) }))
       .min(1)
@@ -216,7 +212,6 @@ export const containerSpec = z
     gpu: gpuSpec.optional(),
     criu: z.string().max(32),
     runc: z.string().max(32),
-    /** Processor features, as /proc/cpuinfo names them. */
     features: z.array(z.string().max(32)).max(512),
   })
   .refine(({ oci, podman }) => (oci === undefined) !== (podman === undefined), 'one manager')
@@ -236,7 +231,7 @@ export const containerSpec = z
   }, 'no volume lies in another');
 export type ContainerSpec = z.infer<typeof containerSpec>;
 
-/** What runc is given at the destination: `netns`, `cgroup` and the places of its volumes are that host's own. */
+/** runc configuration for the destination: `netns`, `cgroup` and the volumes' places are this host's. */
 export function configOf(
   oci: OciParts,
   netns: string,

@@ -8,8 +8,8 @@ import type { HostContext } from './host/host-context.ts';
 import { wasAllGiven } from './pages/pager-client.ts';
 
 /**
- * Takes up a container that runs while the rest of its memory comes, in the place of a process that has ended. Also one whose
- * memory is all here: its source may not have heard of that.
+ * Takes over a container that runs while the rest of its memory arrives, after its process has ended. Also used
+ * if all memory is here, because its source may not have been informed.
  */
 export async function takeUpLate(
   context: HostContext,
@@ -29,7 +29,6 @@ export async function takeUpLate(
   try {
     await arrival.attach();
   } catch (error) {
-    // The next one tries it anew.
     arrivals.delete(guest);
     await arrival.close(false);
     throw error;

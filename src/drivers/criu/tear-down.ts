@@ -9,25 +9,24 @@ import type { HostContext } from './host/host-context.ts';
 import { processesIn, setFrozen } from './host/processes.ts';
 import type { ContainerRecord } from './link/records.ts';
 
-/** Taking down what Godwit made for a container. */
-
 const LEFT_MS = 15_000;
 
-/** Removes a directory of ours once nothing is mounted in it any more; rejects, and deletes nothing, where something is. */
+/** Removes a Godwit directory after all mounts in it are gone; rejects without deleting anything if one stays. */
 export async function removeDirectory(
   { runc, mountsOf }: HostContext,
   directory: string,
 ): Promise<void> {
   await unmountBelow({ mountsOf, run: (argv) => runc.run(argv) }, directory);
   if (mountsOf !== undefined) {
-    // A process that was started since in a mount namespace of its own has these mounts, too, and they keep the directory.
+    // A process started in a separate mount namespace since has these mounts too, and they keep the directory
+    // busy.
     const own = { run: (argv: readonly string[]) => runc.run(argv, { mountsOf: undefined }) };
     await unmountBelow(own, directory);
   }
   await removeTree(directory);
 }
 
-/** Repeatable. What somebody else made stays: the bundle and the network namespace of a container that was adopted. */
+/** Can be repeated. Foreign objects stay: an adopted container's bundle and network namespace. */
 export async function removeLeft(
   context: HostContext,
   name: string,
@@ -42,7 +41,7 @@ export async function removeLeft(
       removeNetwork(runc.run.bind(runc), record.made),
       removeVolumes(context, ownVolumes(record) ?? {}),
     ]);
-    // Its record goes last: whoever tries again needs it.
+    // The record is removed last, because a retry needs it.
     const failed = parts.find((each) => each.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
@@ -71,9 +70,9 @@ export async function removeMoved(context: HostContext, name: string): Promise<v
   await removeLeft(context, name, record);
 }
 
-/** Ends a frozen container without letting it run again. */
+/** Kills a frozen container without running it again. */
 export async function endFrozen(cgroup: string, signal: AbortSignal): Promise<void> {
-  // A frozen process takes the signal before it runs anything once it is thawed.
+  // A frozen process takes the signal before it runs anything after the thaw.
   for (const pid of await processesIn(cgroup)) kill(pid);
   await setFrozen(cgroup, false, signal).catch(() => undefined);
 }

@@ -2,7 +2,7 @@ import type { HypervisorEvent, HypervisorStatus } from '../../port/direct.ts';
 
 type Stream = HypervisorStatus['stream'];
 
-/** What has been reported of one side, for listeners that come later, in the port's words. */
+/** Reported events of one side in the port's terms, kept for later listeners. */
 export class EventReplay {
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
   #run: HypervisorEvent | undefined;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What the scripts answer. Whoever answers for a host is not trusted: every list and text is bounded. Pure. */
+/** Answers of the scripts. A host's answers are not trusted: each list and text has a limit. Pure. */
 
 const word = z.string().transform((text) => text.slice(0, 1024));
 const words = z.string().transform((text) => text.slice(0, 4096));
@@ -22,13 +22,13 @@ export type GuestFacts = z.infer<typeof guestFacts>;
 
 const hostFacts = z.object({
   name: word,
-  /** Empty where it is in none. */
+  /** Empty outside a domain. */
   domain: word,
   version: word,
   enabled: z.boolean(),
   limit: count,
   active: count,
-  /** Moves of storage at a time, and those of now. */
+  /** Limit of simultaneous storage moves, and their present number. */
   storageLimit: count,
   storageActive: count,
   authentication: word,
@@ -36,12 +36,15 @@ const hostFacts = z.object({
   anyNetwork: z.boolean(),
   networks: list(word, 256),
   switches: list(word, 1024),
-  /** Of its cluster; none where it is in none. */
+  /** Cluster nodes; empty outside a cluster. */
   nodes: list(word, 256),
 });
 export type HostFacts = z.infer<typeof hostFacts>;
 
-/** Of Get-ClusterNode: `State` (Up, Paused, Down, Joining) and `DrainStatus` (NotInitiated, InProgress, Completed, Failed). */
+/**
+ * Get-ClusterNode: `State` (Up, Paused, Down, Joining) and `DrainStatus` (NotInitiated, InProgress, Completed,
+ * Failed).
+ */
 const nodeFacts = z.object({ state: word, drain: word, code: z.number().int() });
 const clusterNode = nodeFacts.extend({ name: word });
 export type ClusterNode = z.infer<typeof clusterNode>;
@@ -51,15 +54,14 @@ const hostSize = z.object({
   memory: count,
   available: count,
   version: word,
-  /** Null where it is in no cluster. */
   cluster: clusterNode.nullable(),
 });
 
 const accountFacts = z.object({
-  /** As ISO 8601. */
+  /** ISO 8601. */
   now: word,
   user: word,
-  /** SIDs of the host's own groups that it is in. */
+  /** SIDs of the user's local groups. */
   groups: list(word, 64),
 });
 export type AccountFacts = z.infer<typeof accountFacts>;
@@ -80,7 +82,7 @@ export type Incompatibility = z.infer<typeof incompatibility>;
 const event = z.object({ id: count, level: count, message: words });
 export type HostEvent = z.infer<typeof event>;
 
-/** The order was given (`returned`), or was not (`refused`, `absent`). */
+/** The order was given (`returned`) or not (`refused`, `absent`). */
 const begun = z.union([
   z.object({ absent: z.literal(true) }),
   z.object({ refused: words }),
@@ -113,7 +115,7 @@ export type ScriptError = z.infer<typeof failed>['error'];
 
 export type Answer<T> = { readonly value: T } | { readonly error: ScriptError };
 
-/** Undefined for what no script of Godwit's answers. */
+/** Undefined if it is not an answer of Godwit's scripts. */
 export function parseAnswer<T>(stdout: string, schema: z.ZodType<T>): Answer<T> | undefined {
   const text = stdout.trim();
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined;

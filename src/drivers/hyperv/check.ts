@@ -11,22 +11,20 @@ import { explained, meaningOf } from './hresults.ts';
 import { runState } from './whereabouts.ts';
 import { unknownWindows } from './windows.ts';
 
-/** What Hyper-V and its hosts find for or against a move; nothing is begun. Pure. */
+/** Checks of Hyper-V and its hosts for a move; changes nothing. Pure. */
 
-/** The two hosts as Hyper-V names them, and what each says of itself. */
 export interface Hosts {
   readonly guest: string;
   readonly from: string;
   readonly to: string;
   readonly source: HostFacts;
   readonly destination: HostFacts;
-  /** A folder at the destination that takes local disks. */
+  /** Folder at the destination for local disks. */
   readonly storage?: string | undefined;
-  /** All disks go there, also those that both hosts see. */
+  /** All disks move there, including disks that both hosts see. */
   readonly isAsked?: boolean;
 }
 
-/** Findings on the guest alone. */
 export function guestChecks(name: string, found: GuestWhole): Check[] {
   const { guest, devices, images, compatibility } = found;
   const state = runState(guest.state);
@@ -60,7 +58,6 @@ function localImage(image: string): Check {
   );
 }
 
-/** On a share, or on a volume that the hosts of a cluster have in common. */
 export function isShared(path: string): boolean {
   return path.startsWith('\\\\') || /^[A-Za-z]:\\ClusterStorage\\/i.test(path);
 }
@@ -97,7 +94,7 @@ function versionChecks({ from, to, source, destination }: Hosts): Check[] {
   return [managerPass('manager', 'both', versions)];
 }
 
-/** None for a Windows that is known. */
+/** Empty for a known Windows version. */
 export function versionCheck(
   side: 'source' | 'destination',
   host: string,
@@ -120,7 +117,7 @@ export function impossible(
   return godwitError('GODWIT_MANAGER_REFUSES', facts, { hint });
 }
 
-/** A clustered guest moves by its cluster, between the cluster's nodes. */
+/** A clustered guest moves through its cluster, between its nodes. */
 function clusterCheck(hosts: Hosts): Check {
   const { source, destination, to } = hosts;
   const isNode = source.nodes.some((node) => node.toLowerCase() === destination.name.toLowerCase());
@@ -228,7 +225,7 @@ function diskChecks(
   return [managerPass('disks', 'source', evidence)];
 }
 
-/** What Compare-VM says: Hyper-V's own test of this move. */
+/** Compare-VM, Hyper-V's own test of the move. */
 export function compareChecks(hosts: Hosts, found: readonly Incompatibility[]): Check[] {
   const { guest, to } = hosts;
   if (found.length === 0)
@@ -257,7 +254,7 @@ export function compareChecks(hosts: Hosts, found: readonly Incompatibility[]): 
   });
 }
 
-/** Compare-VM itself failed: most often because the source may not act for the user at the destination. */
+/** Compare-VM failed, usually because the source may not act for the user at the destination. */
 export function notCompared(hosts: Hosts, error: ScriptError): Check {
   const { source, destination } = hosts;
   const meaning = meaningOf(error.message, error.hresult);
@@ -272,14 +269,14 @@ export function notCompared(hosts: Hosts, error: ScriptError): Check {
   return managerRefusal('delegation', 'both', impossible(hosts, reported, hint));
 }
 
-/** Lets each host act for a user at the other: resource-based constrained delegation. */
+/** Script that lets each host act for a user at the other: resource-based constrained delegation. */
 export function delegationScript(source: string, destination: string): string {
   const allow = (from: string, to: string): string =>
     `$to=Get-ADComputer ${to} -Properties PrincipalsAllowedToDelegateToAccount; Set-ADComputer $to -PrincipalsAllowedToDelegateToAccount (@($to.PrincipalsAllowedToDelegateToAccount)+(Get-ADComputer ${from}))`;
   return `${allow(quoted(source), quoted(destination))}; ${allow(quoted(destination), quoted(source))}; then \`klist purge -li 0x3e7\` on both hosts.`;
 }
 
-/** A person runs it: a host that lies about its name must not get more into it than a name. */
+/** The operator runs the script, so a host's false name must contain nothing but a name. */
 function quoted(name: string): string {
   return `'${name.replaceAll(/[^A-Za-z0-9-]/g, '')}'`;
 }

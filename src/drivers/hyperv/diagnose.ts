@@ -16,8 +16,8 @@ import { runState } from './whereabouts.ts';
 import { failed, tried } from '../../port/findings.ts';
 
 /**
- * Whether this driver could do its work with that Hyper-V host and with those that its configuration names. Each is asked by
- * scripts that only read. Never run against a real one.
+ * Checks whether this driver can work with that Hyper-V host and the configured others, using read-only scripts.
+ * Never tested with a real one.
  */
 export async function diagnose(
   name: string,
@@ -105,7 +105,7 @@ interface Between {
   readonly destination: HostFacts;
 }
 
-/** Has Hyper-V judge a move of one guest that runs: only so does it show whether the source may act for the user there. */
+/** Lets Hyper-V test a move of one running guest, which shows whether the source may act for the user there. */
 async function compared(
   options: HypervOptions,
   between: Between,

@@ -23,7 +23,7 @@ import { z } from 'zod';
 const LIFE_MS = 10_000;
 const NOBODY = '00000000-0000-0000-0000-000000000000';
 
-/** Guests of a Hyper-V host, which moves them itself or by its cluster. Never run against a real one. */
+/** Guests of a Hyper-V host, which moves them itself or through its cluster. Never tested with a real one. */
 export class HypervDriver implements ManagedDriver {
   readonly name = 'hyperv';
   readonly capabilities = {
@@ -47,12 +47,12 @@ export class HypervDriver implements ManagedDriver {
     this.maintenance = new HypervMaintenance(host, options);
   }
 
-  /** No program of this host runs them. */
+  /** No local program runs them. */
   async hypervisors(): Promise<HypervisorInfo[]> {
     return [];
   }
 
-  /** Machines that are off are Hyper-V's alone; of two with one name neither can be meant. */
+  /** Machines that are off are left to Hyper-V; a name that two machines share is ambiguous. */
   async discover({ host, only }: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
     const { guests } = await this.#list(signal);
     const named = Map.groupBy(guests, ({ name }) => name);
@@ -65,7 +65,7 @@ export class HypervDriver implements ManagedDriver {
     });
   }
 
-  /** The one host that it speaks for. Others of Hyper-V have their own agents. */
+  /** The single host of this agent. Other Hyper-V hosts have their own agents. */
   async hosts(signal: AbortSignal): Promise<ManagedHost[]> {
     const { host, guests } = await this.#list(signal);
     const { cores, memory, available, version, cluster } = host;
@@ -84,7 +84,7 @@ export class HypervDriver implements ManagedDriver {
     ];
   }
 
-  /** Those who ask at once share one script. */
+  /** Simultaneous callers share one script. */
   #list(signal: AbortSignal): Promise<Answers['list']> {
     this.#listing ??= this.#listed(signal).finally(() => {
       this.#listing = undefined;
@@ -101,7 +101,7 @@ export class HypervDriver implements ManagedDriver {
     }
   }
 
-  /** Hyper-V alone knows, and that a host does not have a machine is no proof that nobody runs it. */
+  /** Only Hyper-V knows the machine's state. A machine that a host does not have may run elsewhere. */
   async life(handle: GuestHandle): Promise<Life> {
     const id = machineIn(handle);
     if (id === undefined) return { state: 'unknown', reason: 'it is no machine of Hyper-V' };
@@ -161,7 +161,7 @@ function shown(host: string, facts: GuestFacts, isTwice: boolean): DiscoveredGue
   return isTwice ? { info } : { info, handle: hypervHandle(name, id) };
 }
 
-/** Hyper-V writes it without colons. */
+/** Hyper-V writes MACs without colons. */
 function macOf(text: string): string {
   if (!/^[0-9A-Fa-f]{12}$/.test(text)) return text.slice(0, 128);
   return (text.match(/../g) ?? []).join(':').toLowerCase();
@@ -169,13 +169,12 @@ function macOf(text: string): string {
 
 const handle = z.object({ driver: z.literal('hyperv'), name: z.string(), machine: z.guid() });
 
-/** A virtual machine by its id: several may have one name, and a name may change. */
+/** Identifies a virtual machine by id: names may repeat and change. */
 function hypervHandle(name: string, id: string): GuestHandle {
   const made: GuestHandle & z.infer<typeof handle> = { driver: 'hyperv', name, machine: id };
   return made;
 }
 
-/** The machine's id in a handle; undefined for what is no handle of this driver. */
 function machineIn(given: GuestHandle): string | undefined {
   return handle.safeParse(given).data?.machine;
 }

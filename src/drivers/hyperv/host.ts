@@ -16,9 +16,8 @@ const REALIZED = 'Microsoft:Hyper-V:System:Realized';
 const TERMINATE = '4';
 const STARTED = 4096;
 
-/** One Hyper-V host, as Godwit asks it. GODWIT_HYPERVISOR in its own words, and as WinrmClient rejects. */
+/** Queries of one Hyper-V host. Throws GODWIT_HYPERVISOR with the host's message, and WinrmClient's errors. */
 export class HypervHost {
-  /** What Godwit calls it. */
   readonly name: string;
   readonly #client: WinrmClient;
 
@@ -44,7 +43,7 @@ export class HypervHost {
     this.#client.close();
   }
 
-  /** The answer of a script, or the error that ended it. */
+  /** Answer of a script, or the error that ended it. */
   async tried<Name extends ScriptName>(
     name: Name,
     data: unknown,
@@ -70,7 +69,7 @@ export class HypervHost {
     throw this.refused(name, explained(answer.error.message, answer.error.hresult));
   }
 
-  /** Jobs that move a machine, those too that ended in the last minutes. */
+  /** Jobs that move a machine, including jobs that ended in the last minutes. */
   async jobs(machine: string, signal: AbortSignal): Promise<MigrationJob[]> {
     const wql = `SELECT * FROM Msvm_MigrationJob WHERE VirtualSystemName='${guid(machine)}'`;
     const found = await this.reported('migration jobs', () => this.#client.query(wql, signal));
@@ -88,7 +87,7 @@ export class HypervHost {
     return { enabled: Number(found['EnabledState']?.at(0) ?? 0) || 0 };
   }
 
-  /** Empty where it has none, and where it is not there. */
+  /** Empty if it has none or does not exist. */
   async notes(machine: string, signal: AbortSignal): Promise<string> {
     const wql = `SELECT * FROM Msvm_VirtualSystemSettingData WHERE VirtualSystemIdentifier='${guid(machine)}' AND VirtualSystemType='${REALIZED}'`;
     const [found] = await this.reported('notes', () => this.#client.query(wql, signal));
@@ -106,7 +105,7 @@ export class HypervHost {
     }
   }
 
-  /** Runs a question; the server's own fault becomes Godwit's error, with its words. */
+  /** Converts the server's fault to Godwit's error with the server's message. */
   async reported<T>(command: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -124,7 +123,7 @@ export class HypervHost {
   }
 }
 
-/** As WMI writes it; a handle's has been parsed as a UUID. */
+/** WMI's form; the id in a handle was validated as a UUID. */
 function guid(machine: string): string {
   return machine.toUpperCase().replaceAll(/[^0-9A-F-]/g, '');
 }

@@ -1,12 +1,12 @@
 /**
- * What Hyper-V's numbers mean, and what to do about them. An event's number says little (21502 is any failure): the HRESULT
- * and the words in a message report. Pure.
+ * Meanings and fixes of Hyper-V's error numbers. An event's number says little (21502 is any failure); the
+ * message contains the HRESULT and the reason. Pure.
  */
 
 export interface Meaning {
   readonly words: string;
   readonly fix: string;
-  /** What kind of failure it is, where a check has a name for it. */
+  /** Kind of failure, if a check has a name for it. */
   readonly kind?:
     | 'delegation'
     | 'network'
@@ -127,7 +127,7 @@ const BY_EVENT: ReadonlyMap<number, RegExp> = new Map([
   [21_501, /migration limit/],
 ]);
 
-/** What MigrateVirtualSystemToHost returns. */
+/** Return values of MigrateVirtualSystemToHost. */
 const RETURNED: ReadonlyMap<number, string> = new Map([
   [32_768, 'failed'],
   [32_769, 'access is denied'],
@@ -147,7 +147,7 @@ export function returnedWords(value: number): string {
   return RETURNED.get(value) ?? `Hyper-V returned ${value}`;
 }
 
-/** By the number, or by one that the message names, or by its words. */
+/** Meaning by the HRESULT, by a number in the message, or by its text. */
 export function meaningOf(message: string, hresult?: number): Meaning | undefined {
   const numbers = [hresult, ...named(message)].filter((each) => each !== undefined);
   for (const number of numbers) {
@@ -157,7 +157,6 @@ export function meaningOf(message: string, hresult?: number): Meaning | undefine
   return BY_WORDS.find(([pattern]) => pattern.test(message))?.[1];
 }
 
-/** Of an entry of the event log. */
 export function meaningOfEvent(id: number, message: string): Meaning | undefined {
   const words = BY_EVENT.get(id);
   return meaningOf(words === undefined ? message : `${message} ${words.source}`);
@@ -168,7 +167,6 @@ function named(message: string): number[] {
   return [...found].map(([, hex = '']) => Number.parseInt(hex, 16));
 }
 
-/** Hyper-V's own words whole, what they mean, and what to do. */
 export function explained(message: string, hresult?: number): string {
   const meaning = meaningOf(message, hresult);
   const number =

@@ -3,9 +3,9 @@ import { defined } from '../../protocol/defined.ts';
 import { explained } from './hresults.ts';
 import type { Instance } from './wsman/answers.ts';
 
-/** An Msvm_MigrationJob, and what it means for a migration. Pure. */
+/** Msvm_MigrationJob and its meaning for a migration. Pure. */
 
-/** CIM_ConcreteJob.JobState, as Microsoft documents it for Msvm_MigrationJob. */
+/** CIM_ConcreteJob.JobState, from Microsoft's documentation of Msvm_MigrationJob. */
 const STATE = { completed: 7, terminated: 8, killed: 9, exception: 10, warnings: 32_768 } as const;
 const ENDED: readonly number[] = Object.values(STATE);
 
@@ -14,13 +14,13 @@ export interface MigrationJob {
   readonly state: number;
   readonly percent?: number;
   readonly cancellable: boolean;
-  /** ms since 1970 by the host's clock; absent where it does not say. */
+  /** ms since 1970 by the host's clock; absent if not reported. */
   readonly startedMs?: number;
   readonly error: string;
   readonly errorCode: number;
 }
 
-/** Undefined where it is no job that can be distinguished from another. */
+/** Undefined if the job cannot be distinguished from others. */
 export function jobOf(instance: Instance): MigrationJob | undefined {
   const word = (name: string): string => instance[name]?.at(0) ?? '';
   const id = word('InstanceID');
@@ -44,7 +44,7 @@ export function isRunning({ state }: MigrationJob): boolean {
   return !ENDED.includes(state);
 }
 
-/** The job that this order began: the latest of those that are not older than its mark. */
+/** Job of this order: the newest one that is not older than its mark. */
 export function jobSince(jobs: readonly MigrationJob[], sinceMs: number): MigrationJob | undefined {
   return jobs
     .filter(({ startedMs }) => startedMs === undefined || startedMs >= sinceMs)
@@ -52,7 +52,7 @@ export function jobSince(jobs: readonly MigrationJob[], sinceMs: number): Migrat
     .at(-1);
 }
 
-/** Hyper-V reports how far it is, and neither bytes nor rounds nor how long the guest was paused. */
+/** Hyper-V reports a percentage, but no bytes, rounds or pause. */
 export function sightOf(job: MigrationJob): TaskSight {
   switch (job.state) {
     case STATE.completed:
@@ -68,7 +68,7 @@ export function sightOf(job: MigrationJob): TaskSight {
   }
 }
 
-/** A CIM datetime as WS-Management writes it: ISO 8601. 1601 stands for none. */
+/** CIM datetime in WS-Management's form, ISO 8601; 1601 means none. */
 function momentOf(text: string): number | undefined {
   const at = Date.parse(text);
   return Number.isNaN(at) || at < 0 ? undefined : at;

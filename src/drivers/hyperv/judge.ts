@@ -4,9 +4,9 @@ import type { AccountFacts, GuestFacts, HostFacts } from './answers.ts';
 import { runState } from './whereabouts.ts';
 import { unknownWindows } from './windows.ts';
 
-/** What a reading of a Hyper-V host means for migration. Pure. */
+/** Meaning of a Hyper-V host's properties for migration. Pure. */
 
-/** Kerberos allows no more. */
+/** Kerberos's limit. */
 const MAX_SKEW_MS = 300_000;
 const ADMINISTRATORS = 'S-1-5-32-544';
 const HYPERV_ADMINISTRATORS = 'S-1-5-32-578';
@@ -35,7 +35,7 @@ export function judgeVersion(
   return { name, verdict: 'fail', found: error.message, hint: error.hint };
 }
 
-/** Who may log on by WinRM need not be allowed to move guests. */
+/** A user with WinRM access may lack the right to move guests. */
 export function judgeAccount(host: string, { user, groups }: AccountFacts): ManagerFinding[] {
   const name = 'right';
   const isAdministrator = groups.includes(ADMINISTRATORS);
@@ -97,7 +97,7 @@ function ok(name: string, found: string): ManagerFinding {
   return { name, verdict: 'ok', found };
 }
 
-/** What a guest of its own needs; those of a cluster move by their cluster. */
+/** Severity of a missing requirement of non-clustered guests; clustered guests move through their cluster. */
 function bad(name: string, isNode: boolean, found: string, hint: string): ManagerFinding {
   return { name, verdict: isNode ? 'warn' : 'fail', found, hint };
 }

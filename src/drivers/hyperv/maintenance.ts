@@ -6,7 +6,7 @@ import { HypervHost } from './host.ts';
 import { sightOfNode } from './node-sight.ts';
 import type { HypervOptions } from './options.ts';
 
-/** A clustered host is drained by its cluster: `Suspend-ClusterNode -Drain`. Never run against a real one. */
+/** The cluster drains a clustered host: `Suspend-ClusterNode -Drain`. Never tested with a real one. */
 export class HypervMaintenance implements HostMaintenance {
   readonly #host: string;
   readonly #options: HypervOptions;
@@ -16,14 +16,14 @@ export class HypervMaintenance implements HostMaintenance {
     this.#options = options;
   }
 
-  /** The cluster moves roles that are off, too, whether that was asked for or not. */
+  /** The cluster always moves stopped roles, too, whatever the order. */
   async enter(
     host: string,
     _order: { readonly stopped: boolean },
     signal: AbortSignal,
   ): Promise<MaintenanceSight> {
     const sight = sightOfNode(await this.#node(host, 'pause', signal));
-    // The order was given, and the node does not show it yet.
+    // The node does not show the order yet.
     return sight.failed?.cancelled === true ? { state: 'entering' } : sight;
   }
 

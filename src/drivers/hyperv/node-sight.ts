@@ -5,11 +5,11 @@ import type {
 import { guestName } from '../../protocol/names.ts';
 import type { Answers, ClusterNode, GuestFacts } from './answers.ts';
 
-/** A node of a failover cluster that is drained: `State` and `DrainStatus` of Get-ClusterNode. Pure. */
+/** Drain state of a failover cluster's node, from `State` and `DrainStatus` of Get-ClusterNode. Pure. */
 
 const MAX_LEFT = 4096;
 
-/** The cluster moves its own roles; guests that are none of them are left to whoever drains the host. */
+/** The cluster moves its roles; other guests are left to the caller. */
 export function clusterMode(
   { name }: Pick<ClusterNode, 'name'>,
   guests: readonly Pick<GuestFacts, 'name' | 'clustered'>[],

@@ -15,43 +15,43 @@ const fingerprint = z
   .string()
   .transform((text) => text.replaceAll(':', '').toLowerCase())
   .pipe(z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256: 64 hex digits'));
-/** A host as Windows names it, or its domain name. */
+/** Windows host name or domain name. */
 const windowsHost = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,254}$/, 'a host name of Windows');
 const text = z.string().min(1).max(256);
 const file = z.string().min(1).max(4096);
 
-/** `drivers.hyperv` of the configuration: it is there where this agent speaks for a Hyper-V host. */
+/** Configuration `drivers.hyperv`; present if this agent drives a Hyper-V host. */
 export const hypervOptions = z
   .strictObject({
-    /** WinRM of the Hyper-V host that this agent speaks for: https://HOST:5986/wsman */
+    /** WinRM of the Hyper-V host: https://HOST:5986/wsman */
     url,
-    /** `DOMAIN\user`, `user@domain`, or a user of the host's own. */
+    /** `DOMAIN\user`, `user@domain`, or a local user. */
     user: text,
-    /** Holds the password alone; mode 0600. */
+    /** File with only the password; mode 0600. */
     passwordFile: file,
-    /** kerberos: with a user of a domain (`user@DOMAIN.EXAMPLE`), at hosts that are named and not numbered. */
+    /** kerberos requires a domain user (`user@DOMAIN.EXAMPLE`) and hosts with names instead of addresses. */
     auth: z.enum(['ntlm', 'kerberos', 'basic']).default('ntlm'),
-    /** SHA-256 of the certificate of its WinRM listener; absent: a CA vouches for it. */
+    /** SHA-256 of its WinRM certificate; absent: a CA must have signed it. */
     fingerprint: fingerprint.optional(),
-    /** PEM file of the CA; absent: those that Node trusts. */
+    /** PEM file of the CA; absent: Node's CAs. */
     ca: file.optional(),
-    /** How Godwit reaches WinRM of another host: {host} is its name. */
+    /** WinRM of another host; {host} is its name. */
     peers: url.default('https://{host}:5986/wsman'),
-    /** The same for single hosts, by the names that Godwit gives them. */
+    /** Exceptions by Godwit's host name. */
     hosts: z
       .record(
         z.string().max(63),
         z.strictObject({
           url: url.optional(),
           fingerprint: fingerprint.optional(),
-          /** As Hyper-V hosts reach it; by default what is in its url. */
+          /** Name for Hyper-V hosts; default: the host in its url. */
           name: windowsHost.optional(),
-          /** A folder there that takes disks from local storage: such a guest moves with its storage. */
+          /** Folder for disks from local storage; such a guest moves with its storage. */
           storage: text.optional(),
         }),
       )
       .default({}),
-    /** How memory goes over: as the host is set, or one of its three ways. */
+    /** Memory transport: the host's setting, or one of the three kinds. */
     transport: z.enum(['host', 'tcp', 'compression', 'smb']).default('host'),
   })
   .superRefine(({ auth, user, url: own, hosts }, context) => {
@@ -88,7 +88,7 @@ function isAddress(url: string): boolean {
   return isIP(new URL(url).hostname.replaceAll(/^\[|\]$/g, '')) !== 0;
 }
 
-/** Where another host's WinRM is, and how Hyper-V names that host. */
+/** WinRM address of another host, and its name for Hyper-V. */
 export interface Peer {
   readonly url: string;
   readonly fingerprint?: string | undefined;

@@ -1,9 +1,9 @@
 /**
- * The PowerShell that Godwit runs on a Hyper-V host. A script is a constant. What it is about comes as JSON in base64, whose
- * alphabet holds nothing that PowerShell reads; its answer goes back the same way, whatever the host's code page. Pure.
+ * PowerShell scripts for a Hyper-V host. Each script is constant. Its input is JSON in base64, whose alphabet
+ * has no meaning in PowerShell; its answer uses the same form, independent of the code page. Pure.
  */
 
-/** $in is what it was given; the last block gives one table. */
+/** $in is the input; the last block returns one table. */
 const AROUND = String.raw`$ErrorActionPreference='Stop'
 $ProgressPreference='SilentlyContinue'
 $WarningPreference='SilentlyContinue'
@@ -57,7 +57,7 @@ authentication="$($h.VirtualMachineMigrationAuthenticationType)";performance="$(
 anyNetwork=[bool]$h.UseAnyNetworkForMigration;networks=@(Words (Get-VMMigrationNetwork|ForEach-Object{$_.Subnet}))
 switches=@(Words (Get-VMSwitch|ForEach-Object{$_.Name}));nodes=$nodes}`;
 
-/** Who Godwit is there, by the fixed numbers of the groups, and what time it is. */
+/** Godwit's user, with group SIDs, and the host's time. */
 const ACCOUNT = String.raw`$groups=@([Security.Principal.WindowsIdentity]::GetCurrent().Groups|ForEach-Object{$_.Value})
 Say @{now=[DateTime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ss.fffZ');user="$([Security.Principal.WindowsIdentity]::GetCurrent().Name)"
 groups=@(Words ($groups|Where-Object{$_ -like 'S-1-5-32-*'}))}`;
@@ -68,7 +68,7 @@ if($in.storage){$with.IncludeStorage=$true;$with.DestinationStoragePath=$in.stor
 $report=Compare-VM @with
 Say @{incompatibilities=@($report.Incompatibilities|ForEach-Object{@{id=[long]$_.MessageId;message="$($_.Message)";source="$($_.Source)"}})}`;
 
-/** One order for one migration: a mutex of the host keeps two scripts from reading the same notes. */
+/** One order per migration: a host-wide mutex prevents two scripts from reading the same notes. */
 const START = String.raw`$watch=[Diagnostics.Stopwatch]::StartNew()
 $id=([guid]$in.id).ToString().ToUpper()
 $ns='root\virtualization\v2'
@@ -127,7 +127,7 @@ const EVENTS = String.raw`$id=([guid]$in.id).ToString().ToUpper()
 $found=@(Get-WinEvent -ErrorAction SilentlyContinue -MaxEvents 200 -FilterHashtable @{LogName='Microsoft-Windows-Hyper-V-VMMS-Admin';StartTime=[DateTime]::Parse($in.since,$null,'RoundtripKind')})
 Say @{events=@($found|Where-Object{$_.ToXml().ToUpper().Contains($id)}|Select-Object -First 16|ForEach-Object{@{id=[int]$_.Id;level=[int]$_.Level;message="$($_.Message)"}})}`;
 
-/** A drain that failed leaves the node paused; asked again, it is drained again. */
+/** A failed drain leaves the node paused; a new request drains it again. */
 const NODE = String.raw`${SEEN}
 $n=Get-ClusterNode -Name $env:COMPUTERNAME
 $isPaused="$($n.State)" -eq 'Paused'
@@ -153,13 +153,12 @@ export type ScriptName = keyof typeof SCRIPTS;
 
 export const SCRIPT_NAMES = Object.keys(SCRIPTS) as readonly ScriptName[];
 
-/** The script with what it is about. */
 export function scriptText(name: ScriptName, data: unknown): string {
   const given = Buffer.from(JSON.stringify(data), 'utf8').toString('base64');
   return `# godwit ${name}\n${AROUND.replace('@BODY@', () => SCRIPTS[name]).replace('@DATA@', () => given)}`;
 }
 
-/** What PowerShell is started with: UTF-16 in base64, so that nothing in between reads it either. */
+/** PowerShell arguments: UTF-16 in base64, so that no shell interprets the script. */
 export function powershellArgs(script: string): string[] {
   const encoded = Buffer.from(script, 'utf16le').toString('base64');
   return [

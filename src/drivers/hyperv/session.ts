@@ -30,12 +30,12 @@ import {
 import { whereabouts, type Sight } from './whereabouts.ts';
 import { WsmanFault } from './wsman/answers.ts';
 
-/** A script that was begun orders nothing more after 45 s; PowerShell may need a while to begin. */
+/** A script gives no order after 45 s; PowerShell may need time to start. */
 const SETTLES_MS = 120_000;
 const TASK_STARTED = 4096;
 const MAX_EVENTS = 8;
 
-/** One virtual machine, through the host that has it; the destination's host is asked for what lies there. */
+/** One virtual machine through its host; the destination host is queried for its side. */
 export class HypervSession implements ManagedSession {
   readonly settlesMs = SETTLES_MS;
   readonly #options: HypervOptions;
@@ -50,7 +50,7 @@ export class HypervSession implements ManagedSession {
     this.#machine = machine;
   }
 
-  /** Asks nobody yet: where the source is silent, the destination can still say that it has the guest. */
+  /** Makes no connection yet: if the source is silent, the destination can still report that it has the guest. */
   static async open(name: string, options: HypervOptions, machine: string): Promise<HypervSession> {
     return new HypervSession(options, await HypervHost.open(name, options, options), machine);
   }
@@ -94,7 +94,7 @@ export class HypervSession implements ManagedSession {
     };
     const stored = datastore === undefined ? [] : clusterChecks(order, found);
     const checks = [...folderChecks(order), ...stored, ...hostChecks(hosts, found)];
-    // Compare-VM asks the destination itself, and says less where what is above stands in its way.
+    // Compare-VM queries the destination itself; earlier refusals would hide its findings.
     if (found.guest.clustered || checks.some(({ verdict }) => verdict === 'refuse')) return checks;
     const about = { id: this.#machine, destination: name, storage: this.#storage(order, found) };
     const compared = await this.#source.reported('Compare-VM', () =>
@@ -104,7 +104,7 @@ export class HypervSession implements ManagedSession {
     return [...checks, ...compareChecks(hosts, compared.value.incompatibilities)];
   }
 
-  /** It may be no Hyper-V host at all: one that the configuration does not name is looked for by its own name. */
+  /** It may not be a Hyper-V host: an unconfigured host is contacted by its own name. */
   #unreached(to: string, error: GodwitError): GodwitError {
     if (error.code !== 'GODWIT_UNREACHABLE') return error;
     const { peer, address, reason } = error.facts as {
@@ -122,7 +122,7 @@ export class HypervSession implements ManagedSession {
     return peerOf(this.#options, to);
   }
 
-  /** Where its disks go: as it is asked for, or where those that only this host has go along. */
+  /** Folder for its disks: the requested one, or the destination's folder if local disks must move. */
   #storage({ to, datastore }: ManagedOrder, found: GuestWhole): string | null {
     if (datastore !== undefined) return windowsFolder(datastore);
     return hasLocalDisks(found) ? (this.#peer(to).storage ?? null) : null;
@@ -137,7 +137,6 @@ export class HypervSession implements ManagedSession {
     return host;
   }
 
-  /** One order at a time. */
   start(order: ManagedOrder, signal: AbortSignal): Promise<void> {
     return this.#orders.run(() => this.#start(order, signal));
   }
@@ -183,7 +182,7 @@ export class HypervSession implements ManagedSession {
     throw this.#source.refused('migrate', returnedWords(value.returned));
   }
 
-  /** It is not at its source: this order has moved it, or it was never there. */
+  /** It is not at its source: this order moved it, or it was never there. */
   async #hasLeft({ id, to }: ManagedOrder, signal: AbortSignal): Promise<void> {
     const there = await this.#there(to);
     if (markedAt(await there.notes(this.#machine, signal), id) !== undefined) return;
@@ -206,7 +205,7 @@ export class HypervSession implements ManagedSession {
     return { ...sight, reason: await this.#withEvents(sight.reason, since, signal) };
   }
 
-  /** The host's event log says what a job does not. */
+  /** The host's event log has details that a job lacks. */
   async #withEvents(reason: string, sinceMs: number, signal: AbortSignal): Promise<string> {
     const about = { id: this.#machine, since: new Date(sinceMs).toISOString() };
     try {
@@ -238,9 +237,9 @@ export class HypervSession implements ManagedSession {
     return whereabouts(source, destination, moving);
   }
 
-  /** It stays on its host: where its disks are decides. */
+  /** The guest stays on its host, so the place of its disks decides. */
   async #whereStorage({ datastore = '' }: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
-    // Before the disks: a job that ends meanwhile has moved them.
+    // Read before the disks, because a job that ends meanwhile has moved them.
     const busy = (await this.#source.runningJob(this.#machine, signal)) !== undefined;
     const found = await this.#source.ask('guest', { id: this.#machine }, signal);
     if (found.guest === null) return { at: 'unknown' };
@@ -256,7 +255,7 @@ export class HypervSession implements ManagedSession {
     await this.#source.terminate(job, signal);
   }
 
-  /** Where one host is silent, the mark at the other is removed all the same. */
+  /** If one host is silent, the other host's mark is still removed. */
   async finish({ id, to }: ManagedOrder, signal: AbortSignal): Promise<void> {
     const hosts = [this.#source, await this.#there(to)];
     const tidied = await Promise.allSettled(hosts.map((host) => this.#unmark(host, id, signal)));
@@ -281,16 +280,16 @@ function orSilent(asked: Promise<Sight>): Promise<Sight> {
 }
 
 /**
- * What Godwit leaves in the notes of a virtual machine while a migration of it lasts: Hyper-V has no name for a task, and
- * takes the notes along with the guest. The time is the source host's own, as its jobs report it. Pure.
+ * Godwit's mark in the virtual machine's notes during a migration: Hyper-V has no task names, and the notes move
+ * with the guest. The time is the source host's, as in its jobs. Pure.
  */
 
-/** How the mark of a migration begins; the host adds when it wrote it, and a bracket. */
+/** Start of a mark; the host appends its time and a bracket. */
 export function markBegins(id: string): string {
   return `[godwit ${id} `;
 }
 
-/** When the host was ordered this migration, ms since 1970 by its clock; undefined where the notes have no mark of it. */
+/** Time of the host's order for this migration, ms since 1970 by its clock; undefined without a mark. */
 export function markedAt(notes: string, id: string): number | undefined {
   const begins = markBegins(id);
   const at = notes.indexOf(begins);

@@ -6,9 +6,9 @@ import type { GuestWhole, HostFacts } from './answers.ts';
 import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 import { impossible, versionCheck } from './check.ts';
 
-/** Moves of a guest's storage to another folder (`--datastore`), by themselves on one host or with the guest. Pure. */
+/** Moves a guest's storage to another folder (`--datastore`), alone or with the guest. Pure. */
 
-/** Of a drive or a share; devices (\\.\) are no folders. */
+/** On a drive or a share; device paths (\\.\) are not folders. */
 const WHOLE_PATH = /^([A-Za-z]:\\|\\\\(?![.?]\\)[^\\]+\\[^\\])/;
 
 type Order = Pick<ManagedOrder, 'guest' | 'from' | 'to' | 'datastore'>;
@@ -18,7 +18,7 @@ export function isStorageAlone({ from, to, datastore }: Omit<Order, 'guest'>): b
   return from === to && datastore !== undefined;
 }
 
-/** As Windows itself writes it: one folder can be written in many ways. */
+/** Canonical form, because Windows accepts several spellings of a folder. */
 export function windowsFolder(folder: string): string {
   const plain = folder.replace(/^\\\\\?\\(?:UNC\\)?/i, (prefix) =>
     prefix.length > 4 ? '\\\\' : '',
@@ -27,16 +27,16 @@ export function windowsFolder(folder: string): string {
   return win32.parse(whole).root === whole ? whole : whole.replace(/\\$/, '');
 }
 
-/** All its files are below that folder, where the order of a move puts them. */
+/** All its files are below that folder, where a move puts them. */
 export function isStoredIn(folder: string, { guest, disks, folder: own }: GuestWhole): boolean {
-  // Windows tells no two folders apart by the case of their names.
+  // Windows folder names are not case-sensitive.
   const plain = (text: string): string => windowsFolder(text).toLowerCase();
   const below = win32.join(plain(folder), guest.id.toLowerCase());
   const files = disks.filter(({ physical }) => !physical).map(({ path }) => path);
   return [...files, own].every((each) => `${plain(each)}\\`.startsWith(`${below}\\`));
 }
 
-/** That `--datastore` names a folder as Windows does. */
+/** `--datastore` must be a complete Windows path. */
 export function folderChecks({ guest, to, datastore }: Order): Check[] {
   if (datastore === undefined || WHOLE_PATH.test(windowsFolder(datastore))) return [];
   const reason = `${datastore} is no folder of Windows with its whole path`;
@@ -44,7 +44,7 @@ export function folderChecks({ guest, to, datastore }: Order): Check[] {
   return [managerRefusal('disks', 'destination', impossible({ guest, to }, reason, hint))];
 }
 
-/** For or against a move of storage alone; Compare-VM judges no such move. */
+/** Checks of a storage-only move, which Compare-VM does not support. */
 export function storageChecks(order: Order, found: GuestWhole, host: HostFacts): Check[] {
   const { guest, to, datastore = '' } = order;
   const unknown = versionCheck('source', to, host);
@@ -58,7 +58,7 @@ export function storageChecks(order: Order, found: GuestWhole, host: HostFacts):
   ];
 }
 
-/** A role of a cluster keeps its storage. */
+/** A clustered role keeps its storage. */
 export function clusterChecks(order: Order, { guest }: GuestWhole): Check[] {
   if (!guest.clustered) return [];
   const reason = 'it is a role of a cluster, whose configuration Godwit does not change';

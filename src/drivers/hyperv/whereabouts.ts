@@ -1,14 +1,14 @@
 import type { Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 
-/** Where a virtual machine is, by what the hosts at both ends say of it. Pure. */
+/** Place of a virtual machine, from both hosts' reports. Pure. */
 
 /** Msvm_ComputerSystem.EnabledState. */
 const ENABLED = { enabled: 2, disabled: 3, shuttingDown: 4, offline: 6, paused: 9, starting: 10 };
 
-/** What one host says: the state of the machine that it has, `absent`, or nothing. */
+/** Report of one host: its machine's state, `absent`, or silence. */
 export type Sight = { readonly enabled: number } | 'absent' | 'silent';
-/** `has`: the guest is there. `other`: its machine is there, and does not run. */
+/** `has`: the guest is there. `other`: its machine is there but does not run. */
 type Presence = 'has' | 'other' | 'absent' | 'silent';
 
 function presence(sight: Sight): Presence {
@@ -18,7 +18,7 @@ function presence(sight: Sight): Presence {
   return isThere ? 'has' : 'other';
 }
 
-/** A host that is silent proves nothing; neither does a machine that runs on both, or on none. */
+/** A silent host proves nothing; neither does a machine that runs on both hosts or on none. */
 export function whereabouts(
   source: Sight,
   destination: Sight,
@@ -32,7 +32,6 @@ export function whereabouts(
   return { at: 'unknown', ...known };
 }
 
-/** As Get-VM says it, and Godwit's lists. */
 export function runState(state: string): GuestRunState {
   switch (state.toLowerCase()) {
     case 'running':

@@ -3,9 +3,8 @@ import type { Check } from '../../protocol/public/migration.ts';
 import { managerWarn } from '../../port/manager-checks.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 
-/** Questions to a daemon that it may leave unanswered: that is a warning, since libvirt itself decides. */
+/** A daemon may leave a question unanswered. That is a warning, because libvirt itself decides. */
 
-/** A check that warns where the daemon refuses the question, or takes too long over it. */
 export async function answerOrWarning<T>(
   name: string,
   signal: AbortSignal,

@@ -6,9 +6,9 @@ import type { LibvirtClient } from './client.ts';
 import { readDomain, type DomainDisk } from './domain-xml.ts';
 import { MARK, parseMark } from './mark.ts';
 
-/** A domain that has come to this host, as its daemon has it: what is looked at from outside of its QEMU. */
+/** Checks of an arrived domain through its daemon, from outside its QEMU. */
 
-/** Undefined if the daemon runs no domain of that name with this migration's mark. */
+/** Undefined if the daemon runs no domain with that name and this migration's mark. */
 export async function arrivedGuest(
   client: LibvirtClient,
   { id, guest }: Pick<ManagedOrder, 'id' | 'guest'>,
@@ -22,7 +22,7 @@ export async function arrivedGuest(
   return facts && { written: writtenBy(facts.disks), nics: facts.nics };
 }
 
-/** By name of file; undefined where libvirt names one in another way. What guests share by agreement has several writers. */
+/** Written files by path; undefined if libvirt names one differently. A shared disk has several writers. */
 export function writtenBy(disks: readonly DomainDisk[]): WrittenFiles | undefined {
   const written = disks.filter(
     ({ isWritten, isShareable, source }) => isWritten && !isShareable && source !== '',

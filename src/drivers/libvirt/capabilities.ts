@@ -1,29 +1,25 @@
 import { at, parseXml, type XmlElement } from '../../formats/xml.ts';
 import type { SocketUser } from '../../port/managed.ts';
 
-/** What a daemon says of the machines that its host can run. Pure. */
+/** Parses a daemon's capabilities of its host. Pure. */
 
 export interface HostCapabilities {
-  /** By architecture. */
   readonly guests: ReadonlyMap<string, GuestCapabilities>;
-  /** Models of confinement. */
   readonly labelModels: readonly string[];
-  /** As whom its QEMUs run; undefined where it does not say. */
+  /** User of its QEMUs; undefined if not reported. */
   readonly user: SocketUser | undefined;
-  /** Of its processor, as libvirt calls it; undefined where it does not say. */
+  /** Processor vendor in libvirt's spelling; undefined if not reported. */
   readonly vendor: string | undefined;
 }
 
 export interface GuestCapabilities {
-  /** Programs of which the lists speak: one of several that a host may have. */
+  /** Programs to which these lists apply; the host may have others. */
   readonly emulators: readonly string[];
-  /** Names of machine types, and what they stand for. */
+  /** Machine types, and the types that they are aliases of. */
   readonly machines: readonly string[];
-  /** `kvm`, `qemu` */
   readonly virtTypes: readonly string[];
 }
 
-/** Undefined for what is no such document. */
 export function readCapabilities(xml: string): HostCapabilities | undefined {
   const root = parseXml(xml);
   if (root?.name !== 'capabilities') return undefined;
@@ -42,7 +38,7 @@ export function readCapabilities(xml: string): HostCapabilities | undefined {
   return { guests: new Map(arches), labelModels, user: userIn(root), vendor };
 }
 
-/** The label of its own model of confinement, by users: `+64055:+64055`. */
+/** The DAC model's label names the user: `+64055:+64055`. */
 function userIn(root: XmlElement): SocketUser | undefined {
   const models = at(root, 'host', 'secmodel');
   const own = models.find((each) => at(each, 'model').some(({ text }) => text === 'dac'));
@@ -51,7 +47,7 @@ function userIn(root: XmlElement): SocketUser | undefined {
   return found === null ? undefined : { uid: Number(found[1]), gid: Number(found[2]) };
 }
 
-/** The newest machine type of the same kind: of `pc-q35-7.2`, that of `pc-q35`. Undefined where there is none. */
+/** Newest machine type of the same kind, such as `pc-q35` of `pc-q35-7.2`. Undefined if there is none. */
 export function newestLike(type: string, machines: readonly string[]): string | undefined {
   const kind = kindOf(type);
   const alike = machines.filter((each) => kindOf(each) === kind && each !== kind);
@@ -59,21 +55,18 @@ export function newestLike(type: string, machines: readonly string[]): string | 
 }
 
 function kindOf(type: string): string {
-  // Those of RHEL are called pc-q35-rhel9.4.0.
+  // RHEL's types are named pc-q35-rhel9.4.0.
   return type.replace(/-(?:rhel)?\d[\d.]*$/, '');
 }
 
-/** What a daemon says of one machine that its host can run. */
 export interface MachineCapabilities {
-  /** Firmware that it knows. */
   readonly loaders: readonly string[];
-  /** Ways to give a guest a TPM; undefined where it does not say. */
+  /** Undefined if not reported. */
   readonly tpmBackends: readonly string[] | undefined;
-  /** The best processor that a guest gets there: a named model, and features; undefined where it does not say. */
+  /** Best guest processor, as a named model with features; undefined if not reported. */
   readonly processor: XmlElement | undefined;
 }
 
-/** Undefined for what is no such document. */
 export function readMachineCapabilities(xml: string): MachineCapabilities | undefined {
   const root = parseXml(xml);
   if (root?.name !== 'domainCapabilities') return undefined;

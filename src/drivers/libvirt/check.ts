@@ -5,9 +5,9 @@ import type { HeldDevice } from '../../port/managed.ts';
 import { managerPass, managerRefusal, managerState } from '../../port/manager-checks.ts';
 import type { DomainDisk, DomainFacts } from './domain-xml.ts';
 
-/** What libvirt and this host find for or against a move; nothing is begun. */
+/** Checks of libvirt and this host for a move; changes nothing. */
 
-/** Of filesystems that one host has alone: ext, XFS, Btrfs, ZFS, tmpfs, overlay, bcachefs, F2FS. */
+/** Magic numbers of filesystems that are local to one host. */
 const ALONE: ReadonlyMap<number, string> = new Map([
   [0xef53, 'ext4'],
   [0x58465342, 'XFS'],
@@ -22,7 +22,6 @@ const ALONE: ReadonlyMap<number, string> = new Map([
 /** Formats that a copy keeps. */
 const COPIED = ['raw', 'qcow2'];
 
-/** Findings on the guest alone. */
 export function guestChecks(name: string, state: string, facts: DomainFacts): Check[] {
   const isRunning = state === 'running' || state === 'paused';
   return [
@@ -38,8 +37,9 @@ function unmovable(guest: string, reasons: readonly string[]): Check {
 }
 
 /**
- * libvirt itself refuses a disk that the other host cannot have, once the move has begun. A file on a filesystem that only
- * this host has is copied, or refused here. What is on another kind of filesystem or on a network is libvirt's to judge. */
+ * libvirt refuses a disk that is missing at the other host only during the move. A file on a local filesystem is
+ * copied or refused here. Other filesystems and network storage are left to libvirt.
+ */
 export async function diskChecks(guest: string, disks: readonly DomainDisk[]): Promise<Check[]> {
   const checks: Check[] = [];
   for (const disk of disks) {
@@ -63,13 +63,13 @@ export async function diskChecks(guest: string, disks: readonly DomainDisk[]): P
   return checks.length > 0 ? checks : [managerPass('disks', 'source', said(disks))];
 }
 
-/** libvirt opens them by their path there, and compares nothing. */
+/** libvirt opens them by path at the destination and compares nothing. */
 export function heldDevices(disks: readonly DomainDisk[]): HeldDevice[] {
   const held = disks.filter(({ kind, source }) => kind === 'block' && source.startsWith('/'));
   return held.map(({ name, source, isWritten }) => ({ name, file: source, isWritten }));
 }
 
-/** What libvirt would make of a copy that is not the same as the disk; undefined where it copies it. */
+/** Reason why libvirt's copy would differ from the disk; undefined if it can be copied. */
 export function whyNotCopied({ format, isLinked, isShareable }: DomainDisk): string | undefined {
   if (isShareable) return 'other guests may write to it too';
   if (isLinked) return 'a copy by libvirt would lose the image below it';
@@ -81,7 +81,7 @@ function said(disks: readonly DomainDisk[]): string {
   return written === 0 ? 'it writes to no disk' : `${written} on storage that libvirt may share`;
 }
 
-/** `unseen`: libvirt may see it, and Godwit does not. */
+/** `unseen`: Godwit does not see the file, but libvirt may. */
 export async function whereItLies(
   file: string,
 ): Promise<

@@ -11,7 +11,7 @@ import { logIn } from './rpc/login.ts';
 import { XdrReader, XdrWriter } from '../../formats/xdr.ts';
 import { decodeParams, encodeParams, type Params, type SentParams } from './rpc/params.ts';
 
-/** The calls to libvirt that Godwit makes, by the numbers of libvirt's remote_protocol.x. */
+/** Procedure numbers of libvirt's remote_protocol.x. */
 const PROC = {
   open: 1,
   destroy: 12,
@@ -35,13 +35,13 @@ const PROC = {
   startPostCopy: 364,
 } as const;
 
-/** Numbers of libvirt's virterror.h. */
+/** Error numbers of libvirt's virterror.h. */
 const NO_DOMAIN = 42;
 const NO_METADATA = 80;
 const OPERATION_INVALID = 55;
 /** Operation denied, authentication failed, access denied. */
 const DENIED = [29, 45, 88];
-/** Where a domain ended between two calls. */
+/** The domain ended between two calls. */
 export const HAS_LEFT = [NO_DOMAIN, OPERATION_INVALID];
 
 const MAX_DOMAINS = 16_384;
@@ -54,37 +54,39 @@ const INACTIVE = 2;
 const ACTIVE = 1;
 const COMPLETED = 1;
 const KEEP_COMPLETED = 2;
-/** VIR_DOMAIN_UNDEFINE_KEEP_NVRAM, and since libvirt 8.9 _KEEP_TPM. */
+/** VIR_DOMAIN_UNDEFINE_KEEP_NVRAM, and _KEEP_TPM since libvirt 8.9. */
 const [KEEP_NVRAM, KEEP_TPM] = [8, 64];
-/** Only looked at: what does not answer soon is asked again. */
+/** Short, because a failed look is repeated. */
 const LOOK_MS = 8000;
 
-/** A domain as libvirt names it in each call. `id` is -1 while it does not run. */
+/** Identifies a domain in each call. `id` is -1 while it does not run. */
 export interface Domain {
   readonly name: string;
   readonly uuid: string;
   readonly id: number;
 }
 
-/** virDomainState, and the reason within it. */
 export interface DomainState {
   readonly state: number;
   readonly reason: number;
 }
 
-/** virDomainJobType, and what libvirt counts. */
+/** virDomainJobType and libvirt's counters. */
 export interface JobStats {
   readonly type: number;
   readonly params: Params;
 }
 
-/** Where an element of Godwit's own lies in a domain's metadata. */
+/** Godwit's element in a domain's metadata. */
 export interface MetadataPlace {
   readonly key: string;
   readonly uri: string;
 }
 
-/** One libvirt daemon. Rejects with LibvirtRefusal in libvirt's words, GODWIT_UNREACHABLE, GODWIT_DEADLINE. */
+/**
+ * Client of one libvirt daemon. Rejects with LibvirtRefusal (libvirt's message), GODWIT_UNREACHABLE or
+ * GODWIT_DEADLINE.
+ */
 export class LibvirtClient {
   readonly #connection: LibvirtConnection;
 
@@ -119,7 +121,6 @@ export class LibvirtClient {
     this.#connection.close();
   }
 
-  /** `9.0.0` */
   async version(signal: AbortSignal): Promise<string> {
     const number = Number((await this.ask(PROC.libVersion, new XdrWriter(), signal)).bigUint64());
     return [Math.floor(number / 1_000_000), Math.floor(number / 1000) % 1000, number % 1000].join(
@@ -127,7 +128,6 @@ export class LibvirtClient {
     );
   }
 
-  /** Those that run or are paused. */
   async activeDomains(signal: AbortSignal): Promise<Domain[]> {
     const answer = await this.ask(
       PROC.listDomains,
@@ -137,7 +137,6 @@ export class LibvirtClient {
     return answer.list(MAX_DOMAINS, () => readDomain(answer));
   }
 
-  /** Undefined where libvirt knows none of that name or UUID. */
   async domain(
     by: { readonly name: string } | { readonly uuid: string },
     signal: AbortSignal,
@@ -150,13 +149,12 @@ export class LibvirtClient {
     return answer === undefined ? undefined : readDomain(answer);
   }
 
-  /** What it runs as now. */
   async xml(domain: Domain, signal: AbortSignal): Promise<string> {
     const answer = await this.ask(PROC.xml, writeDomain(domain).uint32(0), signal);
     return answer.string(MAX_TEXT);
   }
 
-  /** What it would run as the next time; of one that has a definition that lasts. */
+  /** XML for the next start, of a persistent domain. */
   async definition(domain: Domain, signal: AbortSignal): Promise<string> {
     const answer = await this.ask(PROC.xml, writeDomain(domain).uint32(INACTIVE), signal);
     return answer.string(MAX_TEXT);
@@ -179,14 +177,14 @@ export class LibvirtClient {
     await this.ask(PROC.setAutostart, writeDomain(domain).int32(isOn ? 1 : 0), signal);
   }
 
-  /** Of the job that runs now; `type` is 0 where there is none, as of a domain that has just left. */
+  /** Present job. `type` is 0 if there is none, or if the domain has just left. */
   async job(domain: Domain, signal: AbortSignal): Promise<JobStats> {
     const asked = this.ask(PROC.jobStats, writeDomain(domain).uint32(0), signal);
     const answer = await unless(HAS_LEFT, asked);
     return answer === undefined ? { type: 0, params: {} } : readJob(answer);
   }
 
-  /** Of the last job that has ended; undefined where libvirt has kept none. */
+  /** Last ended job; undefined if libvirt kept none. */
   async completedJob(domain: Domain, signal: AbortSignal): Promise<JobStats | undefined> {
     const flags = COMPLETED | KEEP_COMPLETED;
     const asked = this.ask(PROC.jobStats, writeDomain(domain).uint32(flags), signal);
@@ -194,7 +192,7 @@ export class LibvirtClient {
     return answer === undefined ? undefined : readJob(answer);
   }
 
-  /** The element of that place in what the domain runs as now. */
+  /** Element at that place in the running domain's metadata. */
   async metadata(
     domain: Domain,
     { uri }: MetadataPlace,
@@ -206,7 +204,7 @@ export class LibvirtClient {
     return answer?.string(MAX_TEXT);
   }
 
-  /** `element` undefined: removes it. Waits for a job of the domain that changes it. */
+  /** Removes the element if it is undefined. Waits for a job that changes the domain. */
   async setMetadata(
     domain: Domain,
     { key, uri }: MetadataPlace,
@@ -222,17 +220,19 @@ export class LibvirtClient {
     await this.ask(PROC.setMetadata, body, signal, CALL_MS);
   }
 
-  /** Ends the domain's job. Where there is none, or it cannot be ended, LibvirtRefusal. */
+  /** Aborts the domain's job. Throws LibvirtRefusal if there is none or it cannot be aborted. */
   async abortJob(domain: Domain, signal: AbortSignal): Promise<void> {
     await this.ask(PROC.abortJob, writeDomain(domain), signal, CALL_MS);
   }
 
-  /** Pauses it, or ends its process at once. */
   async stop(domain: Domain, how: 'suspend' | 'destroy', signal: AbortSignal): Promise<void> {
     await unless(HAS_LEFT, this.ask(PROC[how], writeDomain(domain), signal, CALL_MS));
   }
 
-  /** Removes its definition, and no file of its state: the other host may have the same. Refused where libvirt cannot keep a TPM's. */
+  /**
+   * Removes its definition but keeps its state files, which the other host may share. Refused if libvirt cannot
+   * keep the TPM's state.
+   */
   async undefine(domain: Domain, hasTpm: boolean, signal: AbortSignal): Promise<void> {
     const body = writeDomain(domain).uint32(hasTpm ? KEEP_NVRAM | KEEP_TPM : KEEP_NVRAM);
     await unless([NO_DOMAIN], this.ask(PROC.undefine, body, signal, CALL_MS));
@@ -248,8 +248,8 @@ export class LibvirtClient {
   }
 
   /**
-   * Has this daemon move the domain to the daemon at `to`. Resolves once the domain runs there; the daemon goes on with it
-   * where this connection ends before.
+   * Orders the daemon to move the domain to the daemon at `to`. Resolves once the domain runs there. The daemon
+   * continues even if this connection ends.
    */
   async migrate(domain: Domain, to: string, params: SentParams, flags: number): Promise<void> {
     const body = writeDomain(domain).optionalString(to);
@@ -258,12 +258,11 @@ export class LibvirtClient {
     await this.#connection.callToTheEnd(PROC.migrate, body.bytes());
   }
 
-  /** What it says unasked, of the events that were asked for. */
   hear(listener: Listener): void {
     this.#connection.hear(listener);
   }
 
-  /** One call; the client makes those of a move, questions.ts those before it. */
+  /** Sends one call. The client has the calls of a move; questions.ts has those before it. */
   async ask(
     procedure: number,
     body: XdrWriter,
@@ -274,7 +273,7 @@ export class LibvirtClient {
   }
 }
 
-/** `asked`, or undefined where libvirt refuses it with one of these codes. */
+/** Result of `asked`, or undefined if libvirt refuses it with one of these codes. */
 export async function unless<T>(
   codes: readonly number[],
   asked: Promise<T>,

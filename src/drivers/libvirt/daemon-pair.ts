@@ -7,19 +7,16 @@ import { LibvirtRefusal } from './rpc/connection.ts';
 import type { Outcome } from './task.ts';
 import type { Sight } from './whereabouts.ts';
 
-/** What a session works with; it outlives the session. */
 export interface LibvirtHost {
   readonly name: string;
   readonly options: LibvirtOptions;
-  /** This host's daemon. */
   readonly uri: string;
-  /** How the tasks that this process has ordered stand, by the id of their migration. */
+  /** Outcomes of the tasks that this process has ordered, by migration id. */
   readonly outcomes: Map<string, Outcome>;
-  /** Told that one of them has changed. */
   readonly hear: Set<() => void>;
 }
 
-/** One domain at both daemons: its source's is there from the beginning, its destination's is asked once it is named. */
+/** One domain at both daemons: connected to the source from the start, and to the destination once it is named. */
 export class DaemonPair {
   readonly host: LibvirtHost;
   readonly source: LibvirtClient;
@@ -37,12 +34,11 @@ export class DaemonPair {
     return new DaemonPair(host, uuid, source);
   }
 
-  /** A connection of its own to the source, for a call that outlives the session. */
+  /** Separate connection to the source, for a call that outlives the session. */
   another(signal: AbortSignal): Promise<LibvirtClient> {
     return LibvirtClient.open(this.host.uri, this.host.options.credentials, signal);
   }
 
-  /** The daemon of the host to which the guest goes. */
   async destination(to: string, signal: AbortSignal): Promise<LibvirtClient> {
     if (this.#destination?.host === to) return this.#destination.client;
     const { options } = this.host;
@@ -52,7 +48,6 @@ export class DaemonPair {
     return client;
   }
 
-  /** The domain, also where it does not run. */
   domain(client: LibvirtClient, signal: AbortSignal): Promise<Domain | undefined> {
     return client.domain({ uuid: this.#uuid }, signal);
   }
@@ -62,7 +57,7 @@ export class DaemonPair {
     return domain?.id === -1 ? undefined : domain;
   }
 
-  /** The domain with its mark, where it runs at that daemon as that of a migration. */
+  /** Domain and its mark, if it runs at that daemon as part of a migration. */
   async marked(
     client: LibvirtClient,
     id: string,
@@ -83,7 +78,7 @@ export class DaemonPair {
     }
   }
 
-  /** Undefined where the source does not say. */
+  /** Undefined if the source does not answer. */
   async isMoving(signal: AbortSignal): Promise<boolean | undefined> {
     try {
       const domain = await this.running(this.source, signal);
@@ -99,7 +94,7 @@ export class DaemonPair {
     this.#destination = undefined;
   }
 
-  /** Runs a question; libvirt's own refusal becomes Godwit's error, with its words, and is the cause of it. */
+  /** Converts libvirt's refusal to Godwit's error, with libvirt's message and the refusal as cause. */
   async reported<T>(command: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();

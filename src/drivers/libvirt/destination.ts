@@ -5,11 +5,8 @@ import type { Domain, LibvirtClient } from './client.ts';
 import type { DomainFacts, NicHostLink } from './domain-xml.ts';
 import { keptFor, network, networkDevice, pool, type Existence } from './questions.ts';
 
-/** What the destination's daemon has for a guest, and what it lacks. */
-
 interface DestinationQuery {
   readonly facts: DomainFacts;
-  /** The host's name. */
   readonly to: string;
   readonly there: LibvirtClient;
 }
@@ -26,7 +23,7 @@ export async function destinationChecks(
   ];
 }
 
-/** libvirt moves a guest onto a definition of the same name and UUID that does not run, and onto no other. */
+/** libvirt moves a guest onto an inactive definition of the same name and UUID, but onto no other definition. */
 async function identityChecks(
   { facts: { name: guest, uuid }, to, there }: DestinationQuery,
   signal: AbortSignal,
@@ -57,8 +54,8 @@ async function identityChecks(
 }
 
 /**
- * What libvirt keeps for a domain beside its definition, and does not take along. It moves no guest with snapshots. An old
- * image of the guest's memory would be started in its place. What else is left behind is a warning.
+ * libvirt does not move a domain's snapshots, checkpoints and saved memory. It refuses a guest with snapshots.
+ * An old saved memory image would be started instead of the guest. Other leftovers are a warning.
  */
 export async function keptChecks(
   client: LibvirtClient,
@@ -110,7 +107,7 @@ async function networkChecks(
   return checks;
 }
 
-/** libvirt itself looks for them only once the move has begun. */
+/** libvirt checks them only during the move. */
 async function hostLinkChecks(
   { facts: { name: guest, hostLinks }, to, there }: DestinationQuery,
   signal: AbortSignal,
@@ -172,7 +169,6 @@ interface RequiredResource {
   readonly device: string;
   readonly guest: string;
   readonly to: string;
-  /** virsh's commands for it begin so. */
   readonly command: 'net' | 'pool';
 }
 

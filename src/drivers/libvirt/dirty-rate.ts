@@ -7,21 +7,21 @@ import { readDomain, writeDomain, type Domain, type LibvirtClient } from './clie
 import { LibvirtRefusal } from './rpc/connection.ts';
 import { decodeParams, type Params } from './rpc/params.ts';
 
-/** What a guest of libvirt writes to its memory: QEMU's own look, by a sample of its pages. It changes nothing of the guest. */
+/** QEMU's dirty-rate measurement by sampled pages; it does not change the guest. */
 
 const PROC = { stats: 344, start: 427 } as const;
-/** VIR_DOMAIN_DIRTYRATE_MODE_PAGE_SAMPLING: the other modes have the kernel watch what the guest writes, which slows it down. */
+/** VIR_DOMAIN_DIRTYRATE_MODE_PAGE_SAMPLING: in the other modes the kernel tracks writes, which slows the guest. */
 const PAGE_SAMPLING = 0;
 /** VIR_DOMAIN_STATS_DIRTYRATE */
 const DIRTY_RATE = 512;
 /** VIR_DOMAIN_DIRTYRATE_MEASURED */
 const MEASURED = 2;
-/** libvirt before 7.2 knows no such call, and other hypervisors than QEMU support none. */
+/** libvirt before 7.2 lacks the call; hypervisors other than QEMU do not support it. */
 const UNKNOWN = [3, 39];
 
 type QueryClient = Pick<LibvirtClient, 'ask'>;
 
-/** GODWIT_CAPABILITY where it cannot be measured now, with the reason. */
+/** Throws GODWIT_CAPABILITY with the reason if it cannot be measured now. */
 export async function measureDomain(
   client: QueryClient,
   domain: Domain,
@@ -60,7 +60,7 @@ async function statsOf(client: QueryClient, domain: Domain, signal: AbortSignal)
   return found;
 }
 
-/** MiB/s of a look over that time; undefined while there is none. Pure. */
+/** Rate of a measurement over that time, in MiB/s; undefined if there is none. Pure. */
 export function rateIn(params: Params, seconds: number): number | undefined {
   const rate = params['dirtyrate.megabytes_per_second'];
   const isThis =

@@ -4,7 +4,7 @@ import { securityLabels, type SecurityLabel } from './security-labels.ts';
 import { domainPort, type DomainPort } from './ports/ports.ts';
 import { unmovableDevices } from './unmovable.ts';
 
-/** What a domain's XML says of the guest, and what of it no migration takes along. Pure. */
+/** Parses a domain's XML, including the parts that cannot move. Pure. */
 export interface DomainFacts {
   readonly name: string;
   readonly uuid: string;
@@ -20,72 +20,67 @@ export interface DomainFacts {
   readonly networks: readonly NicNetwork[];
   readonly hostLinks: readonly NicHostLink[];
   readonly ports: readonly DomainPort[];
-  /** A destination must have their models. */
+  /** The destination must support their models. */
   readonly securityLabels: readonly SecurityLabel[];
-  /** From its metadata. */
   readonly labels: Readonly<Record<string, string>>;
-  /** The elements that a person writes and libvirt never adds, as texts that can be compared. */
+  /** Elements that a person writes and libvirt never adds, as comparable texts. */
   readonly written: readonly string[];
-  /** What stops it from moving, in words. */
   readonly unmovable: readonly string[];
 }
 
-/** What a hypervisor must have to run it, in the words of libvirt's own questions. */
+/** Requirements of a hypervisor, in the terms of libvirt's queries. */
 export interface Machine {
-  /** `kvm`, or `qemu` for one that is emulated. */
+  /** `kvm`, or `qemu` for an emulated guest. */
   readonly virtType: string;
   readonly arch: string;
   readonly type: string;
-  /** The program; absent: the daemon's own. */
+  /** Absent: the daemon's default. */
   readonly emulator: string | undefined;
-  /** Its element `cpu`, which libvirt has expanded when it started the guest; absent: QEMU's own. */
+  /** Element `cpu`, expanded by libvirt when it started the guest; absent: QEMU's default. */
   readonly cpu: XmlElement | undefined;
 }
 
 export interface Firmware {
   readonly loader: string;
   readonly isSecure: boolean;
-  /** Its variables. */
   readonly nvram: string | undefined;
 }
 
 export interface Tpm {
   readonly model: string;
-  /** `emulator`: swtpm, which libvirt starts anew and whose state goes along; `passthrough`: that of the host. */
+  /** `emulator`: swtpm, which libvirt starts again and whose state moves. `passthrough`: the host's TPM. */
   readonly backend: string;
 }
 
 export interface DomainDisk {
-  /** As the guest has it: `vda`. */
+  /** Guest's name for it, such as `vda`. */
   readonly name: string;
-  /** A file, a block device, or what libvirt calls it: `rbd:pool/image`. */
+  /** File, block device, or libvirt's name: `rbd:pool/image`. */
   readonly source: string;
   readonly kind: string;
   readonly format: string;
   readonly isWritten: boolean;
   readonly isShareable: boolean;
-  /** Of a volume: the pool in which it lies. */
+  /** Only for a volume. */
   readonly pool: string | undefined;
-  /** It has an image below it, as a template's. */
+  /** Has a backing image, such as a template. */
   readonly isLinked: boolean;
-  /** The files and devices below it, the nearest first, as far as libvirt names them; absent: none. */
+  /** Backing files and devices, nearest first, as far as libvirt names them; absent: none. */
   readonly below?: readonly string[];
 }
 
-/** How a NIC is attached where a network of libvirt is named. */
 export interface NicNetwork {
   readonly nic: string;
   readonly network: string;
 }
 
-/** How a NIC is attached where a network device of its host is named: a bridge, or what is below a macvtap. */
+/** NIC attached to a host network device: a bridge, or the lower device of a macvtap. */
 export interface NicHostLink {
   readonly nic: string;
   readonly device: string;
   readonly kind: 'bridge' | 'device';
 }
 
-/** What was read, or why nothing was. */
 export type DomainRead =
   | { readonly facts: DomainFacts; readonly why?: undefined }
   | { readonly facts?: undefined; readonly why: string };
@@ -120,7 +115,7 @@ export function readDomain(xml: string): DomainRead {
   return lacks === undefined ? { facts: factsOf(root) } : { why: lacks };
 }
 
-/** libvirt writes each of these, whoever has defined the domain. */
+/** libvirt writes these elements for every domain. */
 function whatIsMissing(root: XmlElement): string | undefined {
   if ((textAt(root, 'name') ?? '') === '') return 'it has no <name>';
   if (!UUID.test(textAt(root, 'uuid') ?? '')) return 'its <uuid> is none';
@@ -221,7 +216,7 @@ function networkOf(element: XmlElement, index: number): NicNetwork[] {
   return network === undefined ? [] : [{ nic: nicName(element, index), network }];
 }
 
-/** Of a network of libvirt the XML of a guest that runs has the bridge or device as well, which is that host’s own. */
+/** A NIC of a libvirt network also has the host's bridge or device in a running guest's XML, and is left out here. */
 function hostLinkOf(element: XmlElement, index: number): NicHostLink[] {
   const { bridge, dev, network } = at(element, 'source')[0]?.attributes ?? {};
   const { type } = element.attributes;
@@ -280,11 +275,11 @@ function belowOf(element: XmlElement): Pick<DomainDisk, 'below'> {
   return found.length === 0 ? {} : { below: found };
 }
 
-/** What whoever has defined a domain says of it in its metadata: names that people look for. Pure. */
+/** Labels from a domain's metadata, such as names that people search for. Pure. */
 
 const MAX_VALUE = 256;
 
-/** Label -> where it lies below `metadata`; of an element without text its attribute `name` or `id` counts. */
+/** Label -> path below `metadata`. An element without text counts by its attribute `name` or `id`. */
 const PLACES: Readonly<Record<string, readonly string[]>> = {
   'libvirt/os': ['libosinfo', 'os'],
   'nova/name': ['instance', 'name'],
@@ -325,8 +320,8 @@ function plain(value: string): string {
 const OF_DOMAIN = new Set(['title', 'description', 'cputune', 'numatune', 'commandline']);
 
 /**
- * The elements of a definition that a person writes and libvirt never adds by itself, each as one text, sorted. The order of
- * elements and of attributes, quotes, comments and the space between elements make no difference. Pure.
+ * Elements of a definition that a person writes and libvirt never adds, each as one text, sorted. The order of
+ * elements and attributes, quotes, comments and whitespace make no difference. Pure.
  */
 function writtenParts(root: XmlElement): string[] {
   const own = root.children.filter(({ name }) => OF_DOMAIN.has(name));

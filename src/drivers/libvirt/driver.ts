@@ -28,11 +28,10 @@ import { runState } from './whereabouts.ts';
 import { z } from 'zod';
 
 const LIFE_MS = 5000;
-/** Domains looked at beside one another. */
 const AT_ONCE = 8;
 const MAX_GUESTS = 10_000;
 
-/** Guests of the libvirt of this host, which moves them between its own daemons. */
+/** Guests of this host's libvirt, which moves them between its daemons. */
 export class LibvirtDriver implements ManagedDriver {
   readonly name = 'libvirt';
   readonly capabilities = {
@@ -59,7 +58,7 @@ export class LibvirtDriver implements ManagedDriver {
     this.#host = { name, options, uri, outcomes: new Map(), hear: new Set() };
   }
 
-  /** QEMU's programs are known to the QEMU driver; a domain's machine is libvirt's to judge. */
+  /** The QEMU driver lists QEMU's programs; libvirt checks a domain's machine. */
   async hypervisors(): Promise<HypervisorInfo[]> {
     return [];
   }
@@ -81,7 +80,7 @@ export class LibvirtDriver implements ManagedDriver {
     }
   }
 
-  /** libvirt gives a domain another id each time that it starts. */
+  /** A domain gets another id at each start. */
   async census(signal: AbortSignal): Promise<string> {
     const client = await this.#open(signal);
     try {
@@ -92,7 +91,7 @@ export class LibvirtDriver implements ManagedDriver {
     }
   }
 
-  /** libvirt alone knows, and that it does not run a domain is no proof that nobody does. */
+  /** Only libvirt knows the domain's state. A domain that does not run here may still run elsewhere. */
   async life(handle: GuestHandle): Promise<Life> {
     const uuid = domainIn(handle);
     if (uuid === undefined) return { state: 'unknown', reason: 'it is no domain of libvirt' };
@@ -139,7 +138,7 @@ export class LibvirtDriver implements ManagedDriver {
   }
 }
 
-/** A domain that ends while it is looked at is none. */
+/** A domain that ends during the look is left out. */
 function look(
   client: LibvirtClient,
   host: string,
@@ -156,7 +155,7 @@ async function shown(
   signal: AbortSignal,
 ): Promise<DiscoveredGuest> {
   const { uuid } = domain;
-  // libvirt takes blanks and other letters, which hosts do not.
+  // libvirt allows blanks and letters that host names do not have.
   const name = knownAs(domain.name);
   const read = readDomain(await client.xml(domain, signal));
   const migrating = isMigrating(await client.job(domain, signal));
@@ -165,7 +164,6 @@ async function shown(
   return { handle: libvirtHandle(name, uuid), info: { ...known, ...listed(read) } };
 }
 
-/** What a list shows of a guest; of one whose XML cannot be read, why it does not move. */
 function listed(
   read: DomainRead,
 ): Omit<DiscoveredGuest['info'], 'name' | 'host' | 'driver' | 'state'> {
@@ -188,13 +186,12 @@ function listed(
 
 const handle = z.object({ driver: z.literal('libvirt'), name: z.string(), domain: z.uuid() });
 
-/** A domain by its UUID: libvirt lets its name change. */
+/** Identifies a domain by UUID, because its name may change. */
 export function libvirtHandle(name: string, uuid: string): GuestHandle {
   const made: GuestHandle & z.infer<typeof handle> = { driver: 'libvirt', name, domain: uuid };
   return made;
 }
 
-/** The domain's UUID in a handle; undefined for what is no handle of this driver. */
 function domainIn(given: GuestHandle): string | undefined {
   return handle.safeParse(given).data?.domain;
 }

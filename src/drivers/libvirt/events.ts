@@ -13,7 +13,7 @@ import { JOB } from './job.ts';
 import type { Packet } from './rpc/packets.ts';
 import { decodeParams } from './rpc/params.ts';
 
-/** What the daemon of the source says unasked of a domain, by the numbers of libvirt's remote_protocol.x. */
+/** Source daemon's events of a domain, by the numbers of libvirt's remote_protocol.x. */
 const PROC = {
   register: 316,
   lifecycle: 318,
@@ -25,8 +25,8 @@ const PROC = {
   jobCompleted: 363,
 } as const;
 /**
- * virDomainEventID: the domain begins, stops or ends; a pass over its memory begins; its job has ended; its owner changes a
- * medium, has a job on a disk, or plugs a device in or out.
+ * virDomainEventID: start, stop or end of the domain; start of a memory pass; end of a job; changed media, block
+ * jobs and plugged devices.
  */
 const EVENTS = [
   { id: 0, comesAs: PROC.lifecycle },
@@ -38,16 +38,16 @@ const EVENTS = [
   { id: 19, comesAs: PROC.deviceAdded },
 ] as const;
 const COMES = new Set<number>(EVENTS.map(({ comesAs }) => comesAs));
-/** What an older daemon, or another driver of it, answers to an event that it does not have. */
+/** Errors of an older daemon, or of a driver without the event. */
 const UNKNOWN = [3, 8];
 
-/** News of one domain, from its registration until the connection ends. */
+/** Events of one domain, from registration until the connection ends. */
 export class DomainEvents {
   #isNews = false;
   #wake: () => void = () => undefined;
   #completed: JobStats | undefined;
 
-  /** Undefined where the daemon reports none of them: only looking shows it. */
+  /** Undefined if the daemon supports none of the events; then only polling works. */
   static async open(
     client: LibvirtClient,
     domain: Domain,
@@ -61,7 +61,7 @@ export class DomainEvents {
         heard(message.procedure);
     });
     const asked = EVENTS.map(({ id }) => {
-      // The domain may be absent, for those of all.
+      // The domain argument is optional in the protocol; without it, events of all domains are sent.
       const body = new XdrWriter().int32(id).uint32(1).raw(writeDomain(domain).bytes());
       return unless(UNKNOWN, client.ask(PROC.register, body, signal));
     });
@@ -69,12 +69,11 @@ export class DomainEvents {
     return registered.some((each) => each !== undefined) ? events : undefined;
   }
 
-  /** The figures of the migration that has ended, as its source counted them; kept also where the destination has none. */
+  /** Final figures of the migration, counted by its source; available even if the destination has none. */
   get completed(): JobStats | undefined {
     return this.#completed;
   }
 
-  /** From here on what comes is news. */
   looked(): void {
     this.#isNews = false;
   }
@@ -84,7 +83,7 @@ export class DomainEvents {
     this.#wake();
   };
 
-  /** Resolves to true once there was news since `looked`, and to false after `withinMs`. */
+  /** Resolves to true after an event since `looked`, and to false after `withinMs`. */
   async changed(withinMs: number, signal: AbortSignal): Promise<boolean> {
     const woken = Promise.withResolvers<void>();
     this.#wake = woken.resolve;
@@ -97,7 +96,7 @@ export class DomainEvents {
     return this.#isNews;
   }
 
-  /** False for those of another domain. */
+  /** False for events of another domain. */
   #heard({ procedure, body }: Pick<Packet, 'procedure' | 'body'>, { uuid }: Domain): boolean {
     const message = new XdrReader(body);
     message.int32();

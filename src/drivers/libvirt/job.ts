@@ -5,7 +5,7 @@ import type { JobStats } from './client.ts';
 import type { Mark } from './mark.ts';
 import type { Params } from './rpc/params.ts';
 
-/** What libvirt's figures of a job mean for a migration. Pure. */
+/** Interprets libvirt's job figures for a migration. Pure. */
 
 /** virDomainJobType */
 export const JOB = {
@@ -16,11 +16,11 @@ export const JOB = {
   failed: 4,
   cancelled: 5,
 } as const;
-/** virDomainJobOperation: a migration, as its source and as its destination see it. */
+/** virDomainJobOperation: incoming and outgoing migration. */
 const MIGRATION_IN = 4;
 const MIGRATION_OUT = 5;
 
-/** A job that runs now and moves the guest. A libvirt that names no operation is taken at its word that there is a job. */
+/** Active migration job. If libvirt reports no operation, any active job counts. */
 export function isMigrating({ type, params }: JobStats): boolean {
   if (type !== JOB.bounded && type !== JOB.unbounded) return false;
   const operation = params['operation'];
@@ -28,7 +28,7 @@ export function isMigrating({ type, params }: JobStats): boolean {
 }
 
 export function runningSight({ params }: JobStats, postcopy = false): TaskSight {
-  // Disks that are copied go first.
+  // Copied disks are sent before the memory.
   const total = sum(params, 'memory_total', 'disk_total');
   const left = sum(params, 'memory_remaining', 'disk_remaining');
   const percent =
@@ -44,7 +44,7 @@ export function runningSight({ params }: JobStats, postcopy = false): TaskSight 
   };
 }
 
-/** How its memory goes over; nothing before libvirt counts its rounds and its rate, as while disks are copied. */
+/** Memory progress; undefined until libvirt counts rounds and rate, such as during disk copies. */
 function memoryOf(params: Params): MemorySample | undefined {
   const of = (name: string): number => count(params, name) ?? 0;
   const counted = ['total', 'remaining', 'processed', 'bps', 'iteration', 'page_size'] as const;
@@ -68,7 +68,7 @@ function memoryOf(params: Params): MemorySample | undefined {
   };
 }
 
-/** What the last job that libvirt has kept says of how it went; nothing where it was no migration. */
+/** Figures of the last job that libvirt kept; empty if it was not a migration. */
 export function figuresOfEnded(stats: JobStats | undefined, mode: Mode): TaskFigures | undefined {
   if (stats === undefined || stats.type !== JOB.completed) return undefined;
   const { params } = stats;
@@ -82,13 +82,12 @@ export function figuresOfEnded(stats: JobStats | undefined, mode: Mode): TaskFig
   };
 }
 
-/** A guest that asked for no page may have moved by either. */
+/** A guest that requested no page may have moved either way. */
 function finishedBy(params: Params, mode: Mode): Pick<TaskFigures, 'finished'> {
   if (mode === 'precopy') return { finished: 'precopy' };
   return (count(params, 'memory_postcopy_requests') ?? 0) > 0 ? { finished: 'postcopy' } : {};
 }
 
-/** What a mark says of a task that runs no more. */
 export function markedSight({ state, reason }: Mark): TaskSight {
   switch (state) {
     case 'failed':
@@ -100,7 +99,7 @@ export function markedSight({ state, reason }: Mark): TaskSight {
   }
 }
 
-/** libvirt's own counters; of parallel streams QEMU 7.2 counts bytes before they are compressed. */
+/** libvirt's counters. With parallel streams, QEMU 7.2 counts uncompressed bytes. */
 function figuresOf(params: Params): TaskFigures {
   const sentBytes = count(params, 'data_processed');
   const rounds = count(params, 'memory_iteration');

@@ -3,8 +3,8 @@ import type { Domain, LibvirtClient } from './client.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 
 /**
- * A copy or a definition of a guest that stays at a host where the guest does not run. A boot of that host must not start
- * the guest a second time, so it loses its autostart, and the report names it for the operator.
+ * Copy or definition of a guest at a host where the guest does not run. Its autostart is turned off, so that a
+ * boot does not start the guest twice, and the report names it for the operator.
  */
 
 interface LeftoverCopy {
@@ -13,7 +13,7 @@ interface LeftoverCopy {
   readonly why: string;
 }
 
-/** Turns the autostart off, and returns the error that names what stays. Repeatable. */
+/** Turns the autostart off and returns the error that names the leftover. Can be repeated. */
 export async function leave(
   client: LibvirtClient,
   domain: Domain,
@@ -28,12 +28,12 @@ export async function leave(
     : `a definition of ${guest} there`;
   const reason = `${what} is left to you, since ${why}; ${autostart}`;
   if (isCopy) return godwitError('GODWIT_HYPERVISOR', { ...facts, reason });
-  // The firmware's variables and the TPM's state may be on storage that the running guest uses too.
+  // The running guest may use the same firmware variables and TPM state on shared storage.
   const hint = `Look at it (\`virsh dumpxml --inactive ${guest}\`). If you do not need it, at {host}: \`virsh undefine ${guest} --keep-nvram\`, with \`--keep-tpm\` if it has a TPM and libvirt is 8.9 or newer.`;
   return godwitError('GODWIT_HYPERVISOR', { ...facts, reason }, { hint });
 }
 
-/** A copy that ends leaves its definition, which is then to be removed too. */
+/** Ending a copy leaves its definition, which must be removed too. */
 export async function withDefinition(
   client: LibvirtClient,
   domain: Domain,
@@ -54,7 +54,7 @@ export async function endAutostart(
   return `its autostart is on, so a boot of that host starts the guest a second time: ${why}`;
 }
 
-/** Undefined if libvirt did it; libvirt's words if it refuses, however often it is asked. */
+/** Undefined if libvirt did it; libvirt's message if it refuses. */
 export async function refusal(what: string, asked: Promise<void>): Promise<string | undefined> {
   try {
     await asked;
@@ -65,7 +65,7 @@ export async function refusal(what: string, asked: Promise<void>): Promise<strin
   }
 }
 
-/** One error of two: whether it is tried again is as in the first; the hint for the operator is the second's. */
+/** Combines two errors: the first decides about a retry, the second has the operator's hint. */
 export function both(thrown: unknown, { message, hint }: GodwitError): GodwitError {
   const error = toGodwitError(thrown);
   const all = { ...error.toJSON(), message: `${error.message}; ${message}`.slice(0, 8192), hint };

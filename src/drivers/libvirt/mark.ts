@@ -4,27 +4,26 @@ import type { MetadataPlace } from './client.ts';
 import { escapeXml, parseXml } from '../../formats/xml.ts';
 
 /**
- * What Godwit leaves in a domain's metadata for as long as a migration of it lasts: libvirt has no name for a task, and takes
- * the metadata along with the guest. Pure.
+ * Godwit's mark in a domain's metadata during a migration: libvirt has no task names, and the metadata moves
+ * with the guest. Pure.
  */
 export const MARK: MetadataPlace = { key: 'godwit', uri: 'urn:godwit:migration:1' };
 
-/** Of libvirt's own words, characters. */
+/** Longest message of libvirt, characters. */
 const MAX_WORDS = 2048;
 
 const mark = z.object({
   id: migrationId,
-  /** Where it is `sent`, a job of the domain is this migration's, and libvirt has not said how it ended. */
+  /** `sent`: a job of the domain belongs to this migration, and its outcome is unknown. */
   state: z.enum(['sent', 'failed', 'cancelled']),
-  /** In libvirt's words, of one that failed. */
   reason: z.string().max(4096).default(''),
-  /** The guest is started with its host, as its definition at the source had it. */
+  /** The guest starts with its host, as in the source's definition. */
   autostart: z.enum(['yes', 'no']).default('no'),
-  /** It has a definition that lasts, and goes along. A mark of the build before does not say. */
+  /** It has a persistent definition, which moves with it. Absent in a mark of the build before. */
   persistent: z.enum(['yes', 'no']).default('no'),
-  /** A second copy of it was found at the destination, to be ended: it ran there, or only waited. */
+  /** A second copy was found at the destination and must be ended; it ran there, or only waited. */
   second: z.enum(['ran', 'waited']).optional(),
-  /** The destination had a definition of it before, which is not this migration's to remove. */
+  /** The destination already had a definition, which this migration must not remove. */
   defined: z.enum(['yes', 'no']).default('yes'),
 });
 export type Mark = z.infer<typeof mark>;
@@ -39,7 +38,7 @@ export function markElement(mark: Mark): string {
   return `<migration ${all.join(' ')}/>`;
 }
 
-/** Undefined for what is no mark of Godwit's: whoever may change a domain may write there. */
+/** Undefined if it is not Godwit's mark: anyone who may change a domain may write there. */
 export function parseMark(element: string | undefined): Mark | undefined {
   if (element === undefined) return undefined;
   const root = parseXml(element);

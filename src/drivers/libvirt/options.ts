@@ -1,49 +1,48 @@
 import { z } from 'zod';
 
-/** `drivers.libvirt` of the configuration; it is there, if empty, where this host's guests are libvirt's. */
+/** Configuration `drivers.libvirt`, possibly empty; its presence enables libvirt's guests on this host. */
 export const libvirtOptions = z.strictObject({
-  /** This host's daemon; by default its unix socket, of libvirtd or of virtqemud. */
+  /** This host's daemon; default: the unix socket of libvirtd or virtqemud. */
   uri: z.string().min(1).max(256).optional(),
-  /** How this host's daemon and Godwit reach that of another: {host} is its name. */
+  /** Address of another host's daemon, for this daemon and Godwit; {host} is its name. */
   peers: z.string().min(1).max(256).default('qemu+tls://{host}/system'),
-  /** The same for single hosts, by name. */
+  /** Exceptions by host name. */
   hosts: z
     .record(
       z.string().max(63),
       z.strictObject({
         uri: z.string().min(1).max(256).optional(),
-        /** Where its QEMU takes memory, tcp://ADDRESS; by default as its daemon says. */
+        /** Address for QEMU's memory stream, tcp://ADDRESS; default: chosen by its daemon. */
         migrateUri: z.string().min(1).max(256).optional(),
       }),
     )
     .default({}),
-  /** Memory is encrypted by QEMU, with the certificates that libvirt has for it. */
+  /** QEMU encrypts memory with libvirt's certificates. */
   tls: z.boolean().default(true),
-  /** Where memory that takes the wire enters and leaves this host. */
+  /** Sockets for memory through the wire. */
   sockets: z
     .strictObject({
-      /** As libvirt names it; QEMU's user may make sockets there. The same on all hosts. */
+      /** Path for libvirt, the same on all hosts; QEMU's user may create sockets there. */
       directory: z.string().startsWith('/').max(64).default('/var/lib/libvirt/qemu'),
-      /** The same directory as Godwit finds it, where it runs in other mounts. */
+      /** Path of the same directory for Godwit, if it runs in another mount namespace. */
       seenAt: z.string().startsWith('/').max(80).optional(),
     })
     .prefault({}),
-  /** A hook of libvirt on every host sets on the ports of guests what their XML cannot carry. */
+  /** A libvirt hook on every host makes the port settings that the XML cannot contain. */
   portHook: z.boolean().default(false),
-  /** What Godwit shows a daemon that it reaches by TLS: as libvirt's own clients have it. */
+  /** Client credentials for TLS, with the defaults of libvirt's clients. */
   credentials: z
     .strictObject({
       ca: z.string().max(4096).default('/etc/pki/CA/cacert.pem'),
       cert: z.string().max(4096).default('/etc/pki/libvirt/clientcert.pem'),
       key: z.string().max(4096).default('/etc/pki/libvirt/private/clientkey.pem'),
-      /** Users and passwords for daemons that want a login by SASL. */
+      /** Users and passwords for daemons that require SASL. */
       auth: z.string().max(4096).default('/etc/libvirt/auth.conf'),
     })
     .prefault({}),
 });
 export type LibvirtOptions = z.infer<typeof libvirtOptions>;
 
-/** The URI of another host's daemon. */
 export function uriOf({ peers, hosts }: LibvirtOptions, host: string): string {
   return hosts[host]?.uri ?? peers.replaceAll('{host}', host);
 }

@@ -10,14 +10,13 @@ import type { LibvirtRefusal } from './rpc/connection.ts';
 import { migrateCall, outcomeOf, type Outcome } from './task.ts';
 import { whereabouts } from './whereabouts.ts';
 
-/** Between two looks for the job that an order begins, ms. */
+/** Interval of looks for a new order's job, ms. */
 const BEGUN_MS = 50;
-/** To write down how a task ended. */
 const NOTE_MS = 35_000;
 
 /**
- * Orders a migration, once: the mark lies in the domain before the order leaves. Resolves once libvirt is at it, or where
- * this migration was ordered before.
+ * Orders a migration once: the mark is stored before the order is sent. Resolves once libvirt has begun, or if
+ * this migration was already ordered.
  */
 export async function giveOrder(
   daemons: DaemonPair,
@@ -52,12 +51,12 @@ export async function giveOrder(
   const ended = await send(daemons, order, { domain, mark, isPersistent }, signal);
   if (ended?.state === 'failed') throw await notBegun(daemons, order, ended.cause, signal);
   if (ended === undefined) {
-    // A libvirt that takes no limit now goes by its own.
+    // libvirt may refuse a limit now and keep its default.
     await source.setMaxDowntime(domain, order.maxDowntimeMs, signal).catch(() => undefined);
   }
 }
 
-/** Where its daemon does not say, what is there afterwards is not ours to remove. */
+/** If the daemon does not answer, a later definition is not ours to remove. */
 async function isDefinedAt(daemons: DaemonPair, to: string, signal: AbortSignal): Promise<boolean> {
   try {
     return (await daemons.domain(await daemons.destination(to, signal), signal)) !== undefined;
@@ -73,7 +72,7 @@ interface MarkedDomain {
   readonly isPersistent: boolean;
 }
 
-/** Undefined once its job is seen; the outcome where the call ended before that. */
+/** Undefined once its job is seen; the outcome if the call ended before. */
 async function send(
   daemons: DaemonPair,
   order: ManagedOrder,
@@ -106,7 +105,7 @@ async function send(
   return ended;
 }
 
-/** No job was seen: libvirt has begun none, where the guest is as it was. */
+/** No job was seen: libvirt has not begun if the guest is unchanged. */
 async function notBegun(
   daemons: DaemonPair,
   { guest, to }: ManagedOrder,
@@ -124,7 +123,7 @@ async function notBegun(
   return godwitError('GODWIT_TASK_FAILED', { guest, reason }, { cause });
 }
 
-/** Whoever takes over reads it there: how a task ended that did not move the guest. */
+/** Records in the mark why a task did not move the guest, for a mover that takes over. */
 async function note(
   client: LibvirtClient,
   domain: Domain,

@@ -16,14 +16,13 @@ import { LibvirtRefusal } from './rpc/connection.ts';
 import type { SecurityLabel } from './security-labels.ts';
 import { answerOrWarning, unanswered } from './answer-or-warning.ts';
 
-/** Whether the destination's hypervisor can be the guest's machine. */
+/** Checks whether the destination's hypervisor supports the guest's machine. */
 
-/** libvirt keeps its answers about a machine until it ends. */
+/** libvirt caches its answers about a machine until it ends. */
 const LOOKS_ONCE = 'Then restart libvirtd or virtqemud there, which looks once; guests run on.';
 
 interface PlatformQuery {
   readonly facts: DomainFacts;
-  /** The host's name. */
   readonly to: string;
   readonly here: LibvirtClient;
   readonly there: LibvirtClient;
@@ -39,7 +38,7 @@ export async function platformChecks(asked: PlatformQuery, signal: AbortSignal):
   const checks = isOfAnother(facts, known)
     ? [await emulatorCheck(asked, signal), ...labelChecks(facts, to, known)]
     : machineChecks(facts, to, known);
-  // Of a machine that it does not have libvirt compares no processor.
+  // libvirt compares no processor of an unsupported machine.
   const isRefused = checks.some(({ verdict }) => verdict === 'refuse');
   if (isRefused) return checks;
   return [
@@ -61,7 +60,7 @@ async function partsChecks(
     return read ?? unanswered(name, 'its capabilities of that machine cannot be read');
   });
   if ('verdict' in destination) return [destination];
-  // What the source does not say is not compared.
+  // Values that the source does not report are not compared.
   const nothing: MachineCapabilities = {
     loaders: [],
     tpmBackends: undefined,
@@ -77,7 +76,7 @@ async function partsChecks(
   return partChecks(facts, to, { source: source ?? nothing, destination });
 }
 
-/** The guest's own QEMU is another than the one of which the host's capabilities speak. */
+/** The guest's QEMU is not the one in the host's capabilities. */
 function isOfAnother(
   { machine: { arch, emulator } }: DomainFacts,
   { guests }: HostCapabilities,
@@ -94,7 +93,7 @@ async function emulatorCheck({ facts, there }: PlatformQuery, signal: AbortSigna
   });
 }
 
-/** Firmware that the source's libvirt does not list either was given by its path: whether it is there, libvirt sees. */
+/** Firmware that the source's libvirt does not list was given by path; libvirt checks whether it exists. */
 export function partChecks(
   { name: guest, firmware, tpm }: DomainFacts,
   to: string,
@@ -104,7 +103,8 @@ export function partChecks(
   const checks: Check[] = [];
   const loader = firmware?.loader;
   if (loader !== undefined && source.loaders.includes(loader)) {
-    // It lists what descriptions name. The file may be there without one, which libvirt sees before the guest stops.
+    // libvirt lists only firmware with descriptions. The file may exist without one, and libvirt checks before
+    // the guest stops.
     const evidence = `libvirt there does not list ${loader}`.slice(0, 4096);
     const hint = `See that ${to} has that file (Debian: ovmf; on ARM qemu-efi-aarch64). ${LOOKS_ONCE}`;
     checks.push(
@@ -153,7 +153,7 @@ export function machineChecks(facts: DomainFacts, to: string, host: HostCapabili
   ];
 }
 
-/** One for each model, in the words of the first label of it. */
+/** One check for each model, with the text of its first label. */
 function labelChecks(
   { name: guest, securityLabels }: DomainFacts,
   to: string,

@@ -9,26 +9,24 @@ import { capabilities, compareCpu, domainCapabilities, type CpuComparison } from
 import { LibvirtRefusal } from './rpc/connection.ts';
 import { answerOrWarning } from './answer-or-warning.ts';
 
-/** Whether the destination's hypervisor gives the guest the processor that it runs on. */
+/** Checks whether the destination's hypervisor provides the guest's processor. */
 
-/** A guest has all that its host gives. libvirt compares none of these, neither before a move nor in it. */
+/** Guests with all features of their host. libvirt does not compare these before or during a move. */
 const OF_THE_HOST = ['host-passthrough', 'host-model', 'maximum'];
 /** Emulated, and withdrawn before any processor had it: no software uses it. */
 const WITHDRAWN = 'pcommit';
-/** What helps where nobody compares it: libvirt refuses none of these. */
+/** Hint for a processor that libvirt does not compare. */
 const ALIKE = 'Move it only between hosts with the same processor, microcode, libvirt and QEMU.';
 
 interface ProcessorQuery {
   readonly facts: Pick<DomainFacts, 'name' | 'machine'>;
-  /** The host's name. */
   readonly to: string;
   readonly here: LibvirtClient;
   readonly there: LibvirtClient;
-  /** Of the destination's processor. */
   readonly vendor: string | undefined;
 }
 
-/** Of one that libvirt is not to check (`check='none'`), the vendor alone is compared, unless it is that of its host. */
+/** Only the vendor is compared with `check='none'`, unless the processor is the host's. */
 export async function processorChecks(
   asked: ProcessorQuery,
   signal: AbortSignal,
@@ -51,7 +49,7 @@ export async function processorChecks(
     compareCpu(there, { ...machine, cpu }, signal),
   );
   if ('is' in found) {
-    // What libvirt leaves out of a host's processor makes even that host's own more than it.
+    // libvirt omits some features of a host's processor, so even that host may appear to offer less.
     const isLess =
       isOfHost && found.is === 'less' && !(await isLessAt(here, { ...machine, cpu }, signal));
     return [judgeComparison(found, { guest, to, hasMore: isLess })];
@@ -70,7 +68,7 @@ async function isLessAt(
   return 'is' in found && found.is === 'less';
 }
 
-/** Under KVM a guest's instructions are its host's own, whatever the model. */
+/** Under KVM a guest uses its host's instructions, whatever its model. */
 async function foreignVendor(
   { facts: { machine }, here, vendor: other }: ProcessorQuery,
   signal: AbortSignal,
@@ -81,7 +79,7 @@ async function foreignVendor(
   return vendor === undefined || vendor === other ? undefined : { vendor, other };
 }
 
-/** What the guest sees of the source's processor, with a name that another host can compare. */
+/** Source processor as the guest sees it, with a model name that another host can compare. */
 async function hostCpu(
   { facts: { machine }, here }: ProcessorQuery,
   signal: AbortSignal,
@@ -92,7 +90,7 @@ async function hostCpu(
   return seenCpu(offered, machine.cpu);
 }
 
-/** The guest's own definition may take features of its host away, or want further ones. Pure. */
+/** The guest's definition may remove host features or require more. Pure. */
 export function seenCpu(offered: XmlElement, own: XmlElement): XmlElement {
   const isFeature = ({ name }: XmlElement): boolean => name === 'feature';
   const all = [...offered.children, ...own.children].filter(isFeature);
@@ -135,7 +133,7 @@ function unknown(guest: string, mode: string): Check {
   return managerWarn('processor', 'source', evidence, ALIKE);
 }
 
-/** What a daemon refuses to say is not compared. */
+/** A refused question is not compared. */
 async function orUnsaid(question: Promise<string>): Promise<string | undefined> {
   try {
     return await question;

@@ -4,7 +4,7 @@ import type { Machine } from './domain-xml.ts';
 import { formatXml } from '../../formats/xml.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 
-/** What is asked of a daemon before a move. None of it changes anything. */
+/** Queries before a move. They change nothing. */
 
 const PROC = {
   capabilities: 7,
@@ -21,7 +21,7 @@ const PROC = {
   checkpoints: 413,
 } as const;
 
-/** What an older daemon, or another driver of it, answers to a question that it does not know. */
+/** Errors of an older daemon, or of a driver without the query. */
 const UNKNOWN = [3, 39];
 const NO_NETWORK = 43;
 const NO_POOL = 49;
@@ -34,19 +34,18 @@ const FAIL_INCOMPATIBLE = 1;
 const CPU_IDENTICAL = 1;
 const MAX_TEXT = 8_388_608;
 const MAX_NAME = 65_536;
-/** Results are not asked for, only how many there are. */
 const COUNT_ONLY = 0;
-/** A daemon that was just installed or updated tries each QEMU of its host first. */
+/** A newly installed or updated daemon first tests each QEMU of its host. */
 const TRIES_MS = 15_000;
 
-/** What a daemon keeps for a domain beside its definition. */
+/** State that a daemon keeps for a domain outside its definition. */
 export interface SavedStates {
   readonly snapshots: number;
   readonly checkpoints: number;
   readonly hasManagedSave: boolean;
 }
 
-/** `unanswered`: the daemon refuses the question, in its words. */
+/** `unanswered`: the daemon refuses the query with this message. */
 export type Existence =
   | { readonly is: 'active' | 'inactive' | 'absent' }
   | { readonly is: 'unanswered'; readonly why: string };
@@ -90,7 +89,7 @@ interface NameLookup {
   readonly byName: number;
   readonly isActive: number;
   readonly name: string;
-  /** libvirt's code for one that it does not have. */
+  /** libvirt's error code if it does not exist. */
   readonly none: number;
 }
 
@@ -113,9 +112,8 @@ async function existence(
 }
 
 /**
- * Whether that host has a network device of that name. The driver of interfaces looks as it is asked, but may know only those
- * that are configured there (netcf). The list of devices has others as well, and may be older than the device, where no udev
- * tells libvirt of it.
+ * Checks whether that host has a network device of that name. The interface driver is current but may list only
+ * configured devices (netcf). The device list has all, but without udev it may be outdated.
  */
 export async function networkDevice(
   client: LibvirtClient,
@@ -137,7 +135,10 @@ export async function networkDevice(
   }
 }
 
-/** By libvirt's own name of it: `net_br_lan_52_54_00_00_00_01` of `br-lan`. Undefined where it refuses the list. */
+/**
+ * Looks for libvirt's name of it: `net_br_lan_52_54_00_00_00_01` for `br-lan`. Undefined if libvirt refuses the
+ * list.
+ */
 async function listsDevice(
   client: LibvirtClient,
   name: string,
@@ -163,7 +164,7 @@ export async function capabilities(client: LibvirtClient, signal: AbortSignal): 
   return answer.string(MAX_TEXT);
 }
 
-/** LibvirtRefusal where the daemon has no such emulator, machine or type. */
+/** Throws LibvirtRefusal if the daemon lacks the emulator, machine or type. */
 export async function domainCapabilities(
   client: LibvirtClient,
   machine: Machine,
@@ -174,13 +175,12 @@ export async function domainCapabilities(
   return answer.string(MAX_TEXT);
 }
 
-/** How a processor compares with the best that a hypervisor gives. */
+/** Result of comparing a processor with a hypervisor's best one. */
 export type CpuComparison =
   | { readonly is: 'same' | 'less' }
-  /** libvirt's words. */
   | { readonly is: 'incompatible'; readonly why: string };
 
-/** Whether the daemon's hypervisor can give this processor. */
+/** Checks whether the daemon's hypervisor can provide this processor. */
 export async function compareCpu(
   client: LibvirtClient,
   machine: Machine & { readonly cpu: NonNullable<Machine['cpu']> },

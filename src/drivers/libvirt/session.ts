@@ -38,14 +38,14 @@ import { isInPostCopy, presence, runState } from './whereabouts.ts';
 import { both } from './left-to-operator.ts';
 import { MARK } from './mark.ts';
 
-/** libvirt waits 30 s for another job of the domain: what it has not begun by then it does not begin. */
+/** libvirt waits 30 s for another job of the domain; after that it does not begin. */
 const SETTLES_MS = 60_000;
-/** How much of it has moved libvirt tells only to those who ask, ms. */
+/** libvirt reports progress only on request, ms. */
 const NOW_AND_THEN_MS = 400;
 
 /**
- * One domain, through the daemon of its source; for whatever lies at the destination that host's daemon is asked too. Both
- * daemons move the guest between them (peer to peer), and go on where Godwit's connection ends.
+ * Session for one domain through its source's daemon; the destination's daemon is queried for its side. The
+ * daemons move the guest between them (peer to peer) and continue if Godwit's connection ends.
  */
 export class LibvirtSession implements ManagedSession {
   readonly settlesMs = SETTLES_MS;
@@ -66,10 +66,10 @@ export class LibvirtSession implements ManagedSession {
     const { source, host } = this.#daemons;
     return this.#daemons.reported('dumpxml', async () => {
       const domain = await this.#known(signal);
-      // One text for the checks and the snapshot: a change between two of them would be missed.
+      // Checks and snapshot use the same XML: a change between two reads would be missed.
       const xml = await source.xml(domain, signal);
       const facts = this.#factsIn(xml, domain);
-      // The snapshot comes before the checks, so that a change between the two shows in the next comparison.
+      // The snapshot is taken before the checks, so that a later change shows in the next comparison.
       const snapshot = await this.#snapshot(xml, signal);
       const migrating = isMigrating(await source.job(domain, signal));
       const state = runState(await source.state(domain, signal), migrating);
@@ -189,7 +189,7 @@ export class LibvirtSession implements ManagedSession {
     return isOrdered ? wordsOfSecond(daemons, order, signal) : undefined;
   }
 
-  /** One order at a time: libvirt distinguishes none from another. */
+  /** One order at a time, because libvirt cannot distinguish orders. */
   start(order: ManagedOrder, signal: AbortSignal): Promise<void> {
     const mine = this.#ordering
       .catch(() => undefined)
@@ -204,7 +204,7 @@ export class LibvirtSession implements ManagedSession {
     return (await events.changed(NOW_AND_THEN_MS, signal)) ? 'news' : 'quiet';
   }
 
-  /** Asked for once, before the first look: what changes after it is heard. */
+  /** Registered once before the first look, so that no later change is missed. */
   async #listen(signal: AbortSignal): Promise<DomainEvents | undefined> {
     const { source, host } = this.#daemons;
     const domain = await this.#daemons.running(source, signal);
@@ -238,11 +238,11 @@ export class LibvirtSession implements ManagedSession {
       await this.#switchOver(order, marked.domain, { job, state }, signal);
       return runningSight(job, isInPostCopy(state));
     }
-    // Between two of libvirt's own steps there may be no job to see.
+    // Between two of libvirt's steps there may be no visible job.
     return outcome?.state === 'under way' ? { state: 'running' } : markedSight(marked.mark);
   }
 
-  /** Whoever looks has libvirt switch to post-copy in time: the mover that ordered the migration may have died. */
+  /** Each look switches to post-copy when it is due, because the mover that ordered it may have died. */
   async #switchOver(
     order: ManagedOrder,
     domain: Domain,
@@ -253,11 +253,11 @@ export class LibvirtSession implements ManagedSession {
     const rounds = job.params['memory_iteration'];
     if (typeof rounds !== 'number' || !isPostCopyDue(order, rounds)) return;
     if (presence(state) !== 'has') return;
-    // Refused where it ended or paused meanwhile; the next look reports it.
+    // Refused if the job ended or paused meanwhile; the next look reports it.
     await source.startPostCopy(domain, signal).catch(() => undefined);
   }
 
-  /** libvirt takes each while the job runs; of a task that has ended nothing is left to change. */
+  /** libvirt accepts each change while the job runs; an ended task has nothing to change. */
   steer({ id }: ManagedOrder, change: TaskChange, signal: AbortSignal): Promise<void> {
     const { source } = this.#daemons;
     return this.#daemons.reported('migrate-steer', async () => {
@@ -271,7 +271,7 @@ export class LibvirtSession implements ManagedSession {
     });
   }
 
-  /** The guest is not at its source: what the destination has of it. */
+  /** The guest has left its source: reads the destination's state. */
   async #arrived(
     { id, to, mode }: ManagedOrder,
     outcome: Outcome | undefined,
@@ -279,13 +279,13 @@ export class LibvirtSession implements ManagedSession {
   ): Promise<TaskSight> {
     const there = await this.#daemons.destination(to, signal);
     const marked = await this.#daemons.marked(there, id, signal);
-    // A guest that has ended there since has no mark.
+    // A guest that has ended at the destination has no mark.
     if (marked === undefined) return { state: outcome?.state === 'done' ? 'done' : 'none' };
     if (outcome?.state === 'under way' || isMigrating(await there.job(marked.domain, signal))) {
       return { state: 'running' };
     }
     const counted = figuresOfEnded(await there.completedJob(marked.domain, signal), mode);
-    // After post-copy the destination has none.
+    // The destination has no figures after post-copy.
     const figures = counted ?? figuresOfEnded((await this.#events)?.completed, mode);
     return { state: 'done', ...defined({ figures }) };
   }
@@ -308,18 +308,17 @@ export class LibvirtSession implements ManagedSession {
   }
 
   async close(): Promise<void> {
-    // A connection that ends is news, too: whoever waits for some looks, and finds it closed.
+    // The end of the connection wakes waiting callers, who then find it closed.
     this.#daemons.close();
     const events = await this.#events?.catch(() => undefined);
     if (events !== undefined) this.#daemons.host.hear.delete(events.news);
   }
 }
 
-/** What is to be done of a guest that has arrived. */
-
 /**
- * Repeatable. All that stays at the source is in the one error, and the mark stays with the guest. If only the operator
- * reported that the guest has arrived, a copy or a definition of it at the source stays, and loses its autostart.
+ * Completes the move of an arrived guest. Can be repeated. One error lists all leftovers at the source; then the
+ * mark stays with the guest. If only the operator reported the arrival, a copy or definition at the source stays
+ * without its autostart.
  */
 async function finishOrder(
   daemons: DaemonPair,
@@ -347,7 +346,7 @@ async function finishArrived(
   const { source } = daemons;
   const there = await daemons.destination(to, signal);
   const arrived = await daemons.marked(there, id, signal);
-  // libvirt refuses it to a guest without a definition, whatever the mark says.
+  // libvirt refuses autostart for a guest without a definition, whatever its mark says.
   if (arrived?.mark.autostart === 'yes' && (await there.isPersistent(arrived.domain, signal)))
     await there.setAutostart(arrived.domain, true, signal);
   const left = await daemons.reported('undefine', () => endAtSource(daemons, order, signal));
@@ -358,7 +357,7 @@ async function finishArrived(
       throw left === undefined ? thrown : both(thrown, left);
     }
   }
-  // The mark stays with it: a caller that asks again, since this answer was lost, gets the same one.
+  // The mark stays, so that a repeated call returns the same error after a lost answer.
   if (left !== undefined) throw left;
   for (const client of [source, there]) {
     const marked = await daemons.marked(client, id, signal);

@@ -8,18 +8,18 @@ import {
 } from '../../migration/guest-changes/snapshot.ts';
 
 /**
- * A domain's XML as the parts of a snapshot. libvirt keeps it in step with what its hypervisor reports, changes through the
- * hypervisor's own monitor included, as far as it knows an event for them. Pure.
+ * Converts a domain's XML to snapshot parts. libvirt updates it from its hypervisor's events, including changes
+ * through the hypervisor's monitor. Pure.
  */
 
-/** More images than a chain that is moved may have. */
+/** Exceeds the longest image chain that can move. */
 const DEEPEST = 200;
-/** libvirt itself changes them: ports that it finds, and whether a program in the guest is connected. */
+/** Values that libvirt changes itself: detected ports, and whether a program in the guest is connected. */
 const OF_NO_DEVICE: ReadonlySet<string> = new Set(['emulator', 'memballoon']);
 
 /**
- * Undefined for a text that is not a running domain: libvirt gives only such a domain an id. The XML of one that has just
- * stopped is its stored definition, which has no aliases, so each device would seem to be unplugged.
+ * Undefined if the XML is not of a running domain; only such a domain has an id. After a stop the XML is the
+ * stored definition without aliases, so every device would seem to be unplugged.
  */
 export function domainSnapshot(xml: string): GuestSnapshot | undefined {
   const root = parseXml(xml);
@@ -27,7 +27,7 @@ export function domainSnapshot(xml: string): GuestSnapshot | undefined {
   const devices = first(root, 'devices')?.children ?? [];
   const parts = devices
     .filter(({ name }) => !OF_NO_DEVICE.has(name))
-    // Numbered among its like: a disk that is unplugged renames no other device.
+    // Numbered among devices of the same name, so that unplugging a disk renames no other device.
     .flatMap((each, _, all) =>
       deviceParts(each, all.filter(({ name }) => name === each.name).indexOf(each)),
     );

@@ -4,18 +4,17 @@ import type { Check } from '../../protocol/public/migration.ts';
 import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 import { isAtLeast } from './wire-check.ts';
 
-/** Whether both libvirts compress a guest's memory as it is asked for. Pure. */
+/** Checks whether both libvirts support the requested memory compression. Pure. */
 
-/** The first version that knows zstd, and takes XBZRLE in one stream alone. */
+/** First version with zstd, and the first that limits XBZRLE to one stream. */
 const FIRST = [9, 4];
 
 export interface StreamAsked {
   readonly order: Pick<ManagedOrder, 'compress' | 'streams' | 'to' | 'from'>;
-  /** Of the daemons, as 9.0.0. */
   readonly versions: { readonly source: string; readonly destination: string };
 }
 
-/** Nothing where nothing is compressed. */
+/** Empty without compression. */
 export function compressionChecks({ order, versions }: StreamAsked): Check[] {
   const { compress, streams, from, to } = order;
   if (compress === 'none') return [];

@@ -4,7 +4,7 @@ import { diskSocket, memorySocket } from '../../port/managed.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { Params, SentParams } from './rpc/params.ts';
 
-/** The one call by which libvirt moves a guest, and what became of it as far as this process has heard. Pure. */
+/** Parameters of the libvirt call that moves a guest, and its outcome in this process. Pure. */
 
 /** virDomainMigrateFlags */
 const FLAG = {
@@ -23,11 +23,11 @@ const OPERATION_ABORTED = 78;
 const MIB = 1024 ** 2;
 
 export interface TaskFacts {
-  /** It has a definition that lasts: that goes with the guest, and is gone at the source. */
+  /** The persistent definition moves with the guest and is removed at the source. */
   readonly isPersistent: boolean;
   readonly tls: boolean;
   readonly migrateUri?: string | undefined;
-  /** Where memory that takes the wire is sent and expected, as libvirt names it. */
+  /** libvirt's folder for the sockets of memory through the wire. */
   readonly sockets: string;
 }
 
@@ -45,15 +45,15 @@ export function migrateCall(
   }: ManagedOrder,
   { isPersistent, tls, migrateUri, sockets }: TaskFacts,
 ): { readonly params: SentParams; readonly flags: number } {
-  // libvirt has zstd in parallel streams alone, of which one is enough.
+  // libvirt supports zstd only with parallel streams; one is enough.
   const isParallel = streams > 1 || compress === 'zstd';
   const flags = [
     FLAG.live,
     FLAG.peerToPeer,
     ...(isPersistent ? [FLAG.persistDestination, FLAG.undefineSource] : []),
-    // The wire's links have TLS, and it can make nothing of what is encrypted already.
+    // The wire's links use TLS, and the wire cannot reduce encrypted memory.
     ...(tls && !wire ? [FLAG.tls] : []),
-    // It allows the switch to post-copy; the switch is a call of its own.
+    // Permits the switch to post-copy, which is a separate call.
     ...(mode === 'precopy' ? [] : [FLAG.postCopy]),
     ...(isParallel ? [FLAG.parallel] : []),
     ...(compress === 'none' ? [] : [FLAG.compressed]),
@@ -63,7 +63,7 @@ export function migrateCall(
   const to = wire ? `unix://${memorySocket(sockets, { id, from })}` : migrateUri;
   const params: SentParams = {
     ...defined({ migrate_uri: to }),
-    // libvirt counts in whole MiB/s, and takes 0 for no limit: no more than was asked for, but for less than one.
+    // libvirt counts in whole MiB/s, with 0 for no limit. The value is rounded down, but is at least 1.
     ...(maxBandwidth === undefined
       ? {}
       : bandwidths(BigInt(Math.max(1, Math.floor(maxBandwidth / MIB))), mode)),
@@ -75,7 +75,7 @@ export function migrateCall(
         }),
     ...(isParallel ? { 'parallel.connections': streams } : {}),
     ...(compress === 'none' ? {} : { compression: compress }),
-    // Without names libvirt would copy all that both hosts may not share.
+    // Without names, libvirt would copy every disk that may not be shared.
     ...(copies.length > 0 ? { migrate_disks: copies.map(({ name }) => name) } : {}),
     ...(copies.length > 0 && wire
       ? { disks_uri: `unix://${diskSocket(sockets, { id, from })}` }
@@ -84,13 +84,16 @@ export function migrateCall(
   return { params, flags: flags.reduce((all, flag) => all | flag, 0) };
 }
 
-/** Post-copy has a limit of its own. */
+/** Post-copy has a separate limit. */
 function bandwidths(mibPerSecond: bigint, mode: ManagedOrder['mode']): Params {
   if (mode === 'precopy') return { bandwidth: mibPerSecond };
   return { bandwidth: mibPerSecond, 'bandwidth.postcopy': mibPerSecond };
 }
 
-/** Whether now is the time to switch to post-copy: at once, or once all memory has gone over; never where Godwit says when. `rounds`: those begun. */
+/**
+ * True if post-copy is due: at once, or after the first full pass; never if Godwit's steering decides. `rounds`:
+ * passes begun.
+ */
 export function isPostCopyDue(
   { mode, steered = false }: Pick<ManagedOrder, 'mode' | 'steered'>,
   rounds: number,
@@ -115,7 +118,7 @@ export type Outcome =
       readonly reason: string;
       readonly cause: LibvirtRefusal;
     }
-  /** The daemon went before it said how the call ended. */
+  /** The daemon ended before it reported the call's outcome. */
   | { readonly state: 'unheard' };
 
 export function outcomeOf(thrown: unknown): Outcome {

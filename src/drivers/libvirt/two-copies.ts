@@ -10,13 +10,12 @@ import { MARK, markElement, type Mark } from './mark.ts';
 import { endAt, isAtWork, isLeftPaused, presence, whereabouts, type Sight } from './whereabouts.ts';
 
 /**
- * libvirt can run a guest twice. A destination whose daemon dies after it has begun to run the guest, and before its source
- * has heard of that, lets the source's daemon run its own again (libvirt's virDomainMigrateVersion3Full says so, and leaves it to
- * lock managers, which know nothing of a disk that is copied). By decision 0025 the source's is the guest, as for OpenStack
- * Nova.
+ * libvirt can run a guest twice. If the destination's daemon dies after it started the guest and before its
+ * source was informed, the source's daemon resumes its copy (see libvirt's virDomainMigrateVersion3Full, which
+ * relies on lock managers; they do not cover copied disks). By decision 0025 the source's copy is the guest, as
+ * in OpenStack Nova.
  */
 
-/** Where the guest is, by the words of both daemons. */
 export async function whereIs(
   daemons: DaemonPair,
   order: Pick<ManagedOrder, 'id' | 'to' | 'copies'>,
@@ -34,7 +33,7 @@ export async function whereIs(
     (await pausedCopy(daemons, order, signal)) === 'private';
   const seen = whereabouts(source, other, isMoving, isLeft);
   const ended = endAt(other);
-  // The definition at the source is gone with the guest, which has ended since at its destination.
+  // The definition at the source has moved with the guest, which has ended at its destination since.
   const hasMoved = presence(source) === 'absent' && isMoving === false && isDone(daemons, order);
   if (ended !== undefined && hasMoved) return { at: 'destination', busy: false, ended };
   if (presence(source) !== 'has' || seen.busy !== true) return seen;
@@ -42,7 +41,7 @@ export async function whereIs(
   return isSecond ? { at: 'source', busy: false, second: true } : seen;
 }
 
-/** libvirt has answered that it moved the guest. A definition of before the move proves nothing by itself. */
+/** libvirt reported that it moved the guest. A definition from before the move is not proof. */
 export function isDone(
   { host: { outcomes } }: DaemonPair,
   { id }: Pick<ManagedOrder, 'id'>,
@@ -52,15 +51,14 @@ export function isDone(
 
 interface SecondCopy {
   readonly domain: Domain;
-  /** The guest that it is a copy of, with its mark. */
   readonly guest: { readonly domain: Domain; readonly mark: Mark };
-  /** It only waited for what never came. */
+  /** False if it only waited for memory. */
   readonly hasRun: boolean;
 }
 
 /**
- * The domain at the destination, of this migration, of a guest that is at work at its source and that nobody moves. The source
- * is asked after the destination: a guest that has arrived is not at work at its source any more.
+ * Domain of this migration at the destination while its guest works at the source without a move. The source is
+ * queried after the destination, because a guest that has arrived no longer works at its source.
  */
 async function secondCopy(
   daemons: DaemonPair,
@@ -79,9 +77,9 @@ async function secondCopy(
 }
 
 /**
- * Ends it, with the definition that came along; the guest's mark says so before that, for whoever takes over. A copy that has
- * files with the guest is paused and left to a person, since libvirt would take them from it. Nothing where the destination
- * does not answer. Repeatable.
+ * Ends the second copy and its definition, recorded in the guest's mark for a mover that takes over. A copy that
+ * shares files with the guest is paused and left to the operator, since libvirt would take the files from the
+ * guest. Does nothing if the destination does not answer. Can be repeated.
  */
 export async function endSecondCopy(
   daemons: DaemonPair,
@@ -100,7 +98,7 @@ export async function endSecondCopy(
   if (copy === undefined) return;
   const { facts } = readDomain(await there.xml(copy.domain, signal));
   if (facts === undefined || !isPrivate(facts, copies)) {
-    // One that waits is ended by its own daemon.
+    // A waiting copy is ended by its daemon.
     if (!copy.hasRun) throw waits(to, guest);
     await there.stop(copy.domain, 'suspend', signal);
     throw await sharesFiles(there, copy, { to, guest }, signal);
@@ -114,7 +112,7 @@ export async function endSecondCopy(
     await there.undefine(copy.domain, facts.tpm !== undefined, signal);
 }
 
-/** What a person has to know of a second copy that was ended; undefined where there was none. */
+/** Message for the operator about a second copy that was ended; undefined if there was none. */
 export async function wordsOfSecond(
   daemons: DaemonPair,
   { id, to, guest }: Pick<ManagedOrder, 'id' | 'to' | 'guest'>,
@@ -148,7 +146,7 @@ function waits(host: string, guest: string): GodwitError {
   return godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
 }
 
-/** Not retryable: only the operator decides. A definition that was there before keeps its autostart. */
+/** Not retryable: only the operator can decide. An earlier definition keeps its autostart. */
 async function sharesFiles(
   there: LibvirtClient,
   copy: SecondCopy,

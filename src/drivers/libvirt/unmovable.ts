@@ -1,11 +1,10 @@
 import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 
-/** Of one reason. */
 const MAX_CHARACTERS = 512;
 
 /**
- * The devices of a domain that keep it on its host, in words: those that libvirt itself refuses to move, and those that it
- * would leave behind although the guest needs them. Pure.
+ * Devices that keep a domain on its host, as text: devices that libvirt refuses to move, and needed devices that
+ * it would leave behind. Pure.
  */
 export function unmovableDevices(root: XmlElement): string[] {
   const devices = at(root, 'devices')[0]?.children ?? [];
@@ -50,7 +49,7 @@ function ofTheHost(what: string): string {
   return `a device of its host (${what}): unplug it first`;
 }
 
-/** QEMU unplugs it before the move, and its partner carries on (failover). */
+/** QEMU unplugs it before the move and its partner takes over (failover). */
 function isTakenOut(element: XmlElement): boolean {
   return at(element, 'teaming')[0]?.attributes['type'] === 'transient';
 }
@@ -70,7 +69,7 @@ function diskAlone(element: XmlElement): string[] {
   return [];
 }
 
-/** QEMU moves no guest with an invariant TSC unless its frequency is fixed: another host may count at another rate. */
+/** QEMU moves a guest with an invariant TSC only if its frequency is fixed: another host may have another rate. */
 function clockOfTheHost(root: XmlElement): string[] {
   const invariant = at(root, 'cpu', 'feature').some(
     ({ attributes }) => attributes['name'] === 'invtsc' && attributes['policy'] !== 'disable',

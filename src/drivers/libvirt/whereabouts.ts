@@ -3,7 +3,7 @@ import type { EndKind } from '../../protocol/guest-end.ts';
 import type { DomainState } from './client.ts';
 import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 
-/** Where a guest is, by what the daemons of both hosts say of its domain. Pure. */
+/** Guest's place, from both daemons' reports of its domain. Pure. */
 
 /** virDomainState */
 const STATE = {
@@ -29,13 +29,13 @@ const SHUTOFF_SAVED = 5;
 const SHUTOFF_FAILED = 6;
 const SHUTOFF_FROM_SNAPSHOT = 7;
 
-/** What one daemon says. `silent`: it does not answer. */
+/** Report of one daemon. `silent`: no answer. */
 export type Sight = DomainState | 'absent' | 'silent';
 
 /**
  * - `has`: the guest is there.
- * - `waits`: its domain is there, and waits for the guest or for its end.
- * - `left`: libvirt says that it went to another host.
+ * - `waits`: its domain is there and waits for the guest, or for its end.
+ * - `left`: libvirt reports that it went to another host.
  */
 export type Presence = 'has' | 'waits' | 'left' | 'absent' | 'silent';
 
@@ -58,7 +58,7 @@ export function presence(sight: Sight): Presence {
   }
 }
 
-/** It works now: neither paused, whoever did that, nor crashed. */
+/** Runs now: neither paused nor crashed. */
 export function isAtWork(sight: Sight): boolean {
   if (typeof sight === 'string') return false;
   return sight.state === STATE.running || sight.state === STATE.blocked;
@@ -73,7 +73,7 @@ function isPausedByMigration(reason: number): boolean {
   );
 }
 
-/** The source's word that the guest runs at its destination, before all of its memory is there. */
+/** The source reports that the guest runs at its destination without all of its memory. */
 export function isInPostCopy({ state, reason }: DomainState): boolean {
   return (
     state === STATE.paused && (reason === PAUSED_POSTCOPY || reason === PAUSED_POSTCOPY_FAILED)
@@ -81,8 +81,9 @@ export function isInPostCopy({ state, reason }: DomainState): boolean {
 }
 
 /**
- * The guest is where a daemon says that it has it. A daemon that is silent proves nothing, and neither does a domain that
- * waits: libvirt is still at it, or needs a person. `isLeft`: the source's copy is one that Godwit may end (left-behind.ts).
+ * The guest is at the host whose daemon has it. A silent daemon proves nothing, and neither does a waiting
+ * domain: libvirt is still working, or needs the operator. `isLeft`: Godwit may end the source's copy
+ * (left-behind.ts).
  */
 export function whereabouts(
   source: Sight,
@@ -97,14 +98,15 @@ export function whereabouts(
   if (from === 'has' && to !== 'has') return { at: 'source', ...known };
   if (to === 'has' && from !== 'has') return { at: 'destination', ...known };
   if (from === 'left' && to === 'silent') return { at: 'destination', unseen: true, ...known };
-  // Both have it, neither has it, or the one that might have it does not answer.
+  // Both have it, neither has it, or the daemon that might have it does not answer.
   return endedDuring(source, destination, isMigrating) ?? { at: 'unknown', ...known };
 }
 
 /**
- * The daemon of the source died before it heard how the move had ended. It keeps its copy paused for somebody to decide
- * (libvirt's qemu_process.c, recovery after the phase `perform3_done`). The other daemon says that the guest runs there with
- * all of its memory: that copy must not run again. In post-copy it may still have memory that the guest needs, and it is none.
+ * The source's daemon died before it was informed of the move's outcome, and keeps its copy paused for a
+ * decision (libvirt's qemu_process.c, recovery after the phase `perform3_done`). The other daemon reports that
+ * the guest runs there with all its memory, so the copy must not run again. In post-copy it may still have
+ * needed memory, and this is false.
  */
 export function isLeftPaused(
   source: Sight,
@@ -122,8 +124,8 @@ export function isLeftPaused(
 }
 
 /**
- * A domain that does not run has run there, as of its daemon's start: somebody ended it, or it moved on. What only began to
- * arrive has crashed or failed, or its daemon does not know.
+ * An inactive domain has run there since its daemon's start: it was ended or moved on. False if it only began to
+ * arrive and crashed or failed, or if that is unknown.
  */
 export function hasRun(sight: Sight): boolean {
   if (typeof sight === 'string' || sight.state !== STATE.shutoff) return false;
@@ -136,7 +138,7 @@ export function hasRun(sight: Sight): boolean {
   );
 }
 
-/** How a guest that ran there has ended, by its daemon; undefined if it has not, or if the daemon does not report it. */
+/** Kind of end of a guest that ran there; undefined if it has not ended or the daemon does not report it. */
 export function endAt(sight: Sight): EndKind | undefined {
   if (typeof sight === 'string' || sight.state !== STATE.shutoff) return undefined;
   switch (sight.reason) {
@@ -154,8 +156,8 @@ export function endAt(sight: Sight): EndKind | undefined {
 }
 
 /**
- * A guest that ended while it moved is at no host as a process. Both daemons have to answer: one reports the end, and the
- * other one has no domain of it, or one that ended before.
+ * A guest that ended during its move has no process on either host. Both daemons must answer: one reports the
+ * end, and the other has no domain or one that ended before.
  */
 function endedDuring(
   source: Sight,
@@ -174,7 +176,6 @@ function endedDuring(
   return undefined;
 }
 
-/** As Godwit's lists say it. */
 export function runState({ state, reason }: DomainState, migrating: boolean): GuestRunState {
   if (migrating) return 'migrating';
   switch (state) {

@@ -3,18 +3,17 @@ import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 
-/** Whether libvirt can send memory through a socket of Godwit's. Pure. */
+/** Checks whether libvirt can send memory through Godwit's socket. Pure. */
 
-/** The first version that migrates over a unix socket. */
+/** First version that migrates over a unix socket. */
 const FIRST = [6, 8];
 
 export interface WireAsked {
   readonly order: Pick<ManagedOrder, 'wire' | 'to' | 'from'>;
-  /** Of the daemons, as 9.0.0. */
   readonly versions: { readonly source: string; readonly destination: string };
 }
 
-/** Nothing where memory does not take the wire. Disks take sockets since the same version. */
+/** Empty if memory does not use the wire. Disks support sockets since the same version. */
 export function wireChecks({ order, versions }: WireAsked): Check[] {
   if (order.wire !== true) return [];
   const ends = [
@@ -40,7 +39,6 @@ function refusal(side: Check['side'], reason: string, hint: string): Check {
   return managerRefusal('path', side, godwitError('GODWIT_CAPABILITY', facts, { hint }));
 }
 
-/** Of versions as libvirt writes them: 9.0.0. */
 export function isAtLeast(version: string, [major = 0, minor = 0]: readonly number[]): boolean {
   const [has = 0, hasMinor = 0] = version.split('.').map(Number);
   return has > major || (has === major && hasMinor >= minor);

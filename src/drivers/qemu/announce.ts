@@ -1,13 +1,13 @@
 import type { QmpClient } from './qmp/client.ts';
 
 /**
- * What QEMU sends in the guest's name after it has come: by itself, so it goes on when the mover has ended. QEMU sends
- * nothing for a NIC whose link is down, and does not catch up when its owner sets the link up.
+ * QEMU's announcements of an arrived guest. They continue after the mover ends. QEMU sends nothing for a NIC
+ * whose link is down, and does not catch up when the link is set up.
  */
 
 const AT_ONCE = { initial: 50, max: 550, rounds: 5, step: 100 };
 
-/** For ten minutes, once every two seconds: a link that is set up meanwhile is heard of soon. */
+/** Every two seconds for ten minutes, so that a link set up in that time is announced soon. */
 const FOR_LONG = { id: 'godwit-late', initial: 2000, max: 2000, rounds: 300, step: 0 };
 
 type Client = Pick<QmpClient, 'execute'>;
@@ -20,7 +20,10 @@ export async function announceForLong(client: Client, signal: AbortSignal): Prom
   await client.execute('announce-self', FOR_LONG, signal);
 }
 
-/** Before the guest leaves again: a QEMU that is paused would announce it, too. No rounds: QEMU deletes the timer. */
+/**
+ * Called before the guest leaves again, because a paused QEMU would still announce it. With zero rounds QEMU
+ * deletes the timer.
+ */
 export async function endAnnouncing(client: Client, signal: AbortSignal): Promise<void> {
   await client.execute('announce-self', { ...FOR_LONG, rounds: 0 }, signal);
 }

@@ -30,28 +30,24 @@ import type { QemuUser } from './user/ids.ts';
 import { compareVersions } from './programs/version.ts';
 import { HEADER_BYTES, linkOfHeader, linkOfImage } from './images/image-header.ts';
 
-/** A description checked and matched with what this host has. */
 export interface Match {
   readonly spec: GuestSpec;
   readonly program: QemuProgram | undefined;
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
-  /** Code of the machine's firmware included. */
   readonly disks: ReadonlyMap<string, string>;
-  /** That code alone: block node -> file. */
   readonly code: ReadonlyMap<string, string>;
-  /** A file of the passphrase of each encrypted image: block node -> file. */
   readonly passphrases: ReadonlyMap<string, string>;
-  /** Devices of this host that are passed through to it, by the index of each. */
+  /** This host's devices to pass through, by index of the guest's device. */
   readonly passthrough: ReadonlyMap<number, HostDevice>;
   readonly checks: readonly NamedCheck[];
-  /** A device is plugged in later that writes to the guest's memory by itself. */
+  /** True if a device plugged in later does DMA. */
   readonly isPinnedLater?: boolean;
 }
 
 /**
- * Reads a peer's description. GODWIT_PROTOCOL_INVALID when it does not have the shape of one,
- * GODWIT_DESCRIPTION_REFUSED with the part's name for what the grammar lacks.
+ * Reads a peer's description. Throws GODWIT_PROTOCOL_INVALID if its shape is wrong, and
+ * GODWIT_DESCRIPTION_REFUSED with the part's name if the grammar does not allow a part.
  */
 export function readSpec(
   description: GuestDescription,
@@ -145,7 +141,6 @@ export async function matchHost(
   };
 }
 
-/** Those that are block devices here; an image that is yet to be made is none. */
 export async function devicesAmong(
   files: ReadonlyMap<string, string>,
 ): Promise<ReadonlySet<string>> {
@@ -200,7 +195,7 @@ function noSandbox({ binary }: QemuProgram): NamedCheck {
   return warn('sandbox', evidence, hint, 'destination');
 }
 
-/** The program itself opens images on the network, by clients that distributions package separately. */
+/** Network clients of the program; distributions package them separately. */
 async function clientChecks(
   program: QemuProgram | undefined,
   files: ReadonlyMap<string, string>,
@@ -227,7 +222,6 @@ const CLIENTS = {
   rbd: { a: 'an RBD', driver: 'RBD' },
 } as const;
 
-/** NICs that need a port here; bridges keep their name where the configuration does not map them. */
 export function nicsOf(spec: GuestSpec, options: DestinationOptions): NicPlan[] {
   return spec.netdevs.flatMap((netdev) => {
     if (netdev.type !== 'tap') return [];
@@ -244,7 +238,7 @@ async function bridgeChecks(
   host: string,
 ): Promise<NamedCheck[]> {
   const names: string[] = await readdir('/sys/class/net').catch(() => []);
-  // Which link is a bridge of Open vSwitch, its database knows, and the mover asks it.
+  // The mover asks the database of Open vSwitch whether a link is its bridge.
   const mayBeOvs = (await ovsDatabase()) !== undefined;
   const checks: NamedCheck[] = [];
   for (const { id, bridge } of nics) {
@@ -277,7 +271,6 @@ export async function hasVhostNet(): Promise<boolean> {
   );
 }
 
-/** Each image has its file here, which is whole: where it lies, the mover has found. */
 export async function diskChecks(
   guest: string,
   spec: GuestSpec,
@@ -290,7 +283,6 @@ export async function diskChecks(
   for (const { node, format } of spec.blockNodes ?? []) {
     const file = files.get(node);
     if (file === undefined) {
-      // Code that was not found has been refused by name.
       if (code.has(node)) continue;
       const facts = { host, guest, device: node, reason: 'nobody reported where its file lies' };
       checks.push(refusal('disks', godwitError('GODWIT_DISK_MISSING', facts), 'destination'));
@@ -305,7 +297,7 @@ export async function diskChecks(
   return checks;
 }
 
-/** Undefined too where it is not there yet. What cannot be looked at here, QEMU may still be able to read. */
+/** Returns undefined if the file does not exist yet or cannot be examined here; QEMU may still be able to read it. */
 function whyLinked(file: string): string | undefined {
   try {
     return linkOfImage(file);
@@ -315,7 +307,7 @@ function whyLinked(file: string): string | undefined {
   }
 }
 
-/** What QEMU opens by itself; what cannot be looked at now, QEMU may read a moment later. */
+/** Returns undefined if the image cannot be examined now; QEMU may be able to read it a moment later. */
 async function whyLinkedThere(
   file: string,
   headOf: DestinationOptions['headOf'],

@@ -5,12 +5,11 @@ import type { BalloonLook } from '../../migration/preflight/balloon.ts';
 import type { Balloon } from '../../port/balloon.ts';
 import type { QmpClient } from './qmp/client.ts';
 
-/** Statistics come this often while they are waited for, s, and are waited for so long, ms. */
+/** POLL_S is the interval of the statistics, s; STATISTICS_MS is the longest wait for them. */
 const POLL_S = 1;
 const STATISTICS_MS = 4000;
 const AGAIN_MS = 100;
 const INTERVAL = 'guest-stats-polling-interval';
-/** Where QEMU has devices with and without an id. */
 const CONTAINERS = ['/machine/peripheral', '/machine/peripheral-anon'];
 
 const children = z
@@ -26,7 +25,6 @@ const statistics = z.object({
   stats: z.record(z.string().max(128), z.number()),
 });
 
-/** The balloon of a guest: the first virtio-balloon that it has. `client`: the monitor, as it is to be asked now. */
 export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): Balloon {
   const actual = async (signal: AbortSignal): Promise<number> =>
     (await (await client(signal)).query('query-balloon', {}, answered, signal)).actual;
@@ -41,7 +39,7 @@ export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): 
   let looking: Promise<BalloonLook> | undefined;
   return {
     actual,
-    // Those who look at once share one look: each sets the interval of the device, and sets it back.
+    // Simultaneous looks share one query, because each sets and restores the device's interval.
     look: (signal) => {
       looking ??= lookNow(signal).finally(() => {
         looking = undefined;
@@ -54,7 +52,7 @@ export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): 
   };
 }
 
-/** What the guest has now and could have, without a word from its driver; undefined where it has no balloon. */
+/** Present and possible size, without the guest's driver. Undefined if the guest has no balloon. */
 export async function balloonNow(
   client: QmpClient,
   signal: AbortSignal,
@@ -65,7 +63,7 @@ export async function balloonNow(
   return { actualBytes: now.data.actual, wholeBytes: await wholeOf(client, signal) };
 }
 
-/** QEMU takes its balloon from what the machine was started with, and from DIMMs that are plain memory. */
+/** QEMU limits the balloon to the memory at start plus plain-memory DIMMs. */
 async function wholeOf(client: QmpClient, signal: AbortSignal): Promise<number> {
   const [{ 'base-memory': base }, devices] = await Promise.all([
     client.query('query-memory-size-summary', {}, sizes, signal),
@@ -75,7 +73,6 @@ async function wholeOf(client: QmpClient, signal: AbortSignal): Promise<number> 
   return dimms.reduce((sum, { data: { size = 0 } }) => sum + size, base);
 }
 
-/** Where QEMU has the guest’s balloon: the first virtio-balloon. */
 export async function balloonDevice(
   client: Pick<QmpClient, 'request'>,
   signal: AbortSignal,
@@ -89,7 +86,7 @@ export async function balloonDevice(
   return undefined;
 }
 
-/** Has the driver in the guest count, waits for that, and leaves the device as it was found. */
+/** Waits for fresh statistics from the guest's driver, then restores the device's settings. */
 async function statisticsOf(
   client: QmpClient,
   device: string,
@@ -104,20 +101,19 @@ async function statisticsOf(
     const until = systemClock.monotonicMs() + STATISTICS_MS;
     for (;;) {
       const now = await read();
-      // Counted while we waited: what was counted before may be old.
       if (now['last-update'] > before['last-update']) return memoryIn(now.stats);
       if (systemClock.monotonicMs() > until)
         throw cannot('the balloon driver of the guest gives no statistics');
       await systemClock.sleep(AGAIN_MS, signal);
     }
   } finally {
-    // Also where the migration was cancelled meanwhile.
+    // The settings are restored even if the migration was cancelled.
     const own = AbortSignal.timeout(STATISTICS_MS);
     await client.execute('qom-set', { ...at(INTERVAL), value: found }, own).catch(() => undefined);
   }
 }
 
-/** A driver that does not count something reports 2^64 - 1, or nothing. Pure. */
+/** A driver reports 2^64 - 1, or nothing, for a value that it does not count. Pure. */
 export function memoryIn(
   stats: Readonly<Record<string, number>>,
 ): Pick<BalloonLook, 'freeBytes' | 'availableBytes'> {

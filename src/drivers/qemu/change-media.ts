@@ -6,9 +6,6 @@ import { childNames, driveList, driveName, graphAnswer, type Drive } from './sna
 import { openings } from './spec/disks/disks-argv.ts';
 import type { BlockNode } from './spec/disks/disk-schema.ts';
 
-/** Media of drives of a guest that is yet to come here, as they have become at its source. */
-
-/** Whose drives they are, for errors. */
 export interface DriveOwner {
   readonly host: string;
   readonly guest: string;
@@ -16,17 +13,16 @@ export interface DriveOwner {
 
 type Monitor = Pick<QmpClient, 'query' | 'execute'>;
 
-/** A drive, and how its medium is opened, the lowest block node first; without nodes it becomes empty. */
 export interface DriveMedium {
   readonly drive: string;
   readonly nodes: readonly object[];
-  /** The node that the drive is on. */
   readonly top?: string;
 }
 
 /**
- * `nodes`: as this host opens them. `files`: the path here of each. GODWIT_DISK_MISSING tells why a medium cannot be carried
- * over: only images that the guest does not write to are, since the source still has them open. Pure.
+ * `nodes`: in the form that this host opens. `files`: each node's path here. Throws GODWIT_DISK_MISSING if a
+ * medium cannot be carried over: the source still has it open, so only images that the guest does not write to
+ * can be. Pure.
  */
 export function describeMedia(
   { host, guest }: DriveOwner,
@@ -59,7 +55,7 @@ function whyNot({ node, readOnly, luks }: BlockNode, file: string): string | und
   return luks === true ? 'its medium is encrypted' : undefined;
 }
 
-/** Repeatable: whatever is in a drive is taken out first. */
+/** Can be repeated: it removes the present medium first. */
 export async function changeMedia(
   client: Monitor,
   { host, guest }: DriveOwner,
@@ -85,7 +81,7 @@ async function changeMedium(
 ): Promise<void> {
   const order = (command: string, args: object): Promise<unknown> =>
     client.execute(command, args, signal);
-  // The guest's own lock of the tray comes with its devices' state.
+  // The guest's tray lock arrives with the device state.
   await order('blockdev-open-tray', { id, force: true });
   if (inserted !== undefined) {
     await order('blockdev-remove-medium', { id });
@@ -93,11 +89,11 @@ async function changeMedium(
   }
   for (const node of nodes) await order('blockdev-add', node);
   if (top !== undefined) await order('blockdev-insert-medium', { id, 'node-name': top });
-  // An open tray is part of the stream, a closed one is not.
+  // The stream carries an open tray, but not a closed one.
   await order('blockdev-close-tray', { id });
 }
 
-/** A name that stays in use would be missing for the new medium. */
+/** A node name that stays in use would block the new medium. */
 async function removeNodes(client: Monitor, top: string, signal: AbortSignal): Promise<void> {
   const below = childNames(
     await client.query('x-debug-query-block-graph', {}, graphAnswer, signal),

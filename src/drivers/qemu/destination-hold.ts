@@ -9,9 +9,7 @@ import { judgeEnd } from './qmp/monitor-end.ts';
 import { MonitorWatch } from './session.ts';
 import type { QemuHandle } from './handle.ts';
 
-/** How long the monitor of a process that lives may take to greet, ms. */
 const GREETS_MS = 5000;
-/** Between two tries to take hold again, ms. */
 const AGAIN_MS = 500;
 
 interface HeldMonitor {
@@ -19,7 +17,7 @@ interface HeldMonitor {
   readonly watch: MonitorWatch;
 }
 
-/** The process of a guest that comes in, and the connection to its monitor, resumed for as long as the process lives. */
+/** Process of an arriving guest and the connection to its monitor, which is reconnected while the process lives. */
 export class DestinationHold {
   readonly #place: LaunchSite;
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
@@ -50,7 +48,7 @@ export class DestinationHold {
     };
   }
 
-  /** Takes hold of a process that a former mover started; false when there is none, or it is gone. */
+  /** Connects to a process that an earlier mover started. False if it is gone or never existed. */
   reattach(signal: AbortSignal): Promise<boolean> {
     return this.#attaching.run(async () => {
       if (this.isOpen) return true;
@@ -61,7 +59,7 @@ export class DestinationHold {
     });
   }
 
-  /** `isFresh`: the client has been there since before the guest could run. */
+  /** `isFresh`: the client connected before the guest could run. */
   async take(
     handle: QemuHandle,
     client: QmpClient,
@@ -76,7 +74,6 @@ export class DestinationHold {
     watch.onCut(() => void this.#takeAgain());
   }
 
-  /** The connection is gone and the guest may run on: what it says is heard again as soon as its monitor takes us. */
   async #takeAgain(): Promise<void> {
     const { signal } = this.#closed;
     while (!signal.aborted && !this.isOpen) {
@@ -92,7 +89,6 @@ export class DestinationHold {
     }
   }
 
-  /** GODWIT_HYPERVISOR_LOST where there is no process. */
   async attached(signal: AbortSignal): Promise<HeldMonitor> {
     if (await this.reattach(signal)) return this.must();
     throw this.#lost('its process has ended');
@@ -103,7 +99,7 @@ export class DestinationHold {
     return this.#held;
   }
 
-  /** What it means that the guest can no longer run here: the end of its process, once that has come, or that it stays. */
+  /** Explains why the guest can no longer run here: waits for the end of its process, or reports that it stays. */
   judge(reason: string, signal: AbortSignal): Promise<Error> {
     if (this.handle === undefined) return Promise.resolve(this.#lost(reason));
     return judgeEnd(ownerOf(this.#place, this.handle), reason, undefined, signal);

@@ -61,22 +61,21 @@ import { coldArguments } from './process/relaunch.ts';
 import { confined, mayLock } from './user/confine.ts';
 
 const END_MS = 5000;
-/** A monitor greets within milliseconds while QEMU's main loop turns. */
+/** A monitor greets within milliseconds while QEMU's main loop runs. */
 const HEARS_MS = 1500;
 type Files = IncomingGuest['disks'];
 
-/** The paused counterpart of a guest, on its way in. */
 export class QemuDestination implements DestinationSession {
   readonly disks: QemuDiskTarget;
   readonly #options: DestinationOptions;
   readonly #context: HostContext;
   readonly #hold: DestinationHold;
-  /** What its process may take to end, more than one without memory, ms. */
+  /** Extra time that the process may take to end because of its memory, ms. */
   readonly #moreMs: number;
   #credentials: StreamSetup['credentials'];
   readonly #user: GuestUser;
   readonly #tpm: GuestTpm;
-  /** The process is of this migration: its journal says so, or this session started it. */
+  /** True if this migration started the process, by its journal or in this session. */
   #ours: boolean;
   async startCold(permission: StartPermission, signal: AbortSignal): Promise<QemuHandle> {
     permission.mustCover(this.#options.guest);
@@ -105,12 +104,11 @@ export class QemuDestination implements DestinationSession {
     return this.#hold.onEvent(listener);
   }
 
-  /** Takes hold of a process that a former mover started; false when there is none. */
   readonly reattach = (signal: AbortSignal): Promise<boolean> => this.#hold.reattach(signal);
 
   async status(signal: AbortSignal): Promise<HypervisorStatus> {
     const hold = this.#hold;
-    // A process that lives and cannot be reached is an error, never `gone`.
+    // A live process that cannot be reached is an error, never `gone`.
     if (hold.isOpen || (hold.handle !== undefined && (await hold.reattach(signal))))
       return hold.must().watch.status(signal);
     const reason = hold.handle ? 'its process has ended' : 'it has not been started';
@@ -184,7 +182,8 @@ export class QemuDestination implements DestinationSession {
       proveSame(client, guest, host, match.spec, signal),
       ...(pipes ? [negotiatePipes(guestDir, { guest, host, side: 'destination' }, signal)] : []),
     ]);
-    // Now that it is open here: of two guests that come at once, neither was seen before.
+    // Checked after the images are open here: of two guests that arrive at once, each may have missed the other
+    // before.
     const taken = await whyTaken({ guest, host }, storesOf(match.spec, match.disks), signal);
     if (taken !== undefined) throw taken;
     await this.#tpm.assertServed(match.spec);
@@ -195,7 +194,6 @@ export class QemuDestination implements DestinationSession {
     };
   }
 
-  /** What start answered before, when its process still waits for memory. */
   async #startedAlready(
     { socket }: StreamSetup,
     signal: AbortSignal,
@@ -211,7 +209,6 @@ export class QemuDestination implements DestinationSession {
     const { handle } = hold;
     const at = addressOf(await hold.must().watch.migration(signal), { ...this.#options, socket });
     if (at !== undefined) return { handle, memoryAddress: at, ...this.#cold.known };
-    // It was started and never came to listen: begin afresh.
     await this.destroy(signal);
     return undefined;
   }
@@ -306,16 +303,15 @@ export class QemuDestination implements DestinationSession {
   ): Promise<void> {
     const { guestDir } = this.#options;
     const marked = await isMarked(guestDir);
-    // Without either, it is somebody else's.
     if (this.#hold.handle === undefined && !marked) return;
     const handle = await findStarted(this.#options, this.#hold.handle);
     if (handle !== undefined && !this.#ours) {
       this.#hold.handle = handle;
-      // A mark alone may have outlived its migration: a guest that runs, or cannot be asked, is no remainder.
+      // A mark may outlive its migration. A guest that runs, or that cannot be asked, is not a leftover.
       if ((await this.status(signal)).run === 'running') return;
     }
     this.#hold.release();
-    // One that is ending already no longer shows how much memory it has.
+    // A process that is ending no longer shows its memory size.
     if (handle !== undefined) await killProcess(handle, END_MS + this.#moreMs, signal);
     await removeCredentials(this.#credentials, 'server');
     await (keepsData ? this.#tpm.end(signal) : this.#tpm.undo(signal));
@@ -340,16 +336,15 @@ export class QemuDestination implements DestinationSession {
 }
 
 /**
- * Starts the guest of a cold move. The QEMU that took its disks was asked to wait for a stream, and has not loaded the
- * machine's firmware: it can start no guest. The next one can, and starts paused: it runs nothing before it is ordered to.
+ * Starts the guest of a cold move. The first QEMU took the disks and waited for a stream, without loading
+ * firmware, so it cannot start a guest. A second QEMU replaces it and starts paused.
  */
 export class ColdStart {
   readonly #place: LaunchSite;
   readonly #hold: DestinationHold;
-  /** What a process may take to end, ms. */
   readonly #endMs: number;
   #launch: QemuLaunch | undefined;
-  /** This session ended the one that waited, and the next one ended before anybody could order it to run the guest. */
+  /** True if this session ended the waiting process and the next one ended before it could be resumed. */
   failed = false;
 
   constructor(
@@ -364,12 +359,11 @@ export class ColdStart {
     this.#launch = launch === undefined ? undefined : launchIn(launch, guest, host);
   }
 
-  /** For its record: who takes this session over starts the guest by the same. */
+  /** The journal has it, so a mover that takes over starts the guest with the same launch. */
   get known(): { readonly launch?: QemuLaunch } {
     return this.#launch === undefined ? {} : { launch: this.#launch };
   }
 
-  /** By the command line of the one that waits. */
   knows(
     binary: string,
     argv: readonly string[],

@@ -49,18 +49,15 @@ import { removeTree } from '../../system/files/remove-tree.ts';
 import { askProgram, handedFile, type Question } from './programs/one-shot-qemu.ts';
 
 const GREETING_MS = 3000;
-/** What serves a TPM may take to end after its QEMU. */
+/** Time that swtpm may take to end after its QEMU. */
 const TPM_ENDS_MS = 5000;
-/** The longest that images are offered; whoever reads them has a deadline of its own. */
+/** Longest offer of images; each reader also has a shorter deadline. */
 const FROZEN_MS = 86_400_000;
 
 export interface QemuDriverOptions {
-  /** This host's name, for the words of errors. */
   readonly host: string;
-  /** QEMU programs to offer; empty: those on the PATH. */
   readonly binaries: readonly string[];
   readonly user: QemuUser;
-  /** Where images are looked for, by content. */
   readonly imageDirs: readonly string[];
   readonly passthrough?: HostContext['passthrough'];
   readonly cgroup: QemuCgroup;
@@ -68,17 +65,16 @@ export interface QemuDriverOptions {
   readonly luks?: HostContext['luks'];
   readonly devices?: HostContext['devices'];
   readonly baseline?: string | undefined;
-  /** Where the directories of guests are that Godwit started. */
   readonly guestsDir: string;
-  /** What was found out about programs and images, kept between processes (0700). */
+  /** Results of examining programs and images, kept between processes (0700). */
   readonly cacheDir: string;
-  /** How long a QEMU may take to end once its monitor has closed, ms. */
+  /** Time that a QEMU may take to end after its monitor closed, ms. */
   readonly endsMs?: number;
 }
 
 /**
- * QEMU over QMP: Godwit owns each step and the data path. What only one side or the agent needs is loaded where it is asked
- * for.
+ * QEMU over QMP: Godwit controls each step and the data path. Parts that only one side or the agent needs are
+ * imported on use.
  */
 export class QemuDriver implements DirectDriver {
   readonly name = 'qemu';
@@ -307,20 +303,18 @@ export class QemuDriver implements DirectDriver {
   }
 }
 
-/** `stateDir/migrations/ID`: what is above the directory and Godwit's own. */
 const LEVELS_ABOVE = 3;
 const SOCKET = 's';
 
 interface ImageOffer {
   readonly images: readonly FrozenImage[];
-  /** Made for it, and removed. */
   readonly directory: string;
   readonly forMs: number;
 }
 
 /**
- * Offers images for reading by a QEMU of their own, without a guest, that takes no lock and never outlives `work`. It may
- * read these files, which are opened for it, and no other: what an image says of its backing file is not followed.
+ * Offers images for reading through a separate QEMU without a guest. It takes no locks and ends with `work`. It
+ * can read only these files, which are opened for it; a backing file named in an image is not followed.
  */
 export async function offerFrozen<T>(
   program: Pick<Question, 'file' | 'host' | 'as' | 'sandbox'>,
@@ -369,7 +363,6 @@ export async function offerFrozen<T>(
   }
 }
 
-/** An image on those below it, whose files were handed on from number `first`. */
 function layered(
   chain: readonly Pick<FrozenImage, 'format'>[],
   first: number,

@@ -4,8 +4,6 @@ import type { HaltKind } from '../../migration/guest-changes/run-states.ts';
 import type { EndKind } from '../../protocol/guest-end.ts';
 import type { MigrationState } from './qmp/answers.ts';
 
-/** QEMU's words for states, in the port's. Pure. */
-
 type Stream = HypervisorStatus['stream'];
 
 const STREAMS: Readonly<Record<string, Stream>> = {
@@ -32,7 +30,7 @@ export function streamOf(status: string | undefined): Stream {
   return STREAMS[status ?? 'none'] ?? 'none';
 }
 
-/** `side` matters where QEMU's run state alone does not say: a source that has handed the guest over. */
+/** `side` matters for a source that has handed the guest over, because the run state alone does not show it. */
 export function runOf(
   status: string,
   stream: Stream,
@@ -57,12 +55,12 @@ const HALTS: Readonly<Record<string, HaltKind>> = {
   'internal-error': 'internal-error',
 };
 
-/** Why the guest is stopped; undefined if it runs, or if its migration holds it. */
+/** Reason why the guest is stopped; undefined if it runs or is stopped by its migration. */
 export function haltKind(status: string): HaltKind | undefined {
   return Object.hasOwn(HALTS, status) ? HALTS[status] : undefined;
 }
 
-/** How QEMU will end, by its event `SHUTDOWN`; undefined for a reason of a newer QEMU. */
+/** Kind of end in QEMU's event `SHUTDOWN`; undefined for an unknown reason of a newer QEMU. */
 export function endKindOf(data: Readonly<Record<string, unknown>>): EndKind | undefined {
   switch (data['reason']) {
     case 'guest-shutdown':
@@ -84,7 +82,7 @@ export function statusOf(
   side: 'source' | 'destination',
 ): HypervisorStatus {
   const reported = streamOf(migration.status);
-  // A guest that once came here by migration keeps that one's `completed`, and it is not ours.
+  // A guest that once arrived by migration still reports that migration's `completed`.
   const past =
     side === 'source' && reported === 'completed' && !/^(post|finish-)migrate$/.test(run);
   const stream = past ? 'none' : reported;
@@ -99,7 +97,6 @@ export function statusOf(
   };
 }
 
-/** The event that says that the stream is in this state; undefined for none. */
 export function streamEvent(stream: Stream, reason: string): HypervisorEvent | undefined {
   switch (stream) {
     case 'none':

@@ -6,7 +6,7 @@ import { pass, refusal, type NamedCheck } from '../../migration/preflight/check.
 import type { ForwardSpec, GuestSpec } from './spec/schema.ts';
 import { forwardText } from './spec/user-network.ts';
 
-/** Ports of this host that are to lead into a guest's own network: free, and such as QEMU's user may listen on. */
+/** Checks that the host ports of a guest's user network are free and that QEMU's user may listen on them. */
 export async function forwardChecks(
   guest: string,
   spec: GuestSpec,
@@ -32,7 +32,6 @@ export async function forwardChecks(
   return checks;
 }
 
-/** Tries to listen, and stops at once. */
 async function whyNot(forward: ForwardSpec): Promise<string | undefined> {
   const { hostPort: port } = forward;
   if (process.geteuid?.() === 0 && port < (await firstFree())) {

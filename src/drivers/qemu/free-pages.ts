@@ -11,8 +11,8 @@ const virtioStatus = z.object({
 });
 
 /**
- * Whether QEMU asks the driver of the guest’s balloon which pages are free, to leave them out of pre-copy, and the driver has
- * agreed to answer; undefined: QEMU does not ask. Changes nothing.
+ * True if QEMU asks the guest's balloon driver for free pages, to skip them in pre-copy, and the driver agreed.
+ * Undefined if QEMU does not ask. Changes nothing.
  */
 export async function freePageHints(
   client: Pick<QmpClient, 'request'>,
@@ -21,7 +21,7 @@ export async function freePageHints(
   const device = await balloonDevice(client, signal);
   if (device === undefined) return undefined;
   if ((await getScalar(client, device, 'free-page-hint', signal)) !== true) return undefined;
-  // Not a stable command of QEMU's: where it is another one day, nobody knows.
+  // This QEMU command is not stable; an unexpected answer means that the state is unknown.
   const path = `${device}/virtio-backend`;
   const answer = await client.request('x-query-virtio-status', { path }, signal);
   const status = virtioStatus.safeParse(answer.ok ? answer.value : undefined);

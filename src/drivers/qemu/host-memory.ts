@@ -11,21 +11,17 @@ import {
 } from './spec/host-memory.ts';
 import type { ObjectSpec } from './spec/schema.ts';
 
-/** What a host has for guests whose memory is in huge pages, or bound to NUMA nodes. */
-
 const HUGE_PAGES = '/sys/kernel/mm/hugepages';
 const NODES = '/sys/devices/system/node';
-/** More than a kernel is built for. */
 const MAX_NODES = 4096;
 const MIB = 1024 ** 2;
 
-/** Numbers of the NUMA nodes that have memory; none where the kernel does not say. */
+/** Numbers of the NUMA nodes with memory; empty if the kernel does not report them. */
 export async function memoryNodes(folder = NODES): Promise<ReadonlySet<number>> {
   const text = await readFile(`${folder}/has_memory`, 'utf8').catch(() => '');
   return nodesIn(text.trim());
 }
 
-/** Of the kernel's list: `0-1,4`. Pure. */
 export function nodesIn(list: string): ReadonlySet<number> {
   const found = new Set<number>();
   for (const part of list === '' ? [] : list.split(',')) {
@@ -35,7 +31,6 @@ export function nodesIn(list: string): ReadonlySet<number> {
   return found;
 }
 
-/** Where the kernel counts huge pages of all nodes, and memory by node. */
 export interface Counts {
   readonly hugePages: string;
   readonly nodes: string;
@@ -43,7 +38,7 @@ export interface Counts {
 
 const COUNTS: Counts = { hugePages: HUGE_PAGES, nodes: NODES };
 
-/** Whether this host has the huge pages, and the nodes on which the guest's memory is, with room for what is bound to them. */
+/** Checks that this host has the guest's huge pages and NUMA nodes, with enough free memory on them. */
 export async function memoryChecks(
   { objects, devices }: MemorySpec,
   host: string,
@@ -55,7 +50,7 @@ export async function memoryChecks(
   const bound = boundTo({ objects: objects.filter(isHere), devices });
   const onNodes = await Promise.all(bound.map((each) => nodeShort(each, counts.nodes)));
   const tooFew = new Set(onNodes.flatMap((short) => short?.pageBytes ?? []));
-  // What lacks on the nodes themselves is said of them alone.
+  // A shortage on bound nodes is reported by the check of those nodes.
   const others = [...hugePagesOf({ objects, devices })].filter(([bytes]) => !tooFew.has(bytes));
   const onHost = await Promise.all(
     others.map(async ([bytes, pages]) =>
@@ -80,14 +75,12 @@ export async function memoryChecks(
 const nodeWords = (nodes: readonly number[]): string =>
   `memory node${nodes.length === 1 ? '' : 's'} ${nodes.join(', ')}`;
 
-/** What a host has too little of, and what to do about it. */
 interface Short {
   readonly what: string;
   readonly hint: string;
   readonly pageBytes?: number;
 }
 
-/** `nodes`: on which it has to be; absent: on any. */
 function pagesShort(
   pageBytes: number,
   wanted: number,
@@ -106,7 +99,7 @@ function pagesShort(
 
 const folderOf = (pageBytes: number): string => `hugepages-${pageBytes / 1024}kB`;
 
-/** Those reserved are still free, and promised to others; of one node alone the kernel does not count them. */
+/** Reserved pages count as free but are promised to others. The kernel does not count reserved pages per node. */
 async function freePages(counts: string, pageBytes: number): Promise<number> {
   const read = async (name: string): Promise<number> =>
     Number(await readFile(`${counts}/${folderOf(pageBytes)}/${name}`, 'utf8').catch(() => '0'));
@@ -115,8 +108,8 @@ async function freePages(counts: string, pageBytes: number): Promise<number> {
 }
 
 /**
- * Memory that is bound to nodes has to lie there: what does not find room takes its guest, or another program, with it. What a
- * node might have to keep back is not known: only what surely has no room is refused.
+ * Finds bound memory that cannot fit: at run time the shortage would kill the guest or another program. A node's
+ * reserve is unknown, so only a certain shortage is refused.
  */
 async function nodeShort(
   { nodes, bytes, pageBytes }: NodeBinding,
@@ -147,8 +140,8 @@ const sum = (numbers: readonly number[]): number =>
   numbers.reduce((total, each) => total + each, 0);
 
 /**
- * What a node has free, or gives up at once, bytes: of its `meminfo`, whose lines begin with `Node 0`. Infinity where that does
- * not say it. Pure.
+ * Memory that a node has free or can release at once, bytes, from its `meminfo` (lines begin with `Node 0`).
+ * Infinity if it is not reported. Pure.
  */
 export function availableIn(meminfo: string): number {
   const kib = (name: string): number =>

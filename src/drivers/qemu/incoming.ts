@@ -20,7 +20,6 @@ import {
 import { writeNew } from './user/access.ts';
 import type { RunAs } from './user/confine.ts';
 
-/** A guest that is being built here: the file says so until it has settled. */
 const MARK = 'incoming';
 
 export async function markIncoming(guestDir: string): Promise<void> {
@@ -39,7 +38,10 @@ export async function unmark(guestDir: string): Promise<void> {
   await rm(path.join(guestDir, MARK), { force: true });
 }
 
-/** Sets capabilities, TLS and parameters. All of it is in force before anything may listen. `reader`: QEMU's user, where it is not ours. */
+/**
+ * Sets capabilities, TLS and parameters; they must be in force before QEMU listens. `reader`: QEMU's user, if it
+ * differs from ours.
+ */
 export async function configureIncoming(
   client: QmpClient,
   setup: StreamSetup,
@@ -55,7 +57,7 @@ export async function configureIncoming(
     );
     objects.push(await authorizationObject(credentials));
   }
-  // All at once, and nothing awaited between: a QEMU that ends fails each of them.
+  // All commands are sent without a wait between them: if QEMU ends, each of them fails.
   await Promise.all([
     client.execute(
       'migrate-set-capabilities',
@@ -67,18 +69,15 @@ export async function configureIncoming(
   ]);
 }
 
-/** `host:port` in the form that QEMU takes in a URI, IPv6 in brackets. */
 function uriHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-/** An address of memory, `host:port`, `unix:PATH` or `rdma:host:port`, as QEMU wants it. */
 export function uriOf(address: string): string {
   return /^(unix|rdma):/.test(address) ? address : `tcp:${address}`;
 }
 
 export interface Listening {
-  /** Instead of a port. */
   readonly socket?: string | undefined;
   readonly transport?: StreamSetup['transport'];
   readonly listenHost: string;
@@ -86,7 +85,10 @@ export interface Listening {
   readonly host: string;
 }
 
-/** Listens on the socket or on the first free port of the range; resolves to `unix:PATH` or host:port. GODWIT_PORT_NONE when none is free. */
+/**
+ * Listens on the socket or on the first free port of the range. Returns `unix:PATH` or `host:port`. Throws
+ * GODWIT_PORT_NONE if no port is free.
+ */
 export async function listen(
   client: QmpClient,
   where: Listening,
@@ -115,7 +117,7 @@ export async function listen(
   return address;
 }
 
-/** QEMU looks for no free port of RDMA by itself, and does not report the one that it has. */
+/** QEMU does not choose a free RDMA port, and does not report its RDMA port. */
 async function listenRdma(
   client: QmpClient,
   where: Listening,
@@ -141,7 +143,7 @@ export function addressOf(state: answers.MigrationState, where: Listening): stri
   return port === undefined ? undefined : `${uriHost(where.listenHost)}:${port}`;
 }
 
-/** Checks that the new machine is as it was described: processor and memory blocks alike; or says what differs. */
+/** Throws unless the new machine's processor and memory blocks equal the described ones. */
 export async function proveSame(
   client: QmpClient,
   guest: string,
@@ -168,7 +170,6 @@ export async function proveSame(
   }
 }
 
-/** The first memory block that is not the same on both sides. Pure. */
 export function blockDifference(
   source: readonly RamBlock[],
   destination: readonly RamBlock[],
@@ -186,7 +187,6 @@ export function blockDifference(
   return { name: `memory block ${extra.name}`, what: 'only the destination has it' };
 }
 
-/** Takes back what the migration needed; the guest goes on. */
 export async function settleIncoming(client: QmpClient, signal: AbortSignal): Promise<void> {
   const off = { 'tls-creds': '', 'tls-authz': '', 'multifd-compression': 'none' };
   const capabilities = await client.query(

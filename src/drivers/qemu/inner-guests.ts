@@ -3,9 +3,7 @@ import { passes, warns, type Finding } from '../../migration/preflight/finding.t
 import type { QmpClient } from './qmp/client.ts';
 import type { GuestFacts } from './spec/facts.ts';
 
-/** Guests that a guest runs itself, by nested virtualisation. */
-
-/** Of KVM, for each processor: how often it has entered such a guest, and whether it is in one now. */
+/** KVM's counters per processor: entries into a nested guest, and whether it is in one now. */
 const COUNTERS = ['nested_run', 'guest_mode'];
 
 const statistics = z
@@ -16,7 +14,10 @@ const statistics = z
   )
   .max(4096);
 
-/** Whether the guest has run any since its QEMU began; undefined where KVM does not count it (Linux before 5.14). */
+/**
+ * True if the guest has run a nested guest since its QEMU started. Undefined if KVM does not count it (before
+ * Linux 5.14).
+ */
 export async function ranInner(
   client: Pick<QmpClient, 'request'>,
   signal: AbortSignal,
@@ -32,8 +33,9 @@ export async function ranInner(
 }
 
 /**
- * What Linux says of each in "Running nested guests with KVM" (Documentation/virt/kvm/x86/running-nested-guests.rst, 7.0). QEMU
- * itself keeps a guest with vmx whose kernel cannot give it this state; that is the check `blocked`.
+ * Linux's statements in "Running nested guests with KVM" (Documentation/virt/kvm/x86/running-nested-guests.rst,
+ * 7.0). If a guest has vmx and its kernel cannot save this state, QEMU itself blocks the migration (check
+ * `blocked`).
  */
 const FATES = {
   vmx: 'Linux carries them along from version 5.3 on, where both hosts have it',
@@ -42,7 +44,10 @@ const FATES = {
 const HINT =
   'Shut its own guests down before the move (this warning stays: KVM counts on), or move it with --mode cold. If it is to run none, start it without this feature.';
 
-/** `ran`: what `ranInner` says. Nothing is said of an emulated guest: there its QEMU runs them by itself. Pure. */
+/**
+ * `ran`: result of `ranInner`. An emulated guest gets no finding, because QEMU emulates its nested guests too.
+ * Pure.
+ */
 export function judgeInnerGuests(
   { accelerator, cpu }: Pick<GuestFacts, 'accelerator' | 'cpu'>,
   ran: boolean | undefined,

@@ -24,15 +24,12 @@ import { compareVersions } from './programs/version.ts';
 interface Looking {
   readonly store: ImageStore;
   readonly signal: AbortSignal;
-  /** Of devices that the guest will be without; absent: of none. */
   readonly unplugging?: Omit<Unplugging, 'facts'>;
-  /** Why the guest is stopped, if it is. */
   readonly halted?: Halt | undefined;
-  /** The guest's own process, which knows what it read at its start; absent: the files at their paths count. */
+  /** Guest's process, for the files that it read at start. If absent, the files at their paths are used. */
   readonly pid?: number;
 }
 
-/** The description of a guest, and what speaks against moving it, as checks. */
 export async function inspectFacts(
   guest: string,
   facts: GuestFacts,
@@ -80,7 +77,6 @@ export async function inspectFacts(
   };
 }
 
-/** Of devices that are passed through. */
 function deviceStatesOf({ devices }: GuestFacts): DeviceState[] {
   return devices.flatMap(({ id, type, host }) => {
     if (host === undefined) return [];
@@ -90,7 +86,7 @@ function deviceStatesOf({ devices }: GuestFacts): DeviceState[] {
   });
 }
 
-/** QEMU has it only with pre-copy: a device cannot wait for a page. */
+/** QEMU moves such a device only with pre-copy, because a device cannot wait for a page. */
 function postcopyChecks(
   guest: string,
   { mode }: Omit<StreamSettings, 'tls'>,
@@ -115,7 +111,6 @@ async function storeCheck(
   return shared === undefined ? [] : [refusal('disks', shared)];
 }
 
-/** What a destination would not take for a description, by the schema that it reads it with. */
 function shapeChecks(
   guest: string,
   spec: GuestSpec,
@@ -187,7 +182,6 @@ async function withImages(
   return { ...draft.spec, images, devices, ...(flash.length === 0 ? {} : { flash }) };
 }
 
-/** What QEMU says of the last migration once it may begin another. */
 const OVER: ReadonlySet<string> = new Set(['none', 'cancelled', 'completed', 'failed']);
 
 function stateCheck(guest: string, facts: GuestFacts, halted?: Halt): NamedCheck {
@@ -268,8 +262,8 @@ export function streamChecks(
 }
 
 /**
- * Emulated processors of QEMU before 9.0 now and then miss a page that the guest writes while its memory is sent
- * (upstream's "Fix migration dirty bitmap coherency with TCG memory access"). KVM is not affected.
+ * Before QEMU 9.0, emulated processors can miss a page that the guest writes while its memory is sent (upstream
+ * fix: "Fix migration dirty bitmap coherency with TCG memory access"). KVM is not affected.
  */
 function trackingCheck(facts: GuestFacts): NamedCheck[] {
   if (facts.accelerator !== 'tcg' || compareVersions(facts.version, '9.0') >= 0) return [];
@@ -278,7 +272,6 @@ function trackingCheck(facts: GuestFacts): NamedCheck[] {
   return [warn('dirty-tracking', evidence, hint)];
 }
 
-/** Reasons why QEMU itself does not allow the guest to leave. */
 function blockedChecks(guest: string, reasons: readonly string[]): NamedCheck[] {
   return reasons.map((reason) =>
     refusal(

@@ -8,15 +8,13 @@ import { socketChecks } from './process/sockets.ts';
 import type { GuestTpm } from './tpm/guest-tpm.ts';
 import { cgroupCheck } from './user/cgroup.ts';
 
-/** A guest as it is to come. */
 export interface IncomingGuest {
   readonly description: GuestDescription;
   readonly stream: StreamSettings;
-  /** The path here of each image of its disks, by block node. */
   readonly disks: ReadonlyMap<string, string>;
 }
 
-/** All that this host has to say to a description, but for what only the user of its QEMU decides. */
+/** All checks of this host for a description, except those that depend on QEMU's user. */
 export async function matchWithHost(
   options: DestinationOptions,
   context: HostContext,

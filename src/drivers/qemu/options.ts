@@ -8,13 +8,13 @@ const MIN_TASKS = 256;
 const TASKS = 4096;
 const path = z.string().min(1).max(4096);
 
-/** `drivers.qemu` of a host's configuration. */
 export const qemuOptions = z.strictObject({
-  /** QEMU programs to offer, best first; default: those on the PATH. */
+  /** QEMU programs to offer, best first. Default: the programs on the PATH. */
   programs: z.array(path).max(16).default([]),
   /**
-   * As whom the QEMU of a guest that comes runs. A range of numbers: each guest's is a user of its own, which has no name
-   * and owns nothing else; the first number is the group that may open devices. `agent`: as this agent, root where that is.
+   * User of an arriving guest's QEMU. With a range of numbers each guest gets a separate user without a name or
+   * other files; the range's first number is the group that may open devices. `agent`: the agent's user, even if
+   * that is root.
    */
   user: z
     .union(
@@ -31,8 +31,8 @@ export const qemuOptions = z.strictObject({
     )
     .default({ from: 0x7000_0000, count: 0x0100_0000 }),
   /**
-   * What the cgroup of each such QEMU allows beyond what its guest has: bytes besides its memory and a quarter of it, and
-   * tasks besides those of its processors and iothreads. `none`: it stays in the agent's cgroup.
+   * Limits of each QEMU's cgroup: bytes beyond the guest's memory and a quarter of it, and tasks beyond its
+   * processors and iothreads. `none`: QEMU stays in the agent's cgroup.
    */
   cgroup: z
     .union([
@@ -44,13 +44,13 @@ export const qemuOptions = z.strictObject({
     ])
     .default({ memoryMarginBytes: MARGIN, tasks: TASKS }),
   /**
-   * What serves the TPMs of guests that come. `program`: swtpm; default: the first on the PATH. `keyDir`: where the
-   * passphrase of each guest's TPM is, in a file of the guest's name that only the agent can read.
+   * TPMs of arriving guests. `program`: swtpm; default: the first on the PATH. `keyDir`: folder of the TPM
+   * passphrases, one file per guest, named after the guest and readable only by the agent.
    */
   tpm: z.strictObject({ program: path.optional(), keyDir: path.optional() }).default({}),
   /**
-   * The processor that all hosts are to have in common, as `godwit advise cpu` prints it: a model with its version, and
-   * features. A host that cannot give it takes no guest, and a guest that has more is warned of.
+   * Processor that all hosts share, as printed by `godwit advise cpu`: a versioned model and features. A host
+   * that lacks it accepts no guest; a guest that has more gets a warning.
    */
   baseline: z
     .string()
@@ -61,13 +61,13 @@ export const qemuOptions = z.strictObject({
     )
     .optional(),
   /**
-   * `keyDir`: where the passphrases of encrypted disks are, that of a guest in a file of its name, or those of its disks in a
-   * directory of its name, each in a file of the disk's name; only the agent can read them.
+   * `keyDir`: folder of the disk passphrases. A guest has one file with its name, or a directory with its name
+   * that contains one file per disk. Only the agent can read them.
    */
   luks: z.strictObject({ keyDir: path.optional() }).default({}),
   /**
-   * Devices of this host that guests who come may have in the place of those that are passed through to them at their source:
-   * addresses on PCI, or UUIDs of mediated devices.
+   * This host's devices that can replace devices passed through at the source: PCI addresses, or UUIDs of
+   * mediated devices.
    */
   passthrough: z
     .array(
@@ -80,16 +80,15 @@ export const qemuOptions = z.strictObject({
     )
     .max(256)
     .default([]),
-  /** Devices of this host that guests may get when they come, by the names that `--plug` has for them. */
+  /** This host's devices that arriving guests may get, by the names that `--plug` uses. */
   devices: offeredDevices.default({}),
-  /** Where kernels, initramfs and firmware images are looked for, by content. */
+  /** Folders in which kernels, initramfs and firmware images are looked for by content. */
   imageDirs: z
     .array(path)
     .max(64)
     .default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
 });
 
-/** The paths that those options name for something that has to be there. Pure. */
 export function qemuPaths({ programs, tpm, luks }: z.infer<typeof qemuOptions>): NamedPath[] {
   return [
     ...programs.map((at, index): NamedPath => ({ setting: `programs.${index}`, at, kind: 'file' })),
@@ -99,5 +98,5 @@ export function qemuPaths({ programs, tpm, luks }: z.infer<typeof qemuOptions>):
   ];
 }
 
-/** Where these options were in the configuration of earlier builds: there -> here. */
+/** Names of these options in the configuration of earlier builds: old -> new. */
 export const qemuMoved = { qemu: 'programs', qemuUser: 'user', imageDirs: 'imageDirs' } as const;

@@ -3,16 +3,15 @@ import type { QmpClient } from './qmp/client.ts';
 import type { MonitorWatch } from './session.ts';
 import { compareVersions } from './programs/version.ts';
 
-/** The order to go over to post-copy. */
-
 type Monitor = Pick<QmpClient, 'execute' | 'request' | 'version'>;
 type Events = Pick<MonitorWatch, 'until'>;
 
-/** QEMU looks at the order once in a period of its bandwidth limit (100 ms) or pass over memory (50 ms). */
+/** QEMU checks for the order once per period of its bandwidth limit (100 ms) or pass over memory (50 ms). */
 const BEGINS_MS = 500;
 /**
- * In post-copy too QEMU goes over to its end once what is left takes less than `downtime-limit` by its own estimate, and a
- * link that breaks after that loses the guest: with 300 ms it would be the last megabytes of a link that has become slow.
+ * In post-copy, QEMU starts its completion once it estimates that the rest takes less than `downtime-limit`. A
+ * link that breaks after that loses the guest. A limit of 300 ms would put the last megabytes of a slow link at
+ * risk.
  */
 const LAST_MS = 1;
 const BEGUN: ReadonlySet<string> = new Set([
@@ -26,19 +25,18 @@ const BEGUN: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * QEMU 9.0 and later run the source's guest again where post-copy fails at its very end, when the destination has run it
- * for long: they go back to what the guest did before the switch (10.0 seen; 7.2 does not). A guest that was stopped
- * before has nothing to go back to.
+ * QEMU 9.0 and later restore the source guest's earlier run state if post-copy fails at its very end, even if
+ * the destination has run the guest for long (seen with 10.0; 7.2 does not). A guest that was stopped before the
+ * switch stays stopped.
  */
 function goesBack(version: string): boolean {
   return version === '' || compareVersions(version, '9.0') >= 0;
 }
 
 /**
- * Resolves true where the guest was stopped for it: QEMU will then not run it again by itself, whatever becomes of the
- * switch. Where QEMU does not come to the switch in time (its link takes nothing, so its thread waits), the guest goes
- * on until it does, and the answer is false: better a switch without this guard than a guest that is paused for
- * a dead link. `stopping` is called before the order to stop it: whoever gives up while that is under way has to know.
+ * Returns true if the guest was stopped for the switch; QEMU will then never run it again by itself. Returns
+ * false if QEMU did not switch in time, because its thread waits for a blocked link: the guest then runs until
+ * the switch. `stopping` is called before the stop order, for callers that give up during it.
  */
 export async function startPostcopy(
   client: Monitor,
@@ -52,7 +50,7 @@ export async function startPostcopy(
     return false;
   }
   stopping();
-  // One after the other without a wait between: the guest is paused from the first on.
+  // Both commands are sent without a wait, because the guest is paused from the first on.
   await Promise.all([
     client.execute('stop', {}, signal),
     client.execute('migrate-start-postcopy', {}, signal),
@@ -66,7 +64,7 @@ export async function startPostcopy(
   );
   signal.throwIfAborted();
   if (hasBegun) return true;
-  // Refused where it has begun in this moment. It cannot be over by then: post-copy's switch is held (pre-switchover).
+  // Refused if the switch begins at this moment. It cannot have finished: post-copy is held at pre-switchover.
   const { ok } = await client.request('cont', {}, signal);
   return !ok;
 }

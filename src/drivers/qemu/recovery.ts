@@ -7,29 +7,25 @@ import { reopenPipes } from './qmp/pipes.ts';
 import type { MonitorWatch } from './session.ts';
 
 /**
- * Post-copy resumed. Everything at the destination is said out of band: while pages are missing, its main loop
- * may itself wait for one, and answers nothing until the stream flows.
+ * Resumes post-copy. Commands to the destination are out of band: while pages are missing, its main loop may
+ * wait for one and answer nothing.
  */
 
-/** How long QEMU may take to close a stream whose connections were shut, ms. */
 const PAUSED_MS = 5000;
 const POLL_MS = 50;
-/** Ports that are tried before it is said that none is free. */
 const MAX_PORTS = 32;
 
-/**
- * Sees to it that the stream is `postcopy-paused`: a QEMU notices a dead link no earlier than TCP does, which is late.
- */
+/** Pauses the stream (`postcopy-paused`): QEMU notices a dead link only when TCP does, which is late. */
 export async function pauseStream(
   client: QmpClient,
   watch: MonitorWatch,
   signal: AbortSignal,
 ): Promise<void> {
-  // A destination before 8.2 that listens anew calls that `setup`.
+  // A destination before QEMU 8.2 reports `setup` while it listens again.
   if (watch.stream === 'postcopy-paused' || watch.stream === 'setup') return;
   const paused = await client.urgent('migrate-pause', {}, signal);
   if (!paused.ok) {
-    // Before 8.2 it is refused while a recovery is under way, which may itself have got stuck.
+    // Before 8.2 this is refused during a recovery, which may be stuck itself.
     await client.urgent('yank', { instances: [{ type: 'migration' }] }, signal);
   }
   await withDeadline('pausing the stream', PAUSED_MS, signal, (inner) =>
@@ -38,15 +34,13 @@ export async function pauseStream(
 }
 
 export interface ListenAt {
-  /** Instead of a port. */
   readonly socket?: string | undefined;
   readonly host: string;
-  /** The name of this host, for errors. */
   readonly name: string;
   readonly ports: { readonly from: number; readonly to: number };
 }
 
-/** Listens for the stream's new connection; resolves to host:port. What listened before is closed by QEMU. */
+/** Listens for the stream's new connection and returns `host:port`. QEMU closes the earlier listener. */
 export async function listenForRecovery(
   client: QmpClient,
   at: ListenAt,
@@ -58,9 +52,9 @@ export async function listenForRecovery(
 }
 
 /**
- * Both of it where the monitor is silent: it belongs to a main loop that waits for a page itself, and is passed by.
- * No event can be waited for there, so QEMU is asked to listen until it has closed the old stream. Rejects with `silence` where the
- * guest has no other monitor: it has ended, is not of our making, or began as pre-copy.
+ * Pauses and listens without the main loop, if it waits for a page itself. No event can be awaited there, so
+ * QEMU is asked to listen until it has closed the old stream. Rejects with `silence` if the guest has no second
+ * monitor: it has ended, Godwit did not start it, or it began as pre-copy.
  */
 export async function recoverUnheard(
   { guest, guestDir, host }: LaunchSite,
@@ -102,7 +96,7 @@ async function tryToListen(
   const { from, to } = ports;
   const shown = host.includes(':') ? `[${host}]` : host;
   const count = to - from + 1;
-  // Which port it took could only be asked in band: so it is prescribed. The last used come free late.
+  // The chosen port could only be asked in band, so Godwit prescribes it. Recently used ports become free late.
   const start = Math.floor(performance.now()) % count;
   for (let tried = 0; tried < Math.min(count, MAX_PORTS); tried += 1) {
     const port = from + ((start + tried) % count);

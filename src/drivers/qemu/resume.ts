@@ -9,13 +9,13 @@ type Monitor = Pick<QmpClient, 'execute' | 'query'>;
 type Events = Pick<MonitorWatch, 'until'>;
 
 const RESUME_MS = 10_000;
-/** The guest is paused meanwhile. */
+/** The guest is paused during this wait. */
 const POLL_MS = 1;
 
 /**
- * Post-copy: waits until the state of the guest's devices is loaded. A QEMU that is asked to run before that does so by
- * itself once it is, also when the stream has broken meanwhile, which it does not outlive then: the guest would have run
- * for moments, and could run nowhere any more.
+ * Post-copy: waits until the guest's device state is loaded. A QEMU that is told to run earlier starts the guest
+ * once the state is loaded, even if the stream broke meanwhile, and then dies. The guest would run for moments
+ * and could not be recovered.
  */
 export async function untilLoaded(
   client: Monitor,
@@ -28,15 +28,14 @@ export async function untilLoaded(
     await systemClock.sleep(POLL_MS, signal);
   }
   const stream = await client.query('query-migrate', {}, answers.migrationState, signal);
-  // It is about to end.
   if (stream.status === 'failed') throw await lost('the stream broke before the guest could run');
 }
 
-/** QEMU says that its stream has failed a moment before it runs its guest again by itself. */
+/** QEMU reports a failed stream just before it resumes the guest by itself. */
 const MAY_RESUME_MS = 200;
 const LOOK_MS = 5;
 
-/** Stops the guest, and sees to it that it stays so where QEMU is about to run it. */
+/** Stops the guest, and keeps it stopped if QEMU is about to run it. */
 export async function stop(client: Monitor, signal: AbortSignal): Promise<void> {
   await withDeadline('stopping the guest', RESUME_MS, signal, async (inner) => {
     const until = performance.now() + MAY_RESUME_MS;
@@ -48,12 +47,11 @@ export async function stop(client: Monitor, signal: AbortSignal): Promise<void> 
   });
 }
 
-/** Between two looks at a guest whose last state is on its way in, ms. */
 const ARRIVES_MS = 50;
 
 /**
- * A guest that stopped by itself in the moment of its switch arrives so: `cont` would run it against its owner's settings,
- * or be refused for ever. A guest that only waits for its order is `paused`.
+ * A guest that halted by itself at the switch arrives halted: `cont` would override its owner's settings or be
+ * refused forever. A guest that only waits for an order is `paused`.
  */
 function arrivedHalted(status: string): boolean {
   const kind = haltKind(status);
@@ -69,8 +67,8 @@ async function untilHalted(client: Monitor, signal: AbortSignal): Promise<boolea
 }
 
 /**
- * Runs the guest; resolves once it runs, or is here as it halted at the switch. In post-copy a QEMU that runs it may stall itself before it answers, for
- * want of a page: its event reports it as well.
+ * Runs the guest; resolves once it runs, or has arrived halted. In post-copy a QEMU may stall for a page before
+ * it answers; its event also reports the resume.
  */
 export async function resume(
   client: Monitor,
@@ -79,7 +77,6 @@ export async function resume(
   signal: AbortSignal,
 ): Promise<void> {
   await withDeadline('resuming the guest', RESUME_MS, signal, async (inner) => {
-    // A QEMU that is gone ends this wait too.
     const runs = watch
       .until(({ type }) => type === 'resumed', inner)
       .then(({ type }) => type === 'resumed');
@@ -91,7 +88,8 @@ export async function resume(
         client.execute('cont', {}, inner),
         client.query('query-status', {}, answers.runStatus, inner),
       ]);
-      // Where it does not run yet, its last state is still on its way in; it starts by itself then, or arrives halted.
+      // If the guest does not run yet, its last state is still arriving; it then starts by itself or arrives
+      // halted.
       return running || Promise.race([runs, fails, untilHalted(client, inner)]);
     })();
     for (const each of [runs, fails, answered]) each.catch(() => undefined);

@@ -3,7 +3,6 @@ import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { MigrationState } from './qmp/answers.ts';
 import { throttleOf } from './stream.ts';
 
-/** QEMU's account of the stream, in the port's words. Pure. */
 export function sampleOf(state: MigrationState, memoryBytes: number): MemorySample {
   const ram = state.ram;
   const pageBytes = ram?.['page-size'] ?? 4096;
@@ -18,7 +17,7 @@ export function sampleOf(state: MigrationState, memoryBytes: number): MemorySamp
     transferredBytes: whole(ram?.transferred),
     skippedBytes: whole(((ram?.duplicate ?? 0) + (ram?.skipped ?? 0)) * pageBytes),
     ...(ram?.normal === undefined ? {} : { contentBytes: whole(ram.normal * pageBytes) }),
-    // Megabits/s over QEMU's last interval.
+    // In Mbit/s over QEMU's last interval.
     rate: whole(((ram?.mbps ?? 0) * 1e6) / 8),
     dirtyRate: whole((ram?.['dirty-pages-rate'] ?? 0) * pageBytes),
     round: whole(ram?.['dirty-sync-count']),

@@ -10,12 +10,14 @@ import { readFailedDrives } from './snapshot/read.ts';
 
 const ENDED: ReadonlySet<string> = new Set(['completed', 'cancelled', 'failed']);
 
-/** A destination that waits for pages may not be able to say why its stream broke, and recovery waits for the event; ms. */
+/**
+ * Wait for the reason of a broken stream, ms. A destination that waits for pages may be unable to answer, and
+ * recovery waits for this event.
+ */
 const REASON_MS = 250;
-/** For the question why a guest is stopped; the next command of the switch waits behind it, ms. */
+/** Wait for the reason of a stop, ms. The next command of the switch waits for it. */
 const HALT_MS = 2000;
 
-/** QEMU's events after which the guest may be another one than before. */
 const CHANGES: ReadonlySet<string> = new Set([
   'DEVICE_DELETED',
   'DEVICE_TRAY_MOVED',
@@ -27,8 +29,8 @@ const CHANGES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What both ends share: QEMU's events in the port's words, in order, and its state asked afresh.
- * Remembers the last event about the processors and about the stream, for listeners that come later.
+ * Monitor events and states for both ends, in order and in the port's terms. The last processor event and stream
+ * event are kept for later listeners.
  */
 export class MonitorWatch {
   readonly #client: QmpClient;
@@ -37,21 +39,19 @@ export class MonitorWatch {
   #lastRun: HypervisorEvent | undefined;
   #lastStream: HypervisorEvent | undefined;
   #lost: HypervisorEvent | undefined;
-  /** The connection is gone, and the process is not known to be. */
+  /** The connection is gone, but the process may live. */
   #cut: GodwitError | undefined;
   readonly #onCut = new Set<(error: GodwitError) => void>();
   #closing = false;
-  /** QEMU's own word on how it will end. */
   #ended: EndKind | undefined;
-  /** Godwit itself stops the guest: that is not its owner's order. */
   #isOwnStop = false;
   readonly #onChange = new Set<() => void>();
-  /** Set while an event waits for its reason; later ones queue behind it. */
+  /** Set while an event waits for its reason; later events queue behind it. */
   #queue: Promise<void> | undefined;
 
   #mayHaveRun: boolean;
 
-  /** `fresh`: the client has been there since before the guest could run. */
+  /** `fresh`: the client connected before the guest could run. */
   constructor(client: QmpClient, side: 'source' | 'destination', fresh = false) {
     this.#client = client;
     this.#side = side;
@@ -64,24 +64,22 @@ export class MonitorWatch {
   }
 
   /**
-   * QEMU says RESUME before the first processor of its guest runs, and what it said is read before its end is heard. So
-   * a monitor that was there from the start and has ended with its process, without that word, shows that the guest never
-   * ran. One whose connection ended before its process may have said it to nobody.
+   * QEMU reports RESUME before its guest's first processor runs. If a monitor was connected from the start and
+   * ended with its process without RESUME, the guest never ran. If the connection ended before the process, the
+   * event may have been lost.
    */
   get mayHaveRun(): boolean {
     return this.#mayHaveRun || !this.#client.endedWithProcess;
   }
 
-  /** The stream as the last event reported it: known also while QEMU answers no question. */
   get stream(): HypervisorEvent['type'] | undefined {
     return this.#lastStream?.type;
   }
 
-  /** Asks how things stand, so that a listener begins with what is already so. */
   async begin(signal: AbortSignal): Promise<HypervisorStatus> {
     const status = await this.status(signal);
     this.#lastRun ??= runEvent({ ...status, ...(await this.#withReason(status.halt, signal)) });
-    // With the guest running here, a stream that ended is an earlier one's.
+    // If the guest runs here, an ended stream belongs to an earlier migration.
     const past = this.#side === 'source' && status.run === 'running' && ENDED.has(status.stream);
     if (!past) this.#lastStream ??= streamEvent(status.stream, status.reason ?? '');
     return status;
@@ -109,13 +107,11 @@ export class MonitorWatch {
     }
   }
 
-  /** Calls back when the guest may have been changed. */
   onChange(listener: () => void): () => void {
     this.#onChange.add(listener);
     return () => this.#onChange.delete(listener);
   }
 
-  /** Godwit is about to stop the guest for its switch. */
   expectStop(): void {
     this.#isOwnStop = true;
   }
@@ -124,7 +120,7 @@ export class MonitorWatch {
     return this.#client.query('query-migrate', {}, answers.migrationState, signal);
   }
 
-  /** Calls back once, when the connection is gone while the process may go on; at once if that is so. */
+  /** Calls back once the connection is gone while the process may live, or at once if it already is. */
   onCut(listener: (error: GodwitError) => void): () => void {
     if (this.#cut !== undefined) listener(this.#cut);
     this.#onCut.add(listener);
@@ -132,8 +128,8 @@ export class MonitorWatch {
   }
 
   /**
-   * Resolves with the first event that `wanted` accepts, also one that is already so, or with `lost`. Rejects with
-   * GODWIT_MONITOR_UNREACHABLE where no event will come any more.
+   * Resolves with the first event that `wanted` accepts, including a present state, or with `lost`. Rejects with
+   * GODWIT_MONITOR_UNREACHABLE if no more events can arrive.
    */
   async until(
     wanted: (event: HypervisorEvent) => boolean,
@@ -156,7 +152,7 @@ export class MonitorWatch {
     }
   }
 
-  /** Its end is wanted from now on: no `lost`. */
+  /** An end of QEMU is expected from now on and reports no `lost`. */
   expectEnd(): void {
     this.#closing = true;
   }
@@ -197,10 +193,10 @@ export class MonitorWatch {
     }
   }
 
-  /** QEMU reports that the guest is stopped, and not why: for its migration, by its owner's order, or by a fault. */
+  /** QEMU reports a stop without its reason: migration, owner's order or fault. */
   async #askWhyStopped(): Promise<void> {
     const signal = AbortSignal.timeout(HALT_MS);
-    // The switch may begin before the question is answered, and hide the shutdown.
+    // The switch may begin before the answer and hide the shutdown.
     if (this.#ended === 'shut-down') {
       return this.#after(() => this.#emit({ type: 'stopped', halt: { kind: 'shut-down' } }));
     }
@@ -211,7 +207,7 @@ export class MonitorWatch {
       const { halt } = await this.#withReason({ kind }, signal);
       if (halt !== undefined) this.#after(() => this.#emit({ type: 'stopped', halt }));
     } catch {
-      // A QEMU that ends, or answers nothing, reports that itself.
+      // An end of QEMU is reported separately.
     }
   }
 
@@ -223,7 +219,7 @@ export class MonitorWatch {
 
   #hearStream(status: unknown): void {
     if (typeof status !== 'string') return;
-    // On its way to `cancelled`: nothing is decided yet.
+    // The stream will become `cancelled`; nothing is decided yet.
     if (status === 'cancelling') return;
     const stream = streamOf(status);
     if (stream !== 'failed' && stream !== 'postcopy-paused') {
@@ -231,7 +227,7 @@ export class MonitorWatch {
       if (event !== undefined) this.#after(() => this.#emit(event));
       return;
     }
-    // The event does not say why; the answer to a question does.
+    // The event has no reason, but a query returns it.
     this.#after(async () => {
       const timeoutMs = stream === 'failed' ? 5000 : REASON_MS;
       const state = await this.migration(AbortSignal.timeout(timeoutMs)).catch(() => undefined);
@@ -240,7 +236,6 @@ export class MonitorWatch {
     });
   }
 
-  /** At once when nothing waits, else in turn. */
   #after(work: () => void | Promise<void>): void {
     if (this.#queue === undefined) {
       const started = work();

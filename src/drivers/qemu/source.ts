@@ -93,7 +93,6 @@ const CANCEL_MS = 10_000;
 const QUIT_MS = 5000;
 const SETTLED_MS = 5000;
 
-/** A running QEMU whose guest is to leave. */
 export class QemuSource implements SourceSession {
   readonly handle: QemuHandle;
   readonly disks: QemuDiskSource;
@@ -113,10 +112,9 @@ export class QemuSource implements SourceSession {
   readonly #watch: MonitorWatch;
   readonly #context: SessionContext;
   #setup: StreamSetup | undefined;
-  /** Parameters as they were found, to be put back. */
   #found: Parameters | undefined;
   #memoryBytes = 0;
-  /** The guest was stopped for the switch to post-copy: nobody but Godwit runs it again. */
+  /** The guest was stopped for the switch to post-copy; only Godwit may run it again. */
   #stopped = false;
 
   constructor(handle: QemuHandle, client: QmpClient, context: SessionContext) {
@@ -179,7 +177,7 @@ export class QemuSource implements SourceSession {
     if (setup.tls) {
       const reader = await otherUserOf(this.handle.pid);
       const directory = await layOutCredentials(credentialsOf(setup), 'client', reader);
-      // Left by a mover that died: replaced, since its files may be gone.
+      // Settings of a dead mover are replaced, since its files may be gone.
       work.push(run('migrate-set-parameters', { 'tls-creds': '', 'tls-authz': '' }));
       work.push(dropObjects(this.#client, signal));
       work.push(run('object-add', credentialObject(directory, 'client')));
@@ -222,7 +220,7 @@ export class QemuSource implements SourceSession {
     const until = performance.now() + SETTLED_MS;
     for (;;) {
       const state = await this.#watch.migration(signal);
-      // Its last figures come a moment after `completed`.
+      // The final figures follow `completed` after a moment.
       const settled = state.status !== 'completed' || (state['total-time'] ?? 0) > 0;
       if (settled || performance.now() > until) return sampleOf(state, this.#memoryBytes);
       await systemClock.sleep(5, signal);
@@ -253,13 +251,12 @@ export class QemuSource implements SourceSession {
       signal,
     );
     if (answer.ok) return;
-    // Said twice: it has gone on already.
     const { stream } = await this.status(signal);
     if (/^(device|completed|postcopy-)/.test(stream)) return;
     throw this.#client.refused('migrate-continue', answer.reason);
   }
 
-  /** Also waits until a guest that QEMU stopped for the switchover runs again. */
+  /** Waits until a guest that QEMU stopped for the switchover runs again. */
   async cancel(signal: AbortSignal): Promise<HypervisorStatus> {
     return withDeadline('cancelling the migration', CANCEL_MS, signal, (inner) =>
       takeBack(this.#client, this.#watch, this.#stopped, inner),
@@ -313,7 +310,7 @@ export class QemuSource implements SourceSession {
     const tpm = await tpmBeside(this.handle);
     if (lifeOf(this.handle).state !== 'gone') {
       const quitMs = QUIT_MS + endingMsOf(this.handle);
-      // QEMU may exit before its answer arrives.
+      // QEMU may exit before it answers.
       await this.#client.request('quit', {}, signal).catch(() => undefined);
       await waitForExit(this.handle, quitMs, signal).catch(() =>
         killProcess(this.handle, QUIT_MS, signal),
@@ -332,13 +329,12 @@ export class QemuSource implements SourceSession {
 
 interface InspectionRequest {
   readonly stream: Omit<StreamSettings, 'tls'>;
-  /** Ids of devices that it will be without. */
   readonly unplug: readonly string[];
-  /** Those that it does not have are passed over: they may not have been plugged in. */
+  /** Missing devices are ignored, because they may never have been plugged in. */
   readonly isWayBack: boolean;
 }
 
-/** Reads a running guest and describes it, as it will be without the devices that are to be unplugged. Changes nothing. */
+/** Describes a running guest without the devices to unplug. Changes nothing. */
 async function lookAt(
   handle: QemuHandle,
   client: QmpClient,
@@ -346,7 +342,7 @@ async function lookAt(
   { stream, unplug, isWayBack }: InspectionRequest,
   signal: AbortSignal,
 ): Promise<Inspection> {
-  // First: a change while the rest is read shows in the next comparison.
+  // Taken first, so that a change during the other reads shows in the next comparison.
   const [process, snapshot] = await Promise.all([
     processOf(handle, host),
     readSnapshot(client, signal),
@@ -382,7 +378,6 @@ function named(name: CheckName, findings: readonly Finding[]): NamedCheck[] {
   return findings.map((finding) => ({ name, side: 'source', ...finding }));
 }
 
-/** Which files a guest's images are, and whether each is still the file at its path. */
 async function openImages(
   { name, pid }: Pick<QemuHandle, 'name' | 'pid'>,
   { description, files = {} }: Pick<Inspection, 'description' | 'files'>,
@@ -400,7 +395,7 @@ async function openImages(
   }
 }
 
-/** Each image of this host's files and devices once: disks may share a backing file. */
+/** This host's files and devices, each once, because disks may share a backing file. */
 function imagesOf(
   disks: NonNullable<Inspection['description']['disks']>,
   files: Readonly<Record<string, string>>,
@@ -416,13 +411,10 @@ function imagesOf(
   return [...found.values()];
 }
 
-/** What the session of a guest that is to leave works with. */
 export interface SessionContext {
-  /** This host's name, for the words of errors. */
   readonly host: string;
   readonly watch: MonitorWatch;
   readonly images: ImageStore;
-  /** Sockets of the guest's QEMU, by path. */
   readonly sockets: readonly string[];
   readonly baseline?: SetBaseline | undefined;
 }

@@ -6,32 +6,30 @@ import type { StreamSetup } from '../../port/direct.ts';
 import type { StreamChange } from '../../port/stream-change.ts';
 import { compareVersions } from './programs/version.ts';
 
-/** How a stream is asked for in the words of QEMU's migration capabilities and parameters. Pure. */
+/** Maps stream settings to QEMU's migration capabilities and parameters. Pure. */
 
-/** What one QEMU can do for a stream. */
 export interface StreamAbilities {
-  /** 7.2.22 */
   readonly version: string;
   readonly capabilities: readonly string[];
-  /** Values of multifd-compression; empty when unknown. */
+  /** Values of multifd-compression; empty if unknown. */
   readonly multifdCompression: readonly string[];
-  /** It was built with RDMA; absent: not looked at. */
+  /** Built with RDMA; absent if not examined. */
   readonly rdma?: boolean | undefined;
-  /** What its process may keep from being swapped, bytes; absent: not looked at. */
+  /** Limit of memory that the process may lock, bytes; absent if not examined. */
   readonly lockable?: Lockable | undefined;
 }
 
 export interface Lockable {
   readonly pid: number;
   readonly bytes: number;
-  /** What it may have to: of memory sent without a copy, what is under way; by RDMA all of it. */
+  /** Memory that it may have to lock: the pages in flight for zero-copy, all memory for RDMA. */
   readonly neededBytes: number;
 }
 
 export const TLS_CREDENTIALS = 'godwit-tls';
 export const TLS_AUTHORIZATION = 'godwit-authz';
 
-/** Each capability that Godwit ever sets, so that none is left as somebody else had it. */
+/** Every capability that Godwit sets, so that no foreign value stays. */
 const OWN_CAPABILITIES = [
   'events',
   'return-path',
@@ -57,7 +55,7 @@ export interface StreamObstacle {
   readonly hint?: string;
 }
 
-/** Why this QEMU cannot send or take such a stream; empty when it can. */
+/** Reasons why this QEMU cannot send or receive such a stream; empty if it can. */
 export function streamObstacles(
   stream: Omit<StreamSettings, 'tls'>,
   has: StreamAbilities,
@@ -86,7 +84,7 @@ export function streamObstacles(
       reason: 'QEMU has xbzrle on its single stream only',
     });
   }
-  // Older ones either refuse it or crash at its end.
+  // Older versions refuse this combination or crash at the end.
   if (
     stream.mode !== 'precopy' &&
     usesMultifd(stream) &&
@@ -100,7 +98,6 @@ export function streamObstacles(
   return obstacles;
 }
 
-/** Why this QEMU cannot send, or take, memory by that transport. Pure. */
 function transportObstacles(
   { transport, streams, compress, mode }: Omit<StreamSettings, 'tls'>,
   has: StreamAbilities,
@@ -125,7 +122,7 @@ function transportObstacles(
     );
   if (transport === 'rdma' && streams > 1)
     found.push(lacks('QEMU has one stream over RDMA', 'Leave --streams out.'));
-  // Where it arrives, memory is received as ever.
+  // The receiving side needs no support.
   if (transport === 'zero-copy' && isSource && !has.capabilities.includes('zero-copy-send'))
     found.push(
       lacks(
@@ -151,7 +148,7 @@ function transportObstacles(
   return found;
 }
 
-/** For migrate-set-capabilities; the same on both ends but for what only concerns the source. */
+/** List for migrate-set-capabilities. Both ends get the same list, except for source-only capabilities. */
 export function capabilityList(
   stream: Omit<StreamSettings, 'tls'> &
     Pick<StreamSetup, 'holdSwitchover' | 'disks' | 'mayThrottle'>,
@@ -162,17 +159,17 @@ export function capabilityList(
     events: true,
     'return-path': true,
     'pause-before-switchover': stream.holdSwitchover === true,
-    // Without it a destination takes the images, and their locks, as soon as all state is in.
+    // Without it, a destination takes the images and their locks as soon as all state has arrived.
     'late-block-activate': stream.disks === true,
     'postcopy-ram': stream.mode !== 'precopy',
-    // The destination counts how long the guest waits for pages.
+    // The destination counts the guest's waits for pages.
     'postcopy-blocktime': stream.mode !== 'precopy',
-    // Never: a recovery that breaks at the wrong moment costs the guest (decision 0022).
+    // Never on: a recovery that breaks at the wrong moment loses the guest (decision 0022).
     'postcopy-preempt': false,
     multifd: usesMultifd(stream),
     xbzrle: stream.compress === 'xbzrle',
     'auto-converge': stream.mayThrottle === true,
-    // Never, and QEMU has no auto-converge beside it (decision 0024).
+    // Never on: QEMU cannot combine it with auto-converge (decision 0024).
     'dirty-limit': false,
     'zero-copy-send': stream.transport === 'zero-copy' && isSource,
   };
@@ -182,7 +179,6 @@ export function capabilityList(
   }));
 }
 
-/** The capabilities as QEMU starts with them. */
 export function capabilitiesOff(has: readonly string[]): { capability: string; state: boolean }[] {
   return OWN_CAPABILITIES.filter((capability) => has.includes(capability)).map((capability) => ({
     capability,
@@ -192,10 +188,10 @@ export function capabilitiesOff(has: readonly string[]): { capability: string; s
 
 export type Parameters = Record<string, string | number>;
 
-/** Bandwidth that stands for "as much as the link gives", bytes/s. */
+/** Bandwidth that means "unlimited", bytes/s. */
 const UNLIMITED = 1024 ** 4;
 
-/** QEMU's own. Only the source's counts. */
+/** QEMU's default. Only the source's value counts. */
 const QUICKEST_LEVEL = 1;
 
 export function sourceParameters(setup: StreamSetup, tlsHostname: string | undefined): Parameters {
@@ -215,13 +211,13 @@ export function sourceParameters(setup: StreamSetup, tlsHostname: string | undef
   };
 }
 
-/** What stands for "not slowed down": the least that QEMU takes. */
+/** Smallest value that QEMU accepts: no slowdown. */
 const NO_THROTTLE = 1;
 
 /**
- * QEMU decides by itself when it slows a guest down (auto-converge), at the end of a round of a second or more. With one
- * value for the first, the most and any share it is given how much. It takes that over only when the guest dirties more
- * than the threshold, in percent of what was sent: the least one, also to give its speed back to a guest that is quiet.
+ * Parameters for a fixed slowdown by QEMU's auto-converge, which decides at the end of a round of at least a
+ * second. Equal initial, increment and maximum values set the share. It acts only above a threshold of dirtied
+ * memory (percent of the bytes sent), so the lowest one is used; with it a quiet guest also gets its speed back.
  */
 function throttleParameters(percent: number): Parameters {
   const share = Math.max(NO_THROTTLE, Math.min(99, Math.round(percent)));
@@ -233,12 +229,11 @@ function throttleParameters(percent: number): Parameters {
   };
 }
 
-/** QEMU takes whole milliseconds, and by a limit of 0 only a guest that writes nothing at all comes to its end. */
+/** QEMU takes whole milliseconds. With a limit of 0 it finishes only if the guest writes nothing. */
 function downtimeLimit(ms: number): number {
   return Math.max(1, Math.round(ms));
 }
 
-/** For migrate-set-parameters while the stream runs. */
 export function changedParameters({
   maxBandwidth,
   precopyBandwidth: before,
@@ -257,12 +252,12 @@ export function changedParameters({
   };
 }
 
-/** How much a guest is slowed down by what QEMU says of it; undefined where it is not. */
+/** Reported slowdown; undefined if the guest is not slowed. */
 export function throttleOf(percent: number | undefined): number | undefined {
   return percent === undefined || percent <= NO_THROTTLE ? undefined : percent;
 }
 
-/** What can be changed of a stream that was set up with these capabilities. */
+/** Settings that can be changed during a stream with these capabilities. */
 export function leversOf(
   capabilities: readonly { readonly capability: string; readonly state: boolean }[],
 ): SteeringMeasure[] {
@@ -291,7 +286,6 @@ function streamParameters(setup: StreamSetup): Parameters {
   };
 }
 
-/** Parameters as QEMU starts with them, of those that Godwit sets. */
 export const DEFAULT_PARAMETERS: Parameters = {
   'max-bandwidth': 128 * 1024 * 1024,
   'max-postcopy-bandwidth': 0,
@@ -308,14 +302,14 @@ export const DEFAULT_PARAMETERS: Parameters = {
   'tls-authz': '',
 };
 
-/** Of a guest's parameters as they were found, those that Godwit sets: to be put back. */
+/** Original values of the parameters that Godwit sets, to be restored. */
 export function ownParameters(all: Readonly<Record<string, unknown>>): Parameters {
   const own: Parameters = {};
   for (const name of Object.keys(DEFAULT_PARAMETERS)) {
     const value = all[name];
     if (typeof value === 'string' || typeof value === 'number') own[name] = value;
   }
-  // Settings that an earlier mover left are not those that the guest was found with.
+  // Settings that an earlier mover left are not the guest's original settings.
   for (const name of ['tls-creds', 'tls-hostname', 'tls-authz']) own[name] = '';
   return own;
 }

@@ -11,19 +11,22 @@ import type { RunAs } from './user/confine.ts';
 
 const TLS13_ONLY = 'NORMAL:-VERS-ALL:+VERS-TLS1.3';
 
-/** A stream with TLS comes with credentials; without them it must not start in clear. */
+/** Requires the credentials of a TLS stream, which must not start unencrypted. */
 export function credentialsOf(setup: StreamSetup): StreamTls {
   if (setup.credentials !== undefined) return setup.credentials;
   throw godwitError('GODWIT_INTERNAL', { what: 'a TLS stream without credentials' });
 }
 
-/** `stateDir/migrations/ID/tls`: so many directories lead there that are Godwit's own. */
+/** Number of Godwit's directories in `stateDir/migrations/ID/tls`. */
 const LEVELS = 4;
-/** Between the two there is next to no time. */
+/** The pause between both renewals is very short. */
 const PAIR_TRIES = 10;
 const PAIR_PAUSE_MS = 20;
 
-/** Lays the files out under the names that QEMU looks for, `reader` being its user where it is not ours. Returns the directory. */
+/**
+ * Writes the files under the names that QEMU expects and returns their directory. `reader`: QEMU's user, if it
+ * differs from ours.
+ */
 export async function layOutCredentials(
   tls: StreamTls,
   endpoint: 'client' | 'server',
@@ -63,7 +66,7 @@ async function readPair({ certFile, keyFile }: StreamTls): Promise<{ cert: strin
   throw godwitError('GODWIT_PKI', { what: `${certFile} is not the certificate of ${keyFile}` });
 }
 
-/** The reader can open them and change none. */
+/** Lets the reader open the files but not change them. */
 async function giveAway(directory: string, { gid }: Pick<RunAs, 'gid'>): Promise<void> {
   const own = process.geteuid?.() ?? 0;
   for (const name of await readdir(directory)) {
@@ -82,11 +85,10 @@ export async function removeCredentials(
 ): Promise<void> {
   if (tls === undefined) return;
   await rm(path.join(tls.directory, `qemu-${endpoint}`), { recursive: true, force: true });
-  // It was made for this stream alone; whatever else is in it keeps it.
+  // The directory was created for this stream; it stays if it contains anything else.
   await rmdir(tls.directory).catch(() => {});
 }
 
-/** The arguments of object-add for this end of the stream. */
 export function credentialObject(directory: string, endpoint: 'client' | 'server'): object {
   return {
     'qom-type': 'tls-creds-x509',
@@ -98,7 +100,7 @@ export function credentialObject(directory: string, endpoint: 'client' | 'server
   };
 }
 
-/** Only the named host may send the guest, whoever else has a certificate of the same CA. */
+/** Authorizes only the named host, not other holders of certificates of the same CA. */
 export async function authorizationObject(tls: StreamTls): Promise<object> {
   const own = new X509Certificate(await readFile(tls.certFile));
   return {
@@ -109,8 +111,8 @@ export async function authorizationObject(tls: StreamTls): Promise<object> {
 }
 
 /**
- * The peer's distinguished name as QEMU writes it. All hosts' certificates are made alike, so it is our own
- * subject with the peer's name in place of ours, in the order in which the certificate has it.
+ * Peer's distinguished name in QEMU's format. All host certificates are made alike, so it is our subject with
+ * the peer's name, in the certificate's order.
  */
 export function peerIdentity(ownSubject: string, peer: string): string {
   const parts = ownSubject.split('\n').filter((part) => part !== '');
@@ -123,7 +125,7 @@ export function peerIdentity(ownSubject: string, peer: string): string {
   return named.join(',');
 }
 
-/** Removes the objects, if they are there; parameters must not point to them any more. */
+/** Removes the objects if they exist. Parameters must no longer refer to them. */
 export async function dropObjects(client: QmpClient, signal: AbortSignal): Promise<void> {
   await Promise.all(
     [TLS_CREDENTIALS, TLS_AUTHORIZATION].map((id) => client.request('object-del', { id }, signal)),
@@ -131,8 +133,8 @@ export async function dropObjects(client: QmpClient, signal: AbortSignal): Promi
 }
 
 /**
- * The 2048-bit group 14 of RFC 3526 as a PEM file. TLS 1.3 over elliptic curves never uses it, but a QEMU
- * server that finds none makes one first, which takes a second or two before it can listen.
+ * The 2048-bit group 14 of RFC 3526 as a PEM file. TLS 1.3 over elliptic curves does not use it, but a QEMU
+ * server without the file generates a group first, which takes one or two seconds before it can listen.
  */
 export function diffieHellmanPem(): string {
   const group = getDiffieHellman('modp14');
@@ -144,7 +146,7 @@ export function diffieHellmanPem(): string {
   return ['-----BEGIN DH PARAMETERS-----', ...lines, '-----END DH PARAMETERS-----', ''].join('\n');
 }
 
-/** A DER integer: a leading zero keeps it positive. */
+/** DER integer; a leading zero keeps it positive. */
 function integer(value: Buffer): Buffer {
   const positive = (value[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), value]) : value;
   return tagged(0x02, positive);

@@ -19,7 +19,7 @@ import { some, adviceOf, baselineOf, trapAt } from './judge/baseline.ts';
 import { TaskFollower } from './task-follower.ts';
 import { isUnderWay, type Task } from './task.ts';
 
-/** What is found for or against a move: by vSphere itself, and by what its hosts say of themselves. It starts nothing. */
+/** Checks a move by vSphere's own test and by its hosts' properties. Starts nothing. */
 export async function checkMove(
   guest: VsphereGuest,
   order: ManagedOrder,
@@ -56,7 +56,7 @@ export async function checkMove(
   ];
 }
 
-/** At another vCenter it has another id, or none yet. */
+/** The guest has another id, or none yet, at another vCenter. */
 const vmOf = ({ ref: vm }: VsphereGuest, { other }: Target): string =>
   other === undefined ? vm.value : '';
 
@@ -72,7 +72,7 @@ function managerCheck(
   return managerPass('manager', 'both', evidence);
 }
 
-/** Where vSphere refuses: who else of the destination's cluster would take the guest. */
+/** After a refusal: other hosts of the destination's cluster that would accept the guest. */
 async function otherHosts(
   { client, ref: vm }: VsphereGuest,
   { host: source }: GuestSight,
@@ -80,14 +80,14 @@ async function otherHosts(
   signal: AbortSignal,
 ): Promise<Check[]> {
   const { parent: cluster } = host;
-  // A vCenter judges its own hosts alone.
+  // A vCenter checks only its own hosts.
   if (cluster?.type !== 'ClusterComputeResource' || other !== undefined) return [];
   const not = [host.ref, ...(source === undefined ? [] : [source])];
   const found = await elsewhereCheck(client, { vm, cluster, not }, signal);
   return found === undefined ? [] : [found];
 }
 
-/** vSphere encrypts the memory of a guest that requires it, and of others where both hosts can. */
+/** vSphere encrypts the memory of a guest that requires it, and of others if both hosts support it. */
 async function encryptionFacts(
   { client }: VsphereGuest,
   { guest, to, encrypted = false }: ManagedOrder,
@@ -103,7 +103,7 @@ async function encryptionFacts(
 }
 
 async function encrypts(client: VsphereClient, host: Ref, signal: AbortSignal): Promise<boolean> {
-  // Whole: not every version has each of them by a name of its own.
+  // Reads the whole object: not every version has each capability as a separate property.
   const [seen] = await client.retrieve([{ ref: host, properties: ['capability'] }], signal);
   return seen !== undefined && wordIn(seen.properties, 'capability', ENCRYPTS) === 'true';
 }
@@ -130,7 +130,7 @@ function hostChecks(guest: string, to: string, { host }: Target): Check[] {
   return [managerPass('host', 'destination', `${host.name} is connected`)];
 }
 
-/** Who else moves guests in the destination's cluster: what is moved there by hand may be moved on. It starts nothing. */
+/** Automation that moves guests in the destination's cluster: it may move the guest on. Starts nothing. */
 async function balancerCheck(
   client: VsphereClient,
   { host }: Pick<Target, 'host'>,
@@ -152,7 +152,6 @@ async function balancerCheck(
   return [balancerOf(guest.name, mode, power)];
 }
 
-/** Pure. */
 export function balancerOf(guest: string, mode: MaintenanceMode, power: PowerMode): Check {
   const moves =
     mode.moves === 'manager' && mode.leaves.includes(guest)
@@ -167,10 +166,13 @@ export function balancerOf(guest: string, mode: MaintenanceMode, power: PowerMod
   return managerPass('balancer', 'destination', `${moves}; ${sets}`);
 }
 
-/** vSphere has no greater cluster. */
+/** vSphere's limit for a cluster. */
 const MAX_HOSTS = 128;
 
-/** Which other hosts of a cluster vSphere would move the guest to (QueryVMotionCompatibilityEx_Task). It starts nothing. */
+/**
+ * Other hosts of a cluster to which vSphere would move the guest (QueryVMotionCompatibilityEx_Task). Starts
+ * nothing.
+ */
 async function elsewhereCheck(
   client: VsphereClient,
   { vm, cluster, not }: { readonly vm: Ref; readonly cluster: Ref; readonly not: readonly Ref[] },
@@ -197,7 +199,7 @@ async function elsewhereCheck(
   return elsewhereOf(named.flatMap(({ properties }) => wordIn(properties, 'name') ?? []));
 }
 
-/** Ids of the hosts of which vSphere names no error, of an ArrayOfCheckResult. Pure. */
+/** Ids of hosts without an error in an ArrayOfCheckResult. Pure. */
 export function compatibleIn(result: XmlElement | undefined): string[] {
   const results = result === undefined ? [] : at(result, 'CheckResult');
   return results
@@ -213,7 +215,10 @@ function elsewhereOf(names: readonly string[]): Check {
   return managerPass('elsewhere', 'destination', evidence);
 }
 
-/** vSphere itself compares; this says by what, and what a cluster without EVC could have. */
+/**
+ * vSphere compares processors itself; this check reports the EVC mode, and a possible mode for a cluster without
+ * EVC.
+ */
 async function evcCheck(
   client: VsphereClient,
   { host }: Pick<Target, 'host'>,
@@ -241,7 +246,7 @@ async function evcCheck(
   return managerWarn('evc', 'both', `${evidence}; ${trapped}`, hint);
 }
 
-/** vSphere waits so long for a change before it answers that there is none, s. */
+/** Longest wait of vSphere for a change, s. */
 const WAITS_S = 10;
 const MAX_FAULTS = 64;
 
@@ -250,7 +255,10 @@ interface CheckFaults {
   readonly warnings: readonly Fault[];
 }
 
-/** Has vSphere itself judge the move (CheckRelocate_Task). It starts nothing, and its own fault counts as an error found. */
+/**
+ * Runs vSphere's own test of the move (CheckRelocate_Task), which starts nothing. A fault of the task counts as
+ * an error.
+ */
 async function startMove(
   { client, ref: vm }: VsphereGuest,
   { spec }: Target,
@@ -267,7 +275,6 @@ async function startMove(
   return fault === undefined ? foundIn(result) : { errors: [fault], warnings: [] };
 }
 
-/** Waits for the end of a task that only checks. */
 export async function taskEnd(
   client: VsphereClient,
   task: Ref,
@@ -285,7 +292,6 @@ export async function taskEnd(
   }
 }
 
-/** Of an ArrayOfCheckResult. */
 export function foundIn(result: XmlElement | undefined): CheckFaults {
   const results = result === undefined ? [] : at(result, 'CheckResult');
   const faults = (name: string): Fault[] =>

@@ -23,11 +23,11 @@ import {
 import { Transport, type TransportOptions, type ShownCertificate } from './transport.ts';
 
 const SERVICE: Ref = { type: 'ServiceInstance', value: 'ServiceInstance' };
-/** Objects (and pages) of one answer, and objects of one page. */
+/** Limit of objects and pages in one answer, and of objects per page. */
 const MAX = 100_000;
 const PAGE = 500;
 
-/** vSphere has understood, and refused. */
+/** vSphere understood the call and refused it. */
 export class VsphereFault extends Error {
   override readonly name = 'VsphereFault';
   readonly fault: Fault;
@@ -38,20 +38,19 @@ export class VsphereFault extends Error {
   }
 }
 
-/** What is asked of one object: its own properties. */
 export interface PropertyRequest {
   readonly ref: Ref;
   readonly properties: readonly string[];
 }
 
-/** A session with one vCenter. It logs in again where the vCenter has ended it. */
+/** Session with one vCenter; logs in again if the vCenter ended it. */
 export class VsphereClient {
   readonly about: About;
   readonly content: Content;
   readonly #options: Vcenter;
   readonly #transport: Transport;
   #entering: Promise<void> | undefined;
-  /** The vCenter's own name of the session; empty before the login. */
+  /** vCenter's name of the session; empty before the login. */
   session = '';
 
   private constructor(
@@ -66,9 +65,9 @@ export class VsphereClient {
   }
 
   /**
-   * GODWIT_UNREACHABLE, GODWIT_MANAGER_VERSION for what is no vCenter of a version that is known (nobody is logged in
-   * there), GODWIT_MANAGER_DENIED for a wrong user or password, GODWIT_CONFIG for a password file that others may read.
-   * `callMs`: how long each call may take; absent: as long as its signal lets it.
+   * Connects and logs in. Throws GODWIT_UNREACHABLE, GODWIT_MANAGER_VERSION if it is not a known vCenter
+   * (without a login), GODWIT_MANAGER_DENIED for a wrong login, and GODWIT_CONFIG for a password file that
+   * others may read. `callMs`: time limit of each call; absent: only its signal.
    */
   static async open(
     options: Vcenter & Pick<TransportOptions, 'section'>,
@@ -88,12 +87,11 @@ export class VsphereClient {
     }
   }
 
-  /** The certificate that the vCenter showed last. */
   get certificate(): ShownCertificate | undefined {
     return this.#transport.certificate;
   }
 
-  /** One call; the session is renewed where the vCenter knows it no more: such a call has done nothing. */
+  /** Sends one call. If the vCenter no longer has the session, the call had no effect and is repeated after a login. */
   async call(
     method: string,
     self: Ref,
@@ -114,7 +112,7 @@ export class VsphereClient {
     return exchange(this.#transport, asked, signal);
   }
 
-  /** A call that answers with an object: a task, a view. */
+  /** Call that returns an object, such as a task or a view. */
   async callForRef(
     method: string,
     self: Ref,
@@ -127,7 +125,7 @@ export class VsphereClient {
     return found;
   }
 
-  /** Those of the objects that there are, with what they have of the properties. */
+  /** Existing objects with those of the properties that they have. */
   async retrieve(
     wanted: readonly PropertyRequest[],
     signal: AbortSignal,
@@ -143,7 +141,7 @@ export class VsphereClient {
     return this.#pages(sets, signal);
   }
 
-  /** Every object of a type below the root, by a view that ends with the call. */
+  /** All objects of a type below the root, through a temporary view. */
   async all(
     type: string,
     properties: readonly string[],
@@ -174,7 +172,7 @@ export class VsphereClient {
     return found;
   }
 
-  /** A list of all objects of those types below the root, which the vCenter keeps. */
+  /** Server-side view of all objects of these types below the root. */
   view(types: readonly string[], signal: AbortSignal): Promise<Ref> {
     const { viewManager, rootFolder } = this.content;
     const parts = [
@@ -185,7 +183,7 @@ export class VsphereClient {
     return this.callForRef('CreateContainerView', viewManager, parts, signal);
   }
 
-  /** A property collector of its own, which follows the objects of a view. */
+  /** Separate property collector for the objects of a view. */
   follow(
     view: Ref,
     properties: Readonly<Record<string, readonly string[]>>,
@@ -195,7 +193,6 @@ export class VsphereClient {
     return this.#filter([...sets, throughView(view)], signal);
   }
 
-  /** The same for one object. */
   followOne(object: Ref, properties: readonly string[], signal: AbortSignal): Promise<Ref> {
     const set = group('objectSet', [ref('obj', object)]);
     return this.#filter([propSet(object.type, properties), set], signal);
@@ -214,12 +211,12 @@ export class VsphereClient {
     return made;
   }
 
-  /** Ends a collector, and a wait for it. */
+  /** Destroys a collector, which ends its waits. */
   async unfollow(collector: Ref, signal: AbortSignal): Promise<void> {
     await this.call('DestroyPropertyCollector', collector, [], signal).catch(() => undefined);
   }
 
-  /** What has changed since a version; undefined where nothing has. Waits for at most so many s, 0: not at all. */
+  /** Changes since a version; undefined if there are none. Waits up to `maxWaitSeconds`, 0 for no wait. */
   async updates(
     collector: Ref,
     version: string,
@@ -236,7 +233,6 @@ export class VsphereClient {
     return set === undefined ? undefined : updatesIn(set);
   }
 
-  /** Ends the session. */
   async close(): Promise<void> {
     const { sessionManager } = this.content;
     const signal = AbortSignal.timeout(2000);
@@ -280,7 +276,7 @@ interface Call {
   readonly method: string;
   readonly self: Ref;
   readonly parts: readonly Part[];
-  /** It waits so long for a change. */
+  /** Time that the call waits for a change, ms. */
   readonly waitsMs?: number;
 }
 
@@ -298,17 +294,16 @@ async function exchange(
   return answer.values;
 }
 
-/** What a vCenter says it is. Pure. */
+/** Identity of a vCenter. Pure. */
 interface About {
-  /** For people: VMware vCenter Server. */
+  /** Such as VMware vCenter Server. */
   readonly product: string;
-  /** Of the API, as 8.0.2.0. */
+  /** API version, such as 8.0.2.0. */
   readonly version: string;
-  /** By which other vCenters know it; empty where it does not say. */
+  /** Instance id for other vCenters; empty if not reported. */
   readonly instance: string;
 }
 
-/** The objects by which everything else is reached. */
 interface Content {
   readonly rootFolder: Ref;
   readonly propertyCollector: Ref;
@@ -320,11 +315,11 @@ interface Content {
   readonly vmProvisioningChecker: Ref;
 }
 
-/** Major and minor numbers of the API, whose calls this driver knows. */
+/** API versions (major and minor) that this driver supports. */
 const KNOWN = ['6.5', '6.7', '6.8', '6.9', '7.0', '8.0'];
 const MAX_WORDS = 128;
 
-/** GODWIT_MANAGER_VERSION for another version, and for what is no vCenter (an ESXi host by itself). */
+/** Throws GODWIT_MANAGER_VERSION for another version, and for a single ESXi host. */
 export function knownVersion(content: XmlElement | undefined, address: string): About {
   const said = (name: string): string =>
     (content === undefined ? undefined : textAt(content, 'about', name))?.slice(0, MAX_WORDS) ?? '';
@@ -343,7 +338,7 @@ export function knownVersion(content: XmlElement | undefined, address: string): 
   return { product, version, instance: said('instanceUuid') };
 }
 
-/** GODWIT_MANAGER_VERSION also where an object is missing that every call goes by. */
+/** Throws GODWIT_MANAGER_VERSION, even if only a required service object is missing. */
 function serviceIn(
   found: XmlElement | undefined,
   { url }: Pick<Vcenter, 'url'>,

@@ -24,15 +24,14 @@ import { ref, text, type Ref, type ObjectContent } from './soap.ts';
 import { isAboutCertificate } from './transport.ts';
 import { failed, tried } from '../../port/findings.ts';
 
-/** Datacenters of which rights are asked. */
 const MAX_DATACENTERS = 64;
-/** With what DRS and DPM are set to. */
+/** Includes the settings of DRS and DPM. */
 const CLUSTER = 'configurationEx';
 const VMOTION = 'config.virtualNicManagerInfo.netConfig';
 
 /**
- * Whether this driver could do its work with that vCenter. It logs in, reads and logs out. What it makes there are views of
- * its own session, which end with it.
+ * Checks whether this driver can work with that vCenter: logs in, reads and logs out. It creates only views,
+ * which end with its session.
  */
 export async function diagnose(
   options: VsphereOptions,
@@ -63,7 +62,6 @@ export async function diagnose(
   }
 }
 
-/** Each vCenter that guests may go to: whether Godwit gets in there. */
 async function others(
   { others: all }: Pick<VsphereOptions, 'others'>,
   signal: AbortSignal,
@@ -185,7 +183,6 @@ async function inventory(
   return [judgeHosts(facts), judgeVmotion(facts), ...others];
 }
 
-/** `hosts`: those of the cluster, by id. */
 function clusterFact(
   name: string,
   configuration: XmlElement | undefined,
@@ -197,7 +194,7 @@ function clusterFact(
   return { name, moves: moves === 'manager', setsPower: sets === 'manager' };
 }
 
-/** Of clusters without EVC that have more than one host. */
+/** Advice for clusters without EVC and with more than one host. */
 async function baselines(
   client: VsphereClient,
   clusters: readonly ObjectContent[],

@@ -2,20 +2,20 @@ import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 import type { PowerMode } from '../../protocol/public/hosts/managed-host.ts';
 import { refIn } from './soap.ts';
 
-/** What Distributed Power Management of a cluster does by itself (`configurationEx`). Pure. */
+/** Automation of Distributed Power Management in a cluster (`configurationEx`). Pure. */
 
-/** DPM moves guests together, puts hosts that are not needed to sleep, and wakes them. */
+/** DPM consolidates guests, suspends unneeded hosts and wakes them. */
 const AUTOMATED = 'automated';
-/** A cluster has no more hosts. */
+/** vSphere's limit for a cluster. */
 const MAX_HOSTS = 128;
 const LONGEST = 64;
 
 export interface ClusterDpm {
-  /** vSphere has none where DRS is off. */
+  /** DPM is off if DRS is off. */
   readonly isOn: boolean;
-  /** Of hosts that have none of their own: `manual` or `automated`. */
+  /** Level of hosts without an override: `manual` or `automated`. */
   readonly level: string;
-  /** By the ids of hosts that have one of their own; `off`: DPM leaves that host on. */
+  /** Overrides by host id; `off`: DPM leaves that host on. */
   readonly own: ReadonlyMap<string, string>;
 }
 
@@ -40,14 +40,14 @@ export function dpmIn(configuration: XmlElement): ClusterDpm {
 }
 
 export interface DpmCluster {
-  /** In the vCenter's own words; undefined for a host that is in no cluster. */
+  /** vCenter's name; undefined for a host outside a cluster. */
   readonly name: string | undefined;
   readonly dpm: ClusterDpm | undefined;
 }
 
 /**
- * Who sets the power of that cluster's hosts. `hosts`: all of them, by id. One that DPM handles is enough: it empties that
- * one onto the others, and wakes it for their guests.
+ * Program or person that controls the power of the cluster's hosts. `hosts`: ids of all of them. One automated
+ * host is enough, because DPM moves its guests to the others and back.
  */
 export function powerModeOf({ name, dpm }: DpmCluster, hosts: readonly string[]): PowerMode {
   const by = `DPM of ${(name ?? '').slice(0, LONGEST)}`;

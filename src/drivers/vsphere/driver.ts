@@ -20,10 +20,10 @@ import type { VsphereOptions } from './options.ts';
 import { VsphereSession } from './session.ts';
 
 const LIFE_MS = 10_000;
-/** Of some 15 calls to a vCenter, which may be busy with others. */
+/** Time for about 15 calls to a vCenter that may be busy, ms. */
 const QUESTION_MS = 50_000;
 
-/** Guests of a vCenter. This agent sits beside none of their hosts. */
+/** Guests of a vCenter. This agent runs on none of their hosts. */
 export class VsphereDriver implements ManagedDriver {
   readonly name = 'vsphere';
   readonly capabilities = {
@@ -49,12 +49,11 @@ export class VsphereDriver implements ManagedDriver {
     this.maintenance = new VsphereMaintenance(options, (signal) => this.#follower.known(signal));
   }
 
-  /** ESXi is the vCenter's to know. */
+  /** The vCenter manages ESXi itself. */
   async hypervisors(): Promise<HypervisorInfo[]> {
     return [];
   }
 
-  /** Guests of all hosts of the vCenter, each with its own. */
   async discover({ only }: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
     const lists = await this.#follower.look(signal);
     const all = lists.guests();
@@ -62,7 +61,7 @@ export class VsphereDriver implements ManagedDriver {
     return wanted.flatMap((guest) => listed(guest) ?? []);
   }
 
-  /** Counts the changes that the vCenter has reported. */
+  /** Counts the vCenter's reported changes. */
   async census(signal: AbortSignal): Promise<string> {
     return String((await this.#follower.known(signal)).revision);
   }
@@ -75,7 +74,7 @@ export class VsphereDriver implements ManagedDriver {
     return this.#follower.changed(signal);
   }
 
-  /** The vCenter alone knows, and that it does not show a guest is no proof that nobody runs it. */
+  /** Only the vCenter knows the guest's state. A guest that it does not show may still run. */
   async life(handle: GuestHandle): Promise<Life> {
     const vm = vmIn(handle);
     if (vm === undefined) return { state: 'unknown', reason: 'it is no guest of vSphere' };
@@ -113,13 +112,12 @@ export class VsphereDriver implements ManagedDriver {
     return diagnose(this.#options, signal);
   }
 
-  /** Ends the sessions of its own. */
   async close(): Promise<void> {
     await Promise.all([this.#follower.close(), this.maintenance.close()]);
   }
 }
 
-/** A guest whose name is none of Godwit's, or whose host has none, is left to vSphere. */
+/** Guests or hosts without a valid Godwit name are left to vSphere. */
 function listed(guest: InventoryGuest): DiscoveredGuest | undefined {
   const { id, name, host, instance, uuid, state, memoryBytes, vcpus, isNamesake } = guest;
   if (host === undefined || instance === '' || !guestName.safeParse(name).success) return undefined;
@@ -135,6 +133,6 @@ function listed(guest: InventoryGuest): DiscoveredGuest | undefined {
     devices: [],
     unmovable: isNamesake ? ['another guest of this vCenter has its name'] : [],
   };
-  // Which of two is meant, nobody could say.
+  // A name that two guests share is ambiguous, so it gets no handle.
   return isNamesake ? { info } : { handle: vsphereHandle(name, id, instance), info };
 }

@@ -3,26 +3,26 @@ import type { MaintenanceMode } from '../../protocol/public/hosts/managed-host.t
 import { guestName } from '../../protocol/names.ts';
 import { refIn } from './soap.ts';
 
-/** What DRS of a cluster does by itself (`configurationEx`): with that, a host that enters maintenance mode is emptied. Pure. */
+/** Automation of DRS in a cluster (`configurationEx`): it can empty a host that enters maintenance mode. Pure. */
 
-/** DRS moves by itself what runs on a host that enters maintenance mode. */
+/** At this level DRS moves guests off a host that enters maintenance mode. */
 const FULL = 'fullyAutomated';
-/** A cluster has no more guests. */
+/** vSphere's limit for a cluster. */
 const MAX_GUESTS = 8000;
 const MAX_LEFT = 4096;
 const LONGEST = 64;
 
 export interface ClusterDrs {
   readonly isOn: boolean;
-  /** Of guests that have none of their own: `manual`, `partiallyAutomated` or `fullyAutomated`. */
+  /** Level of guests without an override: `manual`, `partiallyAutomated` or `fullyAutomated`. */
   readonly level: string;
-  /** By the ids of guests that have one of their own; `off`: DRS does not look at it. */
+  /** Overrides by guest id; `off`: DRS ignores the guest. */
   readonly own: ReadonlyMap<string, string>;
 }
 
 export function drsIn(configuration: XmlElement): ClusterDrs {
   const [drs] = at(configuration, 'drsConfig');
-  // Where DRS ignores them, the vCenter keeps them all the same.
+  // The vCenter keeps overrides even if DRS ignores them.
   const counts = drs === undefined || textAt(drs, 'enableVmBehaviorOverrides') !== 'false';
   const own = at(configuration, 'drsVmConfig')
     .slice(0, MAX_GUESTS)
@@ -42,12 +42,12 @@ export function drsIn(configuration: XmlElement): ClusterDrs {
 }
 
 export interface DrsCluster {
-  /** In the vCenter's own words; undefined for a host that is in no cluster. */
+  /** vCenter's name; undefined for a host outside a cluster. */
   readonly name: string | undefined;
   readonly drs: ClusterDrs | undefined;
 }
 
-/** Who empties a host of that cluster. `guests`: those that run there, by id. */
+/** Program or person that empties a host of the cluster. `guests`: its running guests, with ids. */
 export function maintenanceModeOf(
   { name, drs }: DrsCluster,
   guests: readonly { readonly id: string; readonly name: string }[],

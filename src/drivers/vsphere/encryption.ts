@@ -2,22 +2,22 @@ import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
 
-/** Of a host's capabilities. */
 export const ENCRYPTS = 'encryptedVMotionSupported';
 
-/** What vSphere would do with the memory of a guest on its way. */
 export interface EncryptionFacts {
   readonly guest: string;
   readonly to: string;
-  /** The move is to be refused where the memory would go unencrypted. */
   readonly isAsked: boolean;
-  /** As the guest is set (`config.migrateEncryption`); empty where its vCenter does not say. */
+  /** Guest's setting (`config.migrateEncryption`); empty if not reported. */
   readonly encryption: string;
   /** Both hosts encrypt vMotion. */
   readonly bothCan: boolean;
 }
 
-/** A guest that requires it is encrypted or not moved; one that allows it is encrypted where both hosts can. Pure. */
+/**
+ * A guest that requires encryption is encrypted or not moved; one that allows it is encrypted if both hosts
+ * support it. Pure.
+ */
 export function encryptionCheck(facts: EncryptionFacts): Check {
   const { guest, to, isAsked, encryption, bothCan } = facts;
   const passing = (evidence: string): Check => managerPass('encryption', 'both', evidence);

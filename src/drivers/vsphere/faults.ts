@@ -4,11 +4,10 @@ import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 import { RIGHTS } from './rights.ts';
 import type { Fault } from './soap.ts';
 
-/** Families of faults that name neither a feature, a device nor a datastore, but have a fix of their own. Pure. */
+/** Families of faults with a fix but without a feature, device or datastore. Pure. */
 
 type Refusing = (hint: string) => Meaning['error'];
 
-/** Rules of a cluster that speak against a host. */
 const RULES =
   /^(AffinityConfigured|RuleViolation|VmHostAffinityRuleViolation|SoftRuleVio|NoCompatible(Hard|Soft)AffinityHost|DrsVmotionIncompatibleFault|EightHostLimitViolated|QuarantineModeFault|WillLoseHAProtection|HAErrorsAtDest|DatacenterMismatch|DrsDisabledOnVm|GenericDrsFault)/;
 const SNAPSHOTS =
@@ -26,7 +25,7 @@ const LATER =
   /^(ToolsInstallationInProgress|NoGuestHeartbeat|MigrationNotReady|MigrationFault|SuspendedRelocate|InvalidVmState|VmPowerOnDisabled|QuestionPending|EncryptionKeyRequired|MksConnectionLimit|CannotPowerOffVm|ResourceInUse|FilterInUse|RestrictedByAdministrator|ConcurrentAccess|InvalidResourcePoolStructure|QuiesceDatastoreIO)/;
 const LICENCE =
   /^(License|NoLicense|Expired|InvalidEditionLicense|InvalidLicense|FailToEnableSPBM|InUseFeature|IncorrectHostInformation|InventoryHasStandard|VmLimitLicense|VramLimitLicense)/;
-/** Where a guest goes to another vCenter: its own sees another certificate there than Godwit did. */
+/** Move to another vCenter: the guest's vCenter sees a different certificate there than Godwit. */
 const CERTIFICATE = /^SSL/;
 const CERTIFICATE_FIX =
   'Look who answers the vCenter at that address: it is shown another certificate there than Godwit.';
@@ -102,9 +101,8 @@ function furtherFaults(refusing: Refusing): readonly (readonly [RegExp, Meaning]
   ];
 }
 
-/** vSphere's faults as Godwit's checks: which host, device or feature, and what to do. Pure. */
+/** Converts vSphere's faults to checks with the host, device or feature and a fix. Pure. */
 
-/** Whom a fault concerns. */
 export interface FaultSubject {
   readonly guest: string;
   readonly host: string;
@@ -129,7 +127,7 @@ export interface Meaning {
   readonly error: (fault: Fault, concerned: FaultSubject) => GodwitError;
 }
 
-/** The family of a fault, by its type. The first that fits counts. */
+/** Family of a fault by its type; the first match counts. */
 const MEANINGS: readonly (readonly [RegExp, Meaning])[] = [
   [
     /^(CpuIncompatible|FeatureRequirementsNotMet|EVC|HeterogenousHostsBlockingEVC|CpuCompatibility)/,
@@ -203,7 +201,7 @@ const UNKNOWN: Meaning = {
   error: refusing('This driver does not know that fault: the words are vSphere’s own.'),
 };
 
-/** What a fault means. One that nobody has met is shown whole. */
+/** Meaning of a fault. An unknown fault is shown in full. */
 export function checkOf(fault: Fault, concerned: FaultSubject, verdict: 'warn' | 'refuse'): Check {
   const { name, side, error } = meaningOf(fault.type);
   const found = error(fault, concerned);
@@ -215,7 +213,7 @@ function meaningOf(type: string): Meaning {
   return MEANINGS.find(([pattern]) => pattern.test(type))?.[1] ?? UNKNOWN;
 }
 
-/** In vSphere's words, with its name for them. */
+/** vSphere's message with the fault's type. */
 export function wordsOf({ type, message, detail }: Fault): string {
   const text = message === '' ? (textAt(detail, 'reason', 'message') ?? '') : message;
   return (text === '' ? type : `${text} (${type})`).slice(0, 1024);
@@ -228,7 +226,7 @@ function refusing(hint: string): Meaning['error'] {
   };
 }
 
-/** Flags of the faults that name single features of a processor. */
+/** Flags of faults that name single processor features. */
 const FEATURES: ReadonlySet<string> = new Set(
   'sse3 pclmulqdq ssse3 sse41 sse42 aes nx ffxsr rdtscp lm'.split(' '),
 );
@@ -247,7 +245,7 @@ function featuresIn({ children }: XmlElement): string[] {
   return set.map(({ name }) => name);
 }
 
-/** `featureRequirement` of FeatureRequirementsNotMet: cpuid.avx512f. */
+/** `featureRequirement` of FeatureRequirementsNotMet, such as cpuid.avx512f. */
 function requirementsIn(detail: XmlElement): string[] {
   return at(detail, 'featureRequirement')
     .map((each) => textAt(each, 'featureName') ?? textAt(each, 'key') ?? '')
@@ -306,7 +304,6 @@ function right(fault: Fault): GodwitError {
   return denied(fault);
 }
 
-/** Which right lacks, what for, and on what. */
 export function denied({ detail }: Fault): GodwitError {
   const privilege =
     textAt(detail, 'privilegeId') ?? textAt(detail, 'missingPrivileges', 'privilegeIds');

@@ -10,16 +10,16 @@ import {
 import type { VsphereOptions } from './options.ts';
 import type { Ref, Updates } from './soap.ts';
 
-/** A whole reading of a great vCenter takes its time, ms. */
+/** Time to read a large vCenter completely, ms. */
 const READ_MS = 120_000;
-/** Parts in which the vCenter reports one state, at most. */
+/** Limit of the parts in which the vCenter reports one state. */
 const MAX_PARTS = 100_000;
-/** So long the vCenter waits for a change before it answers that there is none, s; and so much later it counts as silent. */
+/** Longest wait of the vCenter for a change, s, and the grace until it counts as silent, ms. */
 const WAIT_S = 10;
 const WAIT_GRACE_MS = 5000;
-/** A wait that has not ended by then is to end once more, ms. */
+/** Time after which a wait is cancelled again, ms. */
 const CANCEL_AGAIN_MS = 100;
-/** A collector that cannot be ended within that ends with its session, ms. */
+/** Time to destroy a collector; after that it ends with its session, ms. */
 const CLOSE_MS = 2000;
 
 interface Following {
@@ -30,21 +30,21 @@ interface Following {
 }
 
 /**
- * The inventory of a vCenter as of now. It is read whole once; after that the vCenter reports what has changed. An error
- * forgets all of it, and the next look begins anew: a list is never older than its look.
+ * Present inventory of a vCenter. It is read completely once; then the vCenter reports changes. An error
+ * discards it and the next look reads it again, so a list is never older than its look.
  */
 export class Follower {
   readonly #options: VsphereOptions;
   #following: Following | undefined;
   #looking: Promise<InventoryLists> | undefined;
-  /** A vCenter answers one wait of a collector at a time. */
+  /** A vCenter answers one wait per collector at a time. */
   #waiting: Promise<void> | undefined;
 
   constructor(options: VsphereOptions) {
     this.#options = options;
   }
 
-  /** Those who ask at once share one look, which goes on where one of them gives up. */
+  /** Simultaneous callers share one look, which continues if one of them gives up. */
   async look(signal: AbortSignal): Promise<InventoryLists> {
     signal.throwIfAborted();
     this.#looking ??= this.#again(AbortSignal.timeout(READ_MS)).finally(() => {
@@ -53,13 +53,13 @@ export class Follower {
     return settled(this.#looking, signal);
   }
 
-  /** What is known, where the vCenter has been asked to report each change; else a look. */
+  /** Last lists if the vCenter reports each change, otherwise a new look. */
   async known(signal: AbortSignal): Promise<InventoryLists> {
     if (this.#waiting !== undefined && this.#following !== undefined) return this.#following.lists;
     return this.look(signal);
   }
 
-  /** Resolves once something has changed, a look has cut the wait short, or nothing has changed for long. */
+  /** Resolves after a change, after a look interrupted the wait, or after a long time without changes. */
   async changed(signal: AbortSignal): Promise<void> {
     if (this.#following === undefined) {
       await this.look(signal);
@@ -88,7 +88,7 @@ export class Follower {
         if (updates?.isTruncated !== true) return;
       }
     } catch (thrown) {
-      // A look has asked for the end of it.
+      // A look has cancelled the wait.
       if (isFault(thrown, 'RequestCanceled')) return;
       await this.close();
       if (isFault(thrown, 'ManagedObjectNotFound', 'InvalidCollectorVersion')) return;
@@ -101,7 +101,7 @@ export class Follower {
       return await this.#catchUp(signal);
     } catch (thrown) {
       await this.close();
-      // What the vCenter kept for an earlier session went with that.
+      // Objects of an earlier session ended with it.
       if (!isFault(thrown, 'ManagedObjectNotFound', 'InvalidCollectorVersion'))
         throw toGodwitError(thrown);
     }
@@ -136,12 +136,13 @@ export class Follower {
       .then(() => {
         goesOn = false;
       });
-    // The wait has a connection of its own, and a vCenter that hears of its end first ends nothing: it is asked again.
+    // The wait uses a separate connection. If the cancellation arrives first, it has no effect, so it is
+    // repeated.
     while (goesOn && this.#following === following) {
       try {
         await client.call('CancelWaitForUpdates', collector, [], signal);
       } catch (thrown) {
-        // The wait has failed, and has closed what it waited on.
+        // The wait failed and has closed its collector.
         if (this.#following === following) throw thrown;
       }
       await Promise.race([over, systemClock.sleep(CANCEL_AGAIN_MS, signal)]);
@@ -183,7 +184,7 @@ function take(following: Following, updates: Updates | undefined): void {
   following.version = updates.version;
 }
 
-/** What a promise comes to, for as long as the signal lets it: others may wait for the same. */
+/** Result of a promise, limited by the signal; other callers may share the promise. */
 async function settled<T>(work: Promise<T> | undefined, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<never>();

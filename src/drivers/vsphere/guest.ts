@@ -30,35 +30,32 @@ const PROPERTIES = [
   'config.migrateEncryption',
 ];
 const MOVE = 'RelocateVM_Task';
-/** Tasks of a guest that are looked at, the newest. */
 const MAX_TASKS = 16;
 
-/** One look at a guest. */
 export interface GuestSight {
   readonly host: Ref | undefined;
   readonly state: GuestRunState;
-  /** Its tasks of the last minutes. */
+  /** Tasks of the last minutes. */
   readonly tasks: readonly Ref[];
-  /** By attribute: its key, and what it holds. */
   readonly values: ReadonlyMap<string, string>;
-  /** vSphere offers the move now. */
+  /** vSphere allows the move now. */
   readonly isMovable: boolean;
   readonly evcMode: string | undefined;
-  /** Features of a processor that it uses since it was started. */
+  /** Processor features that it has used since its start. */
   readonly needed: readonly string[];
-  /** `disabled`, `opportunistic` or `required`, for its memory on its way. */
+  /** vMotion encryption: `disabled`, `opportunistic` or `required`. */
   readonly encryption: string;
-  /** Of its own files: `[datastore] directory/file`. */
+  /** Path of its files: `[datastore] directory/file`. */
   readonly path: string;
 }
 
-/** One guest of one vCenter: what is asked of it, and what is written at it. */
+/** Queries and writes of one guest in one vCenter. */
 export class VsphereGuest {
   readonly client: VsphereClient;
   readonly ref: Ref;
   readonly options: Vcenter;
   readonly hosts: HostsByName;
-  /** Where else it may be; absent: nowhere. */
+  /** Other vCenters that may have it; absent: none. */
   readonly others: OtherVcenters | undefined;
   readonly #instance: string;
   #attribute: string | undefined;
@@ -77,7 +74,7 @@ export class VsphereGuest {
     this.#instance = instance;
   }
 
-  /** Undefined where this vCenter has it no more, and where another guest has its id. */
+  /** Undefined if this vCenter no longer has it, or if another guest has its id. */
   async sight(signal: AbortSignal): Promise<GuestSight | undefined> {
     const [seen] = await this.client.retrieve([{ ref: this.ref, properties: PROPERTIES }], signal);
     if (seen === undefined) return undefined;
@@ -104,7 +101,7 @@ export class VsphereGuest {
     };
   }
 
-  /** GODWIT_HYPERVISOR_LOST where there is none. */
+  /** Throws GODWIT_HYPERVISOR_LOST if there is none. */
   async needed(guest: string, signal: AbortSignal): Promise<GuestSight> {
     const sight = await this.sight(signal);
     if (sight !== undefined) return sight;
@@ -112,7 +109,6 @@ export class VsphereGuest {
     throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest, reason });
   }
 
-  /** Those of the tasks that the vCenter still has. */
   async tasks(refs: readonly Ref[], signal: AbortSignal): Promise<Task[]> {
     if (refs.length === 0) return [];
     const wanted = refs.map((each) => ({ ref: each, properties: TASK_PROPERTIES }));
@@ -120,7 +116,7 @@ export class VsphereGuest {
     return seen.flatMap((each) => taskIn(each) ?? []);
   }
 
-  /** At another vCenter, which shows it while its own does not. */
+  /** Guest at another vCenter that shows it after its own vCenter does not. */
   async elsewhere(signal: AbortSignal): Promise<VsphereGuest | undefined> {
     const found = await this.others?.holding(this.#instance, signal);
     if (found === undefined) return undefined;
@@ -134,11 +130,11 @@ export class VsphereGuest {
   ): Promise<Whereabouts> {
     const { from, to, datastore } = order;
     const sight = await this.sight(signal);
-    // As long as its own vCenter shows it, what another one shows may be a part of a move.
+    // While its own vCenter shows it, another vCenter may show a part of the move.
     if (sight === undefined) {
       return (await this.elsewhere(signal))?.where(order, signal) ?? { at: 'unknown' };
     }
-    // A host that its vCenter does not reach may have lost the guest meanwhile.
+    // A disconnected host may have lost the guest meanwhile.
     if (sight.host === undefined || sight.state === 'unknown') return { at: 'unknown' };
     const [host] = await this.client.retrieve([{ ref: sight.host, properties: ['name'] }], signal);
     const own = host === undefined ? undefined : wordIn(host.properties, 'name');
@@ -146,14 +142,14 @@ export class VsphereGuest {
     const tasks = await this.tasks(sight.tasks, signal);
     const busy = tasks.some((task) => isMoving(task)) || !sight.isMovable;
     if (name === undefined) return { at: 'unknown', busy };
-    // A move between datastores alone has one host: its files show it.
+    // A datastore-only move has one host: its files show the result.
     const isThere =
       datastore === undefined || from !== to || sight.path.startsWith(`[${datastore}] `);
     if (name === to && isThere) return { at: 'destination', busy };
     return { at: name === from ? 'source' : 'elsewhere', busy };
   }
 
-  /** The mark of that migration; undefined where there is none, or another's. */
+  /** Mark of that migration; undefined if there is none, or another migration's. */
   async mark(sight: GuestSight, id: string, signal: AbortSignal): Promise<Mark | undefined> {
     const mark = parseMark(await this.markText(sight, signal));
     return mark?.id === id ? mark : undefined;
@@ -175,7 +171,7 @@ export class VsphereGuest {
     await this.client.call('SetField', customFieldsManager, parts, signal);
   }
 
-  /** The attribute's key; undefined where the vCenter has not got it yet. */
+  /** Attribute key; undefined if the vCenter does not have it yet. */
   async #key(signal: AbortSignal): Promise<string | undefined> {
     if (this.#attribute !== undefined) return this.#attribute;
     const { customFieldsManager } = this.client.content;
@@ -193,7 +189,7 @@ export class VsphereGuest {
     try {
       await this.client.call('AddCustomFieldDef', customFieldsManager, parts, signal);
     } catch (thrown) {
-      // Another host's agent was first.
+      // Another host's agent created it first.
       if (!isFault(thrown, 'DuplicateName')) throw thrown;
     }
     const key = await this.#key(signal);
@@ -201,7 +197,7 @@ export class VsphereGuest {
     return key;
   }
 
-  /** The vCenter's own time, ISO 8601. */
+  /** vCenter's time, ISO 8601. */
   async now(signal: AbortSignal): Promise<string> {
     const service = { type: 'ServiceInstance', value: 'ServiceInstance' };
     const [said] = await this.client.call('CurrentTime', service, [], signal);
@@ -210,7 +206,7 @@ export class VsphereGuest {
     return new Date(ms).toISOString();
   }
 
-  /** Runs a question; vSphere's own refusal becomes Godwit's error, with its words. */
+  /** Converts vSphere's refusal to Godwit's error with vSphere's message. */
   async reported<T>(command: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -229,7 +225,7 @@ export class VsphereGuest {
   }
 }
 
-/** Of `config.hardware.device`: what no other host can have. A vGPU is vSphere's to judge. */
+/** Devices in `config.hardware.device` that bind a guest to its host. vGPUs are left to vSphere. */
 export async function boundDevices(
   { client, ref: vm }: Pick<VsphereGuest, 'client' | 'ref'>,
   signal: AbortSignal,

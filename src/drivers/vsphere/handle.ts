@@ -4,7 +4,7 @@ import type { GuestHandle } from '../../port/inventory.ts';
 const handle = z.object({
   driver: z.literal('vsphere'),
   name: z.string(),
-  /** Its id in this vCenter (`vm-42`), and what it is by itself: a vCenter that is restored gives ids anew. */
+  /** Id in this vCenter (`vm-42`) and permanent id: a restored vCenter assigns new ids. */
   vm: z.string().max(256),
   instance: z.string().max(64),
 });
@@ -15,7 +15,7 @@ export function vsphereHandle(name: string, vm: string, instance: string): Guest
   return made;
 }
 
-/** Undefined for what is no handle of this driver. */
+/** Undefined if this driver did not make the handle. */
 export function vmIn(given: GuestHandle): VsphereHandle | undefined {
   return handle.safeParse(given).data;
 }

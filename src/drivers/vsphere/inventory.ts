@@ -6,9 +6,9 @@ import { drsIn, maintenanceModeOf, type ClusterDrs } from './drs.ts';
 import { hostNameOf, unescapedName } from './names.ts';
 import { refIn, type Change, type Ref } from './soap.ts';
 
-/** Hosts and guests of a vCenter, made of the changes that it reports. Pure but for its own lists. */
+/** Hosts and guests of a vCenter, built from its reported changes. Pure except for its own lists. */
 
-/** More objects of one kind than that are left out. */
+/** Limit of objects per kind; the rest is left out. */
 const MAX = 100_000;
 export const MIB = 1024 ** 2;
 
@@ -19,13 +19,12 @@ export const HOST_PROPERTIES = [
   'runtime.inMaintenanceMode',
   'summary.currentEVCModeKey',
 ] as const;
-/** What else the lists report of a host. */
 const HOST_SIZE = [
   'summary.config.product.version',
   'summary.hardware.numCpuCores',
   'summary.hardware.memorySize',
 ] as const;
-/** It changes all the time, and is no change that anybody waits for. */
+/** Changes constantly, so it does not count as a change. */
 const HOST_USE = ['summary.quickStats.overallMemoryUsage'] as const;
 export const LISTED_HOST_PROPERTIES = [...HOST_PROPERTIES, ...HOST_SIZE, ...HOST_USE];
 export const GUEST_PROPERTIES = [
@@ -40,21 +39,20 @@ export const GUEST_PROPERTIES = [
   'summary.config.numCpu',
 ] as const;
 
-/** With what DRS and DPM do there by themselves. */
+/** Includes the automation of DRS and DPM. */
 export const CLUSTER_PROPERTIES = ['name', 'configurationEx'] as const;
 const CLUSTER = 'ClusterComputeResource';
 
-/** Drops whatever was not asked for: it would grow without an end. */
+/** Other properties are dropped, because they would accumulate without a limit. */
 const ASKED: ReadonlySet<string> = new Set([...LISTED_HOST_PROPERTIES, ...GUEST_PROPERTIES]);
 const UNSTEADY: ReadonlySet<string> = new Set(HOST_USE);
 
-/** One object's properties as text, and what a property refers to. */
 type PropertyTexts = Map<string, string>;
 
 export interface InventoryGuest {
   readonly id: string;
   readonly name: string;
-  /** Godwit's name of its host; undefined where it has none, and where two hosts would share it. */
+  /** Godwit's name of its host; undefined if it has none or shares it with another host. */
   readonly host: string | undefined;
   readonly state: GuestRunState;
   readonly instance: string;
@@ -76,7 +74,7 @@ export class InventoryLists {
   readonly #hosts = new Map<string, PropertyTexts>();
   readonly #guests = new Map<string, PropertyTexts>();
   readonly #clusters = new Map<string, Cluster>();
-  /** Counts the changes, but for those of what changes all the time. */
+  /** Counts changes, except of constantly changing properties. */
   revision = 0;
 
   constructor(given: Readonly<Record<string, string>>) {
@@ -134,7 +132,7 @@ export class InventoryLists {
     return type === 'VirtualMachine' ? this.#guests : undefined;
   }
 
-  /** Godwit's names of the hosts, by their ids; without those that two hosts would share. */
+  /** Godwit's host names by id, without names that two hosts share. */
   hostNames(): Map<string, string> {
     const names = new Map<string, string>();
     const taken = new Map<string, string>();
@@ -150,7 +148,7 @@ export class InventoryLists {
     return names;
   }
 
-  /** Hosts that have a name of their own. */
+  /** Hosts with a unique name. */
   hosts(realm: string): ManagedHost[] {
     const names = this.hostNames();
     const guests = Map.groupBy(this.#guests, ([, known]) => known.get('runtime.host') ?? '');
@@ -175,7 +173,6 @@ export class InventoryLists {
     return this.#hosts.get(host)?.get('parent') ?? '';
   }
 
-  /** Guests, without templates. */
   guests(): InventoryGuest[] {
     const hosts = this.hostNames();
     const all = [...this.#guests].filter(
@@ -237,7 +234,7 @@ function wordOf(value: XmlElement): string {
   return (refIn(value)?.value ?? value.text).slice(0, 1024);
 }
 
-/** A guest of a host that its vCenter does not reach may do anything. */
+/** The state of a guest on a disconnected host is unknown. */
 export function stateOf(power: string | undefined, connection: string | undefined): GuestRunState {
   if (connection !== 'connected') return 'unknown';
   switch (power) {
@@ -251,7 +248,7 @@ export function stateOf(power: string | undefined, connection: string | undefine
   }
 }
 
-/** The text of a property; undefined where the object has it not. */
+/** Text of a property; undefined if the object lacks it. */
 export function wordIn(
   properties: ReadonlyMap<string, XmlElement>,
   name: string,

@@ -1,7 +1,7 @@
 import type { MaintenanceSight } from '../../protocol/public/hosts/managed-host.ts';
 import { isUnderWay, reasonOf, type Task } from './task.ts';
 
-/** How a host stands with its maintenance mode, by its own property and its tasks of the last minutes. Pure. */
+/** Maintenance state of a host from its property and recent tasks. Pure. */
 
 export const ENTERING = 'HostSystem.enterMaintenanceMode';
 export const LEAVING = 'HostSystem.exitMaintenanceMode';

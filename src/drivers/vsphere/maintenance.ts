@@ -10,12 +10,14 @@ import type { VsphereOptions } from './options.ts';
 import { refIn, text, type Ref } from './soap.ts';
 import { isUnderWay, TASK_PROPERTIES, taskIn, type Task } from './task.ts';
 
-/** vSphere's own bound of its task, s; 0: none. Whoever asked for it decides when to give it up. */
+/** No limit for vSphere's task, s: the caller decides when to cancel. */
 const NO_TIMEOUT = 0;
-/** Of a host, the newest. */
 const MAX_TASKS = 32;
 
-/** Maintenance mode of a vCenter's hosts: `EnterMaintenanceMode_Task`, which goes on until no guest runs there. */
+/**
+ * Maintenance mode of a vCenter's hosts: `EnterMaintenanceMode_Task`, which runs until the host has no running
+ * guests.
+ */
 export class VsphereMaintenance implements HostMaintenance {
   readonly #options: VsphereOptions;
   readonly #lists: (signal: AbortSignal) => Promise<InventoryLists>;
@@ -80,7 +82,7 @@ export class VsphereMaintenance implements HostMaintenance {
     try {
       await client.call('CancelTask', task, [], signal);
     } catch (thrown) {
-      // It has ended meanwhile: the next look shows how.
+      // It has ended meanwhile: the next look shows the result.
       if (!isFault(thrown, 'InvalidState', 'NotSupported', 'ManagedObjectNotFound')) throw thrown;
     }
   }
@@ -115,7 +117,7 @@ export class VsphereMaintenance implements HostMaintenance {
     );
   }
 
-  /** One session for all hosts; another one where it could not be opened. */
+  /** One session for all hosts; replaced if it could not be opened. */
   async #open(signal: AbortSignal): Promise<VsphereClient> {
     this.#client ??= VsphereClient.open(this.#options, signal);
     const opening = this.#client;

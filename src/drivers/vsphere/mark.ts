@@ -2,16 +2,16 @@ import { z } from 'zod';
 import { migrationId } from '../../protocol/names.ts';
 
 /**
- * What Godwit leaves at a guest, in a custom attribute of the vCenter, for as long as a migration of it lasts: vSphere has no
- * name of ours for a task. It lies there before the order leaves. Pure.
+ * Godwit's mark in a custom attribute of the guest during a migration, because vSphere does not name tasks. It
+ * is written before the order is sent. Pure.
  */
 export const ATTRIBUTE = 'godwit.migration';
 
 const mark = z.tuple([
   migrationId,
-  /** Its task, once that is known. */
+  /** Task, once known. */
   z.string().regex(/^(-|[\w.-]{1,128})$/),
-  /** The vCenter's time before the order. */
+  /** vCenter's time before the order. */
   z.iso.datetime({ offset: true }),
 ]);
 
@@ -25,7 +25,7 @@ export function markText({ id, task, since }: Mark): string {
   return [id, task ?? '-', since].join(' ');
 }
 
-/** Undefined for what is no mark of Godwit's: whoever may edit attributes may write there. */
+/** Undefined if it is not Godwit's mark: anyone who may edit attributes may write there. */
 export function parseMark(text: string | undefined): Mark | undefined {
   const parsed = mark.safeParse(text?.split(' ')).data;
   if (parsed === undefined) return undefined;

@@ -1,10 +1,10 @@
-/** Names of the vCenter, as Godwit says them. Pure. */
+/** Godwit's names of vCenter objects. Pure. */
 
 const MAX = 63;
 
 /**
- * Godwit's name of a host: the one that the configuration gives it, or the vCenter's own in lower case with `-` for all that
- * a name of Godwit's cannot hold (`esx1.example.com` is `esx1-example-com`). Undefined where nothing is left.
+ * Godwit's name of a host: from the configuration, or vCenter's in lower case with `-` for invalid characters
+ * (`esx1.example.com` is `esx1-example-com`). Undefined if nothing remains.
  */
 export function hostNameOf(
   name: string,

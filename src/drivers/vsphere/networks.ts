@@ -4,7 +4,7 @@ import { wordIn } from './inventory.ts';
 import { unescapedName } from './names.ts';
 import { group, ref, refIn, text, type Part, type Ref } from './soap.ts';
 
-/** Networks of a guest's cards, which another vCenter knows by their names alone. */
+/** Networks of a guest's cards; another vCenter has them only under their names. */
 
 const MAX_CARDS = 16;
 const DISTRIBUTED = 'DistributedVirtualPortgroup';
@@ -12,23 +12,21 @@ const BY_NAME = 'VirtualEthernetCardNetworkBackingInfo';
 const BY_PORT = 'VirtualEthernetCardDistributedVirtualPortBackingInfo';
 
 export interface Card {
-  /** By which vSphere knows it among the guest's devices. */
   readonly key: string;
-  /** Of the API: VirtualVmxnet3. */
+  /** API type, such as VirtualVmxnet3. */
   readonly type: string;
   readonly label: string;
-  /** Undefined for a card on a network of another kind. */
+  /** Undefined for a card on an unsupported kind of network. */
   readonly network: string | undefined;
 }
 
 export interface Network {
   readonly ref: Ref;
   readonly name: string;
-  /** Of a distributed switch. */
+  /** Port group of a distributed switch. */
   readonly port?: { readonly switchUuid: string; readonly group: string };
 }
 
-/** A network that a host or a guest has (`network`). */
 export async function networksOf(
   client: VsphereClient,
   of: Ref,
@@ -78,7 +76,7 @@ async function switchUuids(
   );
 }
 
-/** Of `config.hardware.device`. Pure. */
+/** Cards in `config.hardware.device`. Pure. */
 export function cardsIn(devices: readonly XmlElement[], networks: readonly Network[]): Card[] {
   const groups = new Map(networks.map(({ name, port }) => [port?.group, name]));
   return devices
@@ -105,7 +103,7 @@ function networkOf(
   return group === undefined ? undefined : groups.get(group);
 }
 
-/** That a card comes to that network: `deviceChange` of a specification. Pure. */
+/** `deviceChange` that moves a card to that network. Pure. */
 export function cardOn({ key, type }: Card, { ref: network, name, port }: Network): Part {
   const backing =
     port === undefined

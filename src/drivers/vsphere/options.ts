@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { hostName } from '../../protocol/names.ts';
 
-/** How one vCenter is reached, and what its hosts are called. */
+/** Connection to one vCenter, and its hosts' names. */
 const vcenter = z.strictObject({
   /** https://HOST[:PORT] of the vCenter. */
   url: z
@@ -9,31 +9,31 @@ const vcenter = z.strictObject({
     .max(256)
     .refine(isPlainHttps, 'https://HOST[:PORT]; user and password have options of their own'),
   user: z.string().min(1).max(256),
-  /** A file with the password alone, which only its owner may read (mode 0600). */
+  /** File with only the password, readable by its owner (mode 0600). */
   passwordFile: z.string().min(1).max(4096),
-  /** SHA-256 of the vCenter's certificate, as hex, with or without colons: that certificate and no other. */
+  /** SHA-256 of the vCenter's certificate in hex, with or without colons; only that certificate is accepted. */
   fingerprint: z
     .string()
     .transform((text) => text.replaceAll(':', '').toLowerCase())
     .pipe(z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 fingerprint: 64 hex digits'))
     .optional(),
-  /** A file with the CA that signed it, PEM; without it and without a fingerprint, the CAs of this system. */
+  /** PEM file of the CA; without it and a fingerprint, the system's CAs. */
   ca: z.string().min(1).max(4096).optional(),
-  /** Godwit's name of a host -> the vCenter's, where the name that follows from the vCenter's own is not wanted. */
+  /** Godwit's name -> vCenter's name, for hosts whose derived name is not wanted. */
   hosts: z.record(hostName, z.string().min(1).max(256)).default({}),
-  /** Calls to the vCenter at a time, of one session. */
+  /** Simultaneous calls per session. */
   connections: z.number().int().min(1).max(16).default(4),
 });
 export type Vcenter = z.infer<typeof vcenter>;
 
-/** `drivers.vsphere` of the configuration; it is there where this agent drives a vCenter. */
+/** Configuration `drivers.vsphere`; present if this agent drives a vCenter. */
 export const vsphereOptions = vcenter.extend({
-  /** Other vCenters that guests of this one may go to, by names of the user's choice. */
+  /** Other vCenters to which guests may move, by names that the user chooses. */
   others: z.record(hostName, vcenter).default({}),
 });
 export type VsphereOptions = z.infer<typeof vsphereOptions>;
 
-/** Where its options stand in the configuration, for those who have to change one. */
+/** Place of the options in the configuration, for hints. */
 export const SECTION = 'drivers.vsphere';
 
 export function otherSection(name: string): string {

@@ -8,7 +8,7 @@ import { datastoreNamed, poolOf, type HostPlace } from './places.ts';
 import { group, ref, sameRef, text, type Part, type Ref } from './soap.ts';
 import { isMoving } from './task.ts';
 
-/** Faults that say nothing about whether the order had its effect. */
+/** Faults that leave open whether the order had an effect. */
 const OPEN: ReadonlySet<string> = new Set([
   'RuntimeFault',
   'MethodFault',
@@ -17,17 +17,15 @@ const OPEN: ReadonlySet<string> = new Set([
   'Timedout',
 ]);
 
-/** The one call by which vSphere moves a guest, before it is made. */
 export interface Target {
   readonly host: HostPlace;
-  /** Of the vCenter that has the host. */
   readonly client: VsphereClient;
-  /** That is another one than the guest’s, by its name in the configuration. */
+  /** Configured name, if it is not the guest's vCenter. */
   readonly other?: string;
   readonly spec: Part;
 }
 
-/** What vSphere is given of the destination: a host, its resources where it is in another cluster, and a datastore. */
+/** Destination for vSphere: a host, its resource pool if it is in another cluster, and a datastore. */
 export async function targetOf(
   of: VsphereGuest,
   sight: Pick<GuestSight, 'host'>,
@@ -46,7 +44,6 @@ export async function targetOf(
   }
 }
 
-/** At the guest's own vCenter. */
 async function ownTarget(
   { client }: VsphereGuest,
   { host: source }: Pick<GuestSight, 'host'>,
@@ -64,7 +61,7 @@ async function ownTarget(
       : await datastoreNamed(client, host, { guest, to, datastore }, signal);
   const before = source === undefined ? undefined : await parentOf(source);
   const pool = sameRef(before, host.parent) ? undefined : await poolOf(client, host, signal);
-  // In the order of the schema, which vSphere insists on.
+  // vSphere requires the schema's order.
   const spec = group('spec', [
     ...(store === undefined ? [] : [ref('datastore', store)]),
     ...(pool === undefined ? [] : [ref('pool', pool)]),
@@ -81,15 +78,15 @@ async function ownTarget(
 }
 
 /**
- * Orders a move, once: the mark lies at the guest before the order leaves. Resolves with the task, or with nothing where this
- * migration was ordered before. GODWIT_HYPERVISOR where vSphere has begun none.
+ * Orders a move once: the mark is written before the order. Returns the task, or undefined if this migration was
+ * already ordered. Throws GODWIT_HYPERVISOR if vSphere began none.
  */
 export async function giveOrder(
   guest: VsphereGuest,
   order: ManagedOrder,
   signal: AbortSignal,
 ): Promise<Ref | undefined> {
-  // A guest that is at another vCenter already has left by this order, or needs none.
+  // A guest that is already at another vCenter has left by this order, or needs none.
   const isGone = (await guest.sight(signal)) === undefined;
   if (isGone && (await guest.elsewhere(signal)) !== undefined) return undefined;
   const sight = await guest.needed(order.guest, signal);
@@ -109,12 +106,12 @@ export async function giveOrder(
   await guest.setMark(mark, signal);
   const { id, priority } = order;
   const task = await send(guest, { id, priority, spec, before }, signal);
-  // If this is lost, the next mover finds it by the guest's tasks.
+  // If this fails, the next mover finds the task in the guest's list.
   await guest.setMark({ ...mark, task: task.value }, signal).catch(() => undefined);
   return task;
 }
 
-/** A place that is refused is refused before anything was ordered. */
+/** An invalid destination is refused before the order. */
 async function placed(
   guest: VsphereGuest,
   sight: GuestSight,
@@ -132,7 +129,7 @@ async function placed(
 
 interface RelocationOrder extends Pick<ManagedOrder, 'id' | 'priority'> {
   readonly spec: Part;
-  /** The text that the mark has replaced. */
+  /** Earlier text of the attribute. */
   readonly before: string | undefined;
 }
 
@@ -154,7 +151,7 @@ async function send(
   }
 }
 
-/** What was there before comes back, but for a mark that another order has written since: its task goes on. */
+/** Restores the earlier text, unless another order has written a mark since: its task continues. */
 async function takeMarkBack(
   guest: VsphereGuest,
   id: string,

@@ -8,13 +8,13 @@ import type { OtherPlace } from './other-vcenters.ts';
 import { datastoreNamed, datastoresOf, poolOf } from './places.ts';
 import { group, ref, text, type Part, type Ref } from './soap.ts';
 
-/** What vSphere is given of a destination at another vCenter: how that is reached, and everything by the names that it has there. */
+/** Specification of a destination at another vCenter: its address, and its objects by name. */
 
 const DEVICES = 'config.hardware.device';
 
 type Order = Pick<ManagedOrder, 'guest' | 'to' | 'datastore'>;
 
-/** GODWIT_MANAGER_REFUSES where a datastore or a network of the guest has no counterpart there. */
+/** Throws GODWIT_MANAGER_REFUSES if a datastore or network of the guest has no counterpart there. */
 export async function otherSpec(
   { client, ref: vm }: { readonly client: VsphereClient; readonly ref: Ref },
   place: OtherPlace,
@@ -25,7 +25,7 @@ export async function otherSpec(
   if (pool === undefined) throw refused(order, 'its vCenter shows no resource pool for it');
   const datastore = await storeFor({ client, vm, place }, order, signal);
   const cards = await cardsFor({ client, vm, place }, order, signal);
-  // In the order of the schema, which vSphere insists on.
+  // vSphere requires the schema's order.
   return group('spec', [
     await locator(place),
     ref('datastore', datastore),
@@ -35,7 +35,10 @@ export async function otherSpec(
   ]);
 }
 
-/** The guest's vCenter reaches the other one by itself, as the user that Godwit is there, and believes this one certificate. */
+/**
+ * The guest's vCenter connects to the other one itself, with Godwit's user there, and accepts only this
+ * certificate.
+ */
 async function locator({ client, options }: OtherPlace): Promise<Part> {
   const { user, passwordFile, url } = options;
   const { certificate, about } = client;
@@ -55,7 +58,7 @@ interface Between {
   readonly place: OtherPlace;
 }
 
-/** The one that is asked for, or the guest's own where that host has it, too: both vCenters show one url of it. */
+/** Requested datastore, or the guest's if that host also has it: both vCenters report the same url. */
 async function storeFor(
   { client, vm, place }: Between,
   order: Order,

@@ -5,9 +5,8 @@ import { otherSection, type Vcenter, type VsphereOptions } from './options.ts';
 import { HostsByName, type HostPlace, type GuestDestination } from './places.ts';
 import { refIn, text, type Ref } from './soap.ts';
 
-/** Another vCenter, with a session of its own. */
+/** Another vCenter with a separate session. */
 export interface OtherVcenter {
-  /** In the configuration. */
   readonly name: string;
   readonly options: Vcenter;
   readonly client: VsphereClient;
@@ -18,13 +17,12 @@ export interface OtherPlace extends OtherVcenter {
   readonly host: HostPlace;
 }
 
-/** One that could not be asked. */
 interface UnreachableVcenter {
   readonly name: string;
   readonly error: unknown;
 }
 
-/** The vCenters that guests of one may go to. Each is reached only once somebody asks for it. */
+/** vCenters to which guests may move. Each is connected on first use. */
 export class OtherVcenters {
   readonly #options: VsphereOptions['others'];
   readonly #callMs: number;
@@ -36,8 +34,8 @@ export class OtherVcenters {
   }
 
   /**
-   * The host of that name. The given error where none of them has it; GODWIT_MANAGER_REFUSES where two have it, and where
-   * one that may have it does not answer or is not believed.
+   * Host of that name. Throws `unknown` if no vCenter has it, and GODWIT_MANAGER_REFUSES if two have it or one
+   * does not answer or is not trusted.
    */
   async named(
     wanted: GuestDestination,
@@ -63,7 +61,10 @@ export class OtherVcenters {
     throw refused(wanted, reason, { hint });
   }
 
-  /** The one of them that has a guest, by its instance UUID; undefined where none shows it. Rejects where none does and one is silent. */
+  /**
+   * vCenter with the guest, by instance UUID; undefined if none has it. Rejects if none has it and one does not
+   * answer.
+   */
   async holding(
     instance: string,
     signal: AbortSignal,

@@ -7,9 +7,6 @@ import { hostNameOf, unescapedName } from './names.ts';
 import type { Vcenter } from './options.ts';
 import { refIn, type Ref } from './soap.ts';
 
-/** Where a guest could go: hosts and datastores by the names that people say. */
-
-/** Where a guest is to go. */
 export interface GuestDestination {
   readonly guest: string;
   readonly to: string;
@@ -17,16 +14,16 @@ export interface GuestDestination {
 
 export interface HostPlace {
   readonly ref: Ref;
-  /** In the vCenter's own words. */
+  /** vCenter's name. */
   readonly name: string;
-  /** Its cluster, or what stands for one around a single host. */
+  /** Cluster, or its placeholder around a single host. */
   readonly parent: Ref | undefined;
   readonly connection: string;
   readonly inMaintenance: boolean;
   readonly evcMode: string | undefined;
 }
 
-/** A vCenter's hosts by the names that Godwit has for them. All names are read once; after that, the one host is. */
+/** vCenter's hosts by Godwit's names. All names are read once; later only the wanted host. */
 export class HostsByName {
   readonly #client: VsphereClient;
   readonly #given: Vcenter['hosts'];
@@ -37,11 +34,14 @@ export class HostsByName {
     this.#given = hosts;
   }
 
-  /** The host as it is now. GODWIT_HOST_UNKNOWN, with the nearest name; GODWIT_MANAGER_REFUSES where two have that name. */
+  /**
+   * Present state of the host. Throws GODWIT_HOST_UNKNOWN with the nearest name, and GODWIT_MANAGER_REFUSES if
+   * two have that name.
+   */
   async named(wanted: GuestDestination, signal: AbortSignal): Promise<HostPlace> {
     const known = this.#found.get(wanted.to);
     const seen = known === undefined ? undefined : await this.#place(known, signal);
-    // It may have been given another name since.
+    // The host's name may have changed.
     if (seen !== undefined && hostNameOf(seen.name, this.#given) === wanted.to) return seen;
     const found = await this.#find(wanted, signal);
     const place = await this.#place(found, signal);
@@ -52,7 +52,7 @@ export class HostsByName {
   }
 
   async #find({ guest, to }: GuestDestination, signal: AbortSignal): Promise<Ref> {
-    // Of a great vCenter only the names are read.
+    // In a large vCenter only the names are read.
     const all = await this.#client.all('HostSystem', ['name'], signal);
     const named = all.map(({ ref, properties }) => {
       const own = wordIn(properties, 'name') ?? '';
@@ -88,7 +88,7 @@ export class HostsByName {
   }
 }
 
-/** The resources in which a guest runs that comes to that host from another cluster. */
+/** Resource pool for a guest that arrives from another cluster. */
 export async function poolOf(
   client: VsphereClient,
   { parent }: Pick<HostPlace, 'parent'>,
@@ -99,7 +99,7 @@ export async function poolOf(
   return refIn(found?.properties.get('resourcePool'));
 }
 
-/** A datastore by its name, as that host has it. GODWIT_MANAGER_REFUSES, with the nearest name. */
+/** Datastore of that host by name. Throws GODWIT_MANAGER_REFUSES with the nearest name. */
 export async function datastoreNamed(
   client: VsphereClient,
   { ref: host }: Pick<HostPlace, 'ref'>,
@@ -119,11 +119,10 @@ export async function datastoreNamed(
 export interface Datastore {
   readonly ref: Ref;
   readonly name: string;
-  /** The same at all vCenters that have it; empty where it is not shown. */
+  /** Equal in all vCenters that have it; empty if not reported. */
   readonly url: string;
 }
 
-/** Those of a host or a guest (`datastore`). */
 export async function datastoresOf(
   client: VsphereClient,
   of: Ref,

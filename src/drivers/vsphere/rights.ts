@@ -1,16 +1,15 @@
-/** Rights of vSphere that this driver uses, one by one. Read from VMware's documentation. */
+/** vSphere privileges that this driver uses, from VMware's documentation. */
 
 export interface Right {
   readonly id: string;
-  /** What it is needed for. */
   readonly why: string;
-  /** On the vCenter's root folder; otherwise on each datacenter and below it. */
+  /** On the vCenter's root folder; otherwise on each datacenter and below. */
   readonly onRoot?: true;
-  /** Without it everything else works. */
+  /** Everything else works without it. */
   readonly isOptional?: true;
 }
 
-/** Makes the custom attribute in which a migration is marked. */
+/** Creates the custom attribute for marks. */
 export const MAKES_ATTRIBUTE = 'Global.ManageCustomFields';
 
 export const RIGHTS: readonly Right[] = [
@@ -33,7 +32,6 @@ export const RIGHTS: readonly Right[] = [
   },
 ];
 
-/** What the user has on one object. */
 export interface ObjectPrivileges {
   readonly name: string;
   readonly isRoot: boolean;

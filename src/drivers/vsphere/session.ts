@@ -14,16 +14,16 @@ import type { Ref } from './soap.ts';
 import { TaskFollower } from './task-follower.ts';
 import { isOrderFor, isUnderWay, orderedSince, sightOf, type Task } from './task.ts';
 
-/** A call that was given up is answered or dropped by the vCenter within that, ms. */
+/** Time in which the vCenter answers or drops an abandoned call, ms. */
 const SETTLES_MS = 60_000;
-/** A collector that cannot be ended within that ends with its session, ms. */
+/** Time to destroy a collector; after that it ends with its session, ms. */
 const CLOSE_MS = 2000;
-/** One answer may take so long, ms; the wait for a change comes on top. */
+/** Time for one answer, ms, in addition to a wait for a change. */
 const CALL_MS = 20_000;
-/** The vCenter waits so long for a change of a task, s. */
+/** Longest wait of the vCenter for a change, s. */
 const CHANGE_S = 10;
 
-/** One guest, through its vCenter, which moves it between its hosts and goes on where Godwit's connection ends. */
+/** One guest through its vCenter, which moves it between its hosts and continues if Godwit's connection ends. */
 export class VsphereSession implements ManagedSession {
   readonly settlesMs = SETTLES_MS;
   readonly #guest: VsphereGuest;
@@ -64,7 +64,7 @@ export class VsphereSession implements ManagedSession {
     return guest.reported('CheckRelocate_Task', () => checkMove(guest, order, signal));
   }
 
-  /** One order at a time: the mark of one is seen by the next. */
+  /** One order at a time, so that the next one sees the mark. */
   async start(order: ManagedOrder, signal: AbortSignal): Promise<void> {
     const mine = this.#ordering
       .catch(() => undefined)
@@ -95,7 +95,7 @@ export class VsphereSession implements ManagedSession {
     return (await this.#next(id, CHANGE_S, signal)) === undefined ? undefined : 'news';
   }
 
-  /** The task that is followed; undefined where none is, or none any more: what the vCenter kept for a session ends with it. */
+  /** Followed task; undefined if there is none any more, because the vCenter's objects end with a session. */
   async #next(id: string, waitSeconds: number, signal: AbortSignal): Promise<Task | undefined> {
     const following = this.#following;
     if (following?.id !== id) return undefined;
@@ -108,7 +108,7 @@ export class VsphereSession implements ManagedSession {
     }
   }
 
-  /** The vCenter keeps no collector that nobody reads. */
+  /** Otherwise the vCenter would keep an unread collector. */
   async #unfollow(): Promise<void> {
     const following = this.#following;
     this.#following = undefined;
@@ -116,8 +116,8 @@ export class VsphereSession implements ManagedSession {
   }
 
   /**
-   * The task of a migration: by its mark, or the first move of the guest since the mark was made. `left`: the guest is at
-   * another vCenter, and its mark went with it or is lost.
+   * Task of a migration, from its mark or as the guest's first move since the mark. `left`: the guest is at
+   * another vCenter and its mark went with it or is lost.
    */
   async #task(id: string, signal: AbortSignal): Promise<Task | 'left' | undefined> {
     const guest = this.#guest;
@@ -153,7 +153,7 @@ export class VsphereSession implements ManagedSession {
       try {
         await this.#guest.client.call('CancelTask', task.ref, [], signal);
       } catch (thrown) {
-        // It has ended meanwhile, or cannot be ended any more: the next look reports it.
+        // It has ended or can no longer be cancelled: the next look reports it.
         if (!isFault(thrown, 'InvalidState', 'NotSupported', 'ManagedObjectNotFound')) throw thrown;
       }
     });
@@ -162,7 +162,7 @@ export class VsphereSession implements ManagedSession {
   finish({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
     return this.#guest.reported('SetField', async () => {
       const sight = await this.#guest.sight(signal);
-      // Nobody says whether a mark goes along to another vCenter.
+      // Documentation does not say whether a mark moves to another vCenter.
       const guest = sight === undefined ? await this.#guest.elsewhere(signal) : this.#guest;
       const seen = sight ?? (await guest?.sight(signal));
       if (guest === undefined || seen === undefined) return;

@@ -1,18 +1,17 @@
 import { at, escapeXml, parseXml, textAt, type XmlElement } from '../../formats/xml.ts';
 
-/** SOAP as vSphere speaks it (vim25): calls are written, and answers read. Pure. */
+/** SOAP of vSphere (vim25): writes calls and parses answers. Pure. */
 
-/** An object of the vCenter, by its type and its id. */
 export interface Ref {
   readonly type: string;
   readonly value: string;
 }
 
-/** A part of a call, already XML. Only the functions below make one: no text becomes XML by itself. */
+/** Part of a call in XML. Only the functions below create one, so text is always escaped. */
 declare const written: unique symbol;
 export type Part = string & { readonly [written]: true };
 
-/** Of one answer, characters. */
+/** Limit of one answer, characters. */
 export const LONGEST_ANSWER = 64 * 1024 * 1024;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const REF_PART = /^[^\p{Cc}]{1,256}$/u;
@@ -25,7 +24,7 @@ export function ref(name: string, { type, value }: Ref): Part {
   return element(name, escapeXml(value), ` type="${escapeXml(type)}"`);
 }
 
-/** `xsiType` where the schema has an abstract type in that place. */
+/** `xsiType`: concrete type if the schema has an abstract one. */
 export function group(name: string, parts: readonly Part[], xsiType?: string): Part {
   const attributes = xsiType === undefined ? '' : ` xsi:type="${escapeXml(xsiType)}"`;
   return element(name, parts.join(''), attributes);
@@ -36,7 +35,6 @@ function element(name: string, inside: string, attributes = ''): Part {
   return `<${name}${attributes}>${inside}</${name}>` as Part;
 }
 
-/** Which properties a collector reads of objects of a type. */
 export function propSet(type: string, properties: readonly string[]): Part {
   return group('propSet', [
     text('type', type),
@@ -45,7 +43,6 @@ export function propSet(type: string, properties: readonly string[]): Part {
   ]);
 }
 
-/** That it reads the objects of a view. */
 export function throughView(view: Ref): Part {
   const through = [
     text('name', 'view'),
@@ -65,7 +62,7 @@ export function envelope(method: string, self: Ref, parts: readonly Part[]): str
   return `<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body>${body}</soapenv:Body></soapenv:Envelope>`;
 }
 
-/** Calls that change nothing: what one of them was sent twice for is read twice, or refused. */
+/** Calls without changes, which can be repeated safely. */
 export const READS: ReadonlySet<string> = new Set([
   'RetrieveServiceContent',
   'RetrievePropertiesEx',
@@ -75,22 +72,20 @@ export const READS: ReadonlySet<string> = new Set([
   'FindByUuid',
 ]);
 
-/** A refusal in vSphere's words. */
 export interface Fault {
-  /** Of the API: NotAuthenticated, InvalidState. */
+  /** API type: NotAuthenticated, InvalidState. */
   readonly type: string;
   readonly message: string;
-  /** What the type says besides. */
   readonly detail: XmlElement;
 }
 
 export type Answer =
   | { readonly values: readonly XmlElement[] }
   | { readonly fault: Fault }
-  /** It is none of vSphere's. */
+  /** Not an answer of vSphere. */
   | { readonly garbage: string };
 
-/** What a call's answer holds: each `returnval`, or the fault. */
+/** Contents of an answer: each `returnval`, or the fault. */
 export function parseAnswer(method: string, document: string): Answer {
   const root = parseXml(document, LONGEST_ANSWER);
   if (root?.name !== 'Envelope') return { garbage: 'it is no SOAP' };
@@ -112,7 +107,7 @@ function faultIn(fault: XmlElement): Fault {
   return { type, message, detail };
 }
 
-/** A fault that lies in an answer (`LocalizedMethodFault`), as of a task or of a check. */
+/** Fault inside an answer (`LocalizedMethodFault`), such as of a task or check. */
 export function localizedFault(element: XmlElement): Fault {
   const [detail] = at(element, 'fault');
   const message = textAt(element, 'localizedMessage') ?? '';
@@ -120,13 +115,13 @@ export function localizedFault(element: XmlElement): Fault {
   return { type: typeOf(detail) ?? 'MethodFault', message, detail };
 }
 
-/** The type that an element says it has, where the schema leaves it open. */
+/** Declared concrete type of an element with an open schema type. */
 export function typeOf({ attributes }: XmlElement): string | undefined {
   const type = attributes['xsi:type'];
   return type === undefined ? undefined : type.slice(type.lastIndexOf(':') + 1, 256);
 }
 
-/** The object that an element names; undefined for what is none. */
+/** Object reference of an element; undefined if it is not one. */
 export function refIn(element: XmlElement | undefined): Ref | undefined {
   const type = element?.attributes['type'];
   if (element === undefined || type === undefined) return undefined;
@@ -138,13 +133,11 @@ export function sameRef(left: Ref | undefined, right: Ref | undefined): boolean 
   return left !== undefined && left.type === right?.type && left.value === right.value;
 }
 
-/** One object of an answer, with those of its properties that were asked for and that it has. */
 export interface ObjectContent {
   readonly ref: Ref;
   readonly properties: ReadonlyMap<string, XmlElement>;
 }
 
-/** Of RetrievePropertiesEx: `objects` of a result. */
 export function objectsIn(result: XmlElement): ObjectContent[] {
   return at(result, 'objects').flatMap((object) => {
     const found = refIn(at(object, 'obj')[0]);
@@ -157,7 +150,7 @@ export interface Change extends ObjectContent {
   readonly kind: 'enter' | 'modify' | 'leave';
 }
 
-/** Of WaitForUpdatesEx. */
+/** Result of WaitForUpdatesEx. */
 export interface Updates {
   readonly version: string;
   readonly isTruncated: boolean;
@@ -187,5 +180,5 @@ function propertiesIn(list: readonly XmlElement[]): Map<string, XmlElement> {
   );
 }
 
-/** A property that has been taken away. */
+/** Value of a removed property. */
 const NOTHING: XmlElement = { name: 'val', attributes: {}, children: [], text: '' };

@@ -2,7 +2,7 @@ import type { VsphereClient } from './client.ts';
 import type { Ref } from './soap.ts';
 import { TASK_PROPERTIES, taskIn, type Task } from './task.ts';
 
-/** One task, of which the vCenter reports each change: nobody asks for it again and again. */
+/** Follows one task through the vCenter's reported changes, without polling. */
 export class TaskFollower {
   readonly ref: Ref;
   readonly #client: VsphereClient;
@@ -20,7 +20,7 @@ export class TaskFollower {
     return new TaskFollower(client, ref, await client.followOne(ref, TASK_PROPERTIES, signal));
   }
 
-  /** The task as it was reported last; waits so many s for a change, 0: not at all. */
+  /** Last reported task; waits up to `waitSeconds` for a change, 0 for no wait. */
   async next(waitSeconds: number, signal: AbortSignal): Promise<Task | undefined> {
     const updates = await this.#client.updates(this.#collector, this.#version, waitSeconds, signal);
     this.#version = updates?.version ?? this.#version;

@@ -10,22 +10,22 @@ import {
   type ObjectContent,
 } from './soap.ts';
 
-/** What a task of the vCenter says (`Task.info`). Pure. */
+/** State of a vCenter task (`Task.info`). Pure. */
 
-/** Tasks by which a guest changes its host or its datastore. */
+/** Tasks that change a guest's host or datastore. */
 const MOVES: ReadonlySet<string> = new Set([
   'VirtualMachine.migrate',
   'VirtualMachine.relocate',
   'Drm.ExecuteVMotionLRO',
 ]);
-/** Those that are an order of Godwit's: DRS moves by another. */
+/** Godwit's orders use this; DRS uses another. */
 const ORDERED = 'VirtualMachine.relocate';
 
 export interface Task {
   readonly ref: Ref;
   readonly state: 'queued' | 'running' | 'success' | 'error' | 'unknown';
   readonly kind: string;
-  /** What it works on: a guest. */
+  /** Guest that it works on. */
   readonly entity: Ref | undefined;
   readonly queuedMs: number;
   readonly percent: number | undefined;
@@ -64,24 +64,24 @@ export function isUnderWay({ state }: Pick<Task, 'state'>): boolean {
   return state !== 'success' && state !== 'error';
 }
 
-/** It moves a guest now, whoever began it. */
+/** It is moving a guest, whoever began it. */
 export function isMoving(task: Pick<Task, 'state' | 'kind'>): boolean {
   return MOVES.has(task.kind) && isUnderWay(task);
 }
 
-/** It is a relocation of that guest: a mark that somebody wrote may name any task. */
+/** It is a relocation of that guest; needed because anyone can write a mark with any task. */
 export function isOrderFor(guest: Ref, { kind, entity }: Pick<Task, 'kind' | 'entity'>): boolean {
   return kind === ORDERED && sameRef(entity, guest);
 }
 
-/** The task that an order began which was given at a time, by the vCenter's clock: the first move since then. */
+/** First move since the time of the order, by the vCenter's clock. */
 export function orderedSince(tasks: readonly Task[], sinceMs: number): Task | undefined {
   return tasks
     .filter(({ kind, queuedMs }) => kind === ORDERED && queuedMs >= sinceMs)
     .toSorted((left, right) => left.queuedMs - right.queuedMs)[0];
 }
 
-/** vSphere reports neither bytes nor a downtime: there are no figures. */
+/** vSphere reports neither bytes nor downtime, so there are no figures. */
 export function sightOf({ state, percent, fault }: Task): TaskSight {
   switch (state) {
     case 'queued':

@@ -9,7 +9,7 @@ import { SECTION, type Vcenter } from './options.ts';
 import { LONGEST_ANSWER } from './soap.ts';
 
 const CONNECT_MS = 10_000;
-/** A connection that is not used is closed after that, ms. */
+/** Time until an idle connection is closed, ms. */
 const IDLE_MS = 60_000;
 
 export interface HttpAnswer {
@@ -17,16 +17,15 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** What a vCenter has shown of its certificate. */
 export interface ShownCertificate {
   /** SHA-256, hex. */
   readonly fingerprint: string;
-  /** SHA-1, as vSphere names certificates: AB:CD. */
+  /** SHA-1 in vSphere's form: AB:CD. */
   readonly thumbprint: string;
   readonly validToMs: number;
 }
 
-/** `reads`: it changes nothing; `waitsMs`: so long it waits for a change. */
+/** `reads`: no changes. `waitsMs`: its wait for a change. */
 export interface CallKind {
   readonly method: string;
   readonly waitsMs: number;
@@ -37,22 +36,21 @@ export interface TransportOptions extends Pick<
   Vcenter,
   'url' | 'fingerprint' | 'ca' | 'connections'
 > {
-  /** Where these stand in the configuration. */
+  /** Configuration section, for hints. */
   readonly section?: string;
 }
 
 /**
- * HTTPS to one vCenter. Nothing is sent over a connection before its certificate was checked: against the fingerprint, or by
- * a CA. The session's cookie lives here.
+ * HTTPS to one vCenter, with the session's cookie. Nothing is sent before the certificate was checked against
+ * the fingerprint or by a CA.
  */
 export class Transport {
   readonly #options: TransportOptions;
   readonly #calls: Agent;
-  /** Calls that wait for a change, so that none of the others stands behind one. */
+  /** Calls that wait for a change have a separate agent, so that they do not delay others. */
   readonly #waits: Agent;
   readonly #callMs: number | undefined;
   #cookie: string | undefined;
-  /** Of the connection that was opened last. */
   certificate: ShownCertificate | undefined;
 
   private constructor(
@@ -80,7 +78,7 @@ export class Transport {
     return agent;
   }
 
-  /** GODWIT_CONFIG where the CA cannot be read. */
+  /** Throws GODWIT_CONFIG if the CA cannot be read. */
   static async open(options: TransportOptions, callMs?: number): Promise<Transport> {
     const { ca: file, section = SECTION } = options;
     if (file === undefined) return new Transport(options, undefined, callMs);
@@ -93,9 +91,9 @@ export class Transport {
   }
 
   /**
-   * Posts one call and resolves to what comes back; GODWIT_UNREACHABLE where nothing whole does. A call that waits for a
-   * change has a connection of its own. One that only reads is sent once more where it met the end of a connection that
-   * had been kept open: the vCenter may close those at any time.
+   * Posts one call and returns the answer. Throws GODWIT_UNREACHABLE without a complete answer. A waiting call
+   * uses a separate connection. A read-only call is repeated once if a kept-alive connection ended, because the
+   * vCenter may close these at any time.
    */
   post(
     body: string,
@@ -175,7 +173,7 @@ export class Transport {
 
 type ConnectCallback = NonNullable<Parameters<Agent['createConnection']>[1]>;
 
-/** The agent waits for a connection that is ready to be written to. */
+/** The agent requires a connection that is ready for writing. */
 async function handOver(
   connecting: Promise<TLSSocket>,
   done: ConnectCallback | undefined,
@@ -196,7 +194,7 @@ async function handOver(
 
 class WrongCertificate extends Error {}
 
-/** A connection that was kept open since an earlier call, without a word of an answer to this one. */
+/** A kept-alive connection ended without any answer to this call. */
 class ClosedMeanwhile extends Error {}
 
 const CERTIFICATE_HINTS: Readonly<Record<string, string>> = {
@@ -217,7 +215,7 @@ function hintOf(cause: unknown): string {
   return 'Check that the vCenter is up and that this host reaches its HTTPS port.';
 }
 
-/** The vCenter was reached, and its certificate was not believed. */
+/** The vCenter was reached, but its certificate was not accepted. */
 export function isAboutCertificate(cause: unknown): boolean {
   if (cause instanceof WrongCertificate) return true;
   return /CERT|SIGNATURE|_CRL|INVALID_CA|INVALID_PURPOSE/.test(codeOf(cause));
@@ -237,7 +235,7 @@ interface Place {
   readonly fingerprint?: string | undefined;
 }
 
-/** A connection whose certificate is the one that was pinned, or that a CA vouches for. */
+/** Connection with the pinned certificate, or one that a CA signed. */
 function secured({ host, port, fingerprint }: Place, ca: string | undefined): Promise<TLSSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
   const name = host.replace(/^\[|\]$/g, '');
@@ -247,7 +245,7 @@ function secured({ host, port, fingerprint }: Place, ca: string | undefined): Pr
     ...(/^[\d.]+$|:/.test(name) ? {} : { servername: name }),
     ALPNProtocols: ['http/1.1'],
     minVersion: 'TLSv1.2',
-    // The pin says more than any CA.
+    // A pin is stronger than any CA.
     rejectUnauthorized: fingerprint === undefined,
     ...defined({ ca }),
   });

@@ -1,22 +1,21 @@
 import { hasSegments } from './directory.ts';
 import { Scope, type Sharing } from './scope.ts';
 
-/** The circle of guests of a migration, by each of the site's secrets that counts. */
+/** Circle of a migration's guests, for each of the site's valid secrets. */
 
-/** The host's cache as a migration uses it; absent where nothing is shared. */
 export interface WireCache {
   readonly directory: string;
   readonly mostBytes: number;
-  /** The site's secret, alike on all its hosts. */
+  /** Site's secret, equal on all its hosts. */
   readonly secret: Uint8Array;
-  /** Those that it replaced of late: they name what is kept from before, and a host that has only such a one is understood. */
+  /** Recently replaced secrets: they name older contents, and a host that has only such a secret still works. */
   readonly earlier?: readonly Uint8Array[];
   readonly sharing: Exclude<Sharing, { with: 'none' }>;
-  /** The other host: what was exchanged with it is all that it learns of. */
+  /** Other host, which learns only of contents exchanged with it. */
   readonly peer: string;
-  /** Whether the circle's seeds may be used towards the peer. */
+  /** The circle's seeds may be used for the peer. */
   readonly seeds: boolean;
-  /** Where this guest's places are kept between its migrations with that host. */
+  /** File of this guest's places between its migrations with that host. */
   readonly placesFile: string;
 }
 
@@ -27,7 +26,7 @@ export interface Circle {
   readonly scope: Scope;
 }
 
-/** One for each secret, the newest first. */
+/** Circles of all secrets, newest first. */
 export function circlesOf({
   secret,
   earlier = [],
@@ -40,14 +39,13 @@ export function circlesOf({
   }));
 }
 
-/** The circle of that tag; undefined where this host has none. */
 export function circleBy(cache: Omit<CircleCache, 'directory'>, tag: string): Circle | undefined {
   return circlesOf(cache).find(({ scope }) => scope.tag === tag);
 }
 
 /**
- * Of the circles that a source names, the one under which this host has something of it, also where its secret was replaced
- * of late; else the newest that both know. Undefined where there is none.
+ * Circle of the source's offers under which this host has contents, including recently replaced secrets;
+ * otherwise the newest common one. Undefined if there is none.
  */
 export function agreedCircle(cache: CircleCache, tags: readonly string[]): Circle | undefined {
   const known = circlesOf(cache).filter(({ scope }) => tags.includes(scope.tag));

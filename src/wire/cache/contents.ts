@@ -6,23 +6,23 @@ import type { Store } from './store.ts';
 import type { Summary } from './summary.ts';
 
 /**
- * Names of what was sent that are remembered beside the store's: 1 GiB of pages in at most 13 MB. These are pages that
- * lay in the store before, or that it does not take, its disk being full.
+ * Limit of remembered sent names besides the store's: 1 GiB of pages in at most 13 MB. These pages were already
+ * in the store, or the store rejects them because its disk is full.
  */
 const MAX_SENT = 2 ** 18;
 
-/** The far side's summary is worth nothing any more once so many names of it were missing, and one in so many. */
+/** The far side's summary is dropped after this many missing names, and one in MISSED_OF. */
 const MISSED = 64;
 const MISSED_OF = 4;
 
 /**
- * The cache as the encoder sees it: what the far side said that it has, and what it was sent since. That is what the store
- * here has taken since then: what left it, to keep its bound, has most likely left the far side's too.
+ * Encoder's view of the cache: contents that the far side reported or has been sent. These are contents that
+ * this side's store has taken since; contents evicted here are most likely evicted there.
  */
 export class NearCache implements NearContents {
   readonly #store: Store;
   readonly #scope: Scope;
-  /** Undefined once too much of it turned out to be gone: what arrives may have taken its place in the far side's cache. */
+  /** Undefined once too many names were missing: new contents may have replaced them in the far side's cache. */
   #far: Summary | undefined;
   readonly #places: Places;
   #sent = new NameTable();
@@ -72,7 +72,7 @@ export class NearCache implements NearContents {
   }
 }
 
-/** The cache as the decoder sees it. A content is kept under the name that this side gives it, never a peer. */
+/** Decoder's view of the cache. Contents are stored under this side's names, never a peer's. */
 export class FarCache implements FarContents {
   readonly #store: Store;
   readonly #scope: Scope;

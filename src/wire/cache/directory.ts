@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { segmentBytes } from './segment.ts';
 
-/** A segment of any scope and process, as it lies in the directory. */
+/** Segment in the directory, of any scope and process. */
 export interface Lying {
   readonly path: string;
   bytes: number;
@@ -11,11 +11,11 @@ export interface Lying {
 export interface Survey {
   /** Oldest first. */
   readonly segments: Lying[];
-  /** Indexes of seeds, also unfinished ones. */
+  /** Seed indexes, including unfinished ones. */
   readonly indexBytes: number;
 }
 
-/** What lies there; `active` is taken as it is, since not all of it is written. */
+/** Lists the directory; `active` is included as given, since it may be partly unwritten. */
 export function survey(directory: string, active: Lying | undefined): Survey {
   const segments: Lying[] = [];
   let indexBytes = 0;
@@ -32,7 +32,6 @@ export function survey(directory: string, active: Lying | undefined): Survey {
   return { segments, indexBytes };
 }
 
-/** Whether something lies there that is kept under that tag. */
 export function hasSegments(directory: string, tag: string): boolean {
   try {
     return readdirSync(directory).some((name) => name.includes(`-${tag}-`));
@@ -41,14 +40,13 @@ export function hasSegments(directory: string, tag: string): boolean {
   }
 }
 
-/** Paths of the seeds' indexes of a scope. */
 export function seedIndexes(directory: string, tag: string): string[] {
   return readdirSync(directory)
     .filter((name) => name.startsWith(`${tag}-`) && name.endsWith('.seed'))
     .map((name) => path.join(directory, name));
 }
 
-/** Path for a segment after all those that lie there; `random` keeps two processes apart. */
+/** Path that sorts after all present segments; `random` separates processes. */
 export function nextSegment(
   directory: string,
   last: Lying | undefined,

@@ -9,28 +9,26 @@ import { Segment } from './segment.ts';
 import { MAX_SUMMARY_NAMES, Summary, writeSummary } from './summary.ts';
 
 /**
- * What a plan learns of the destination's cache. The destination tells a part of the summary that it would send to this
- * source if the migration began, and the source looks its own pages up in it. So no name of a page of the guest leaves the
- * source before the guest does: the destination could hold guesses against it.
+ * Plan's knowledge of the destination's cache. The destination sends a part of its summary, and the source looks
+ * up its pages. No page name leaves the source before the guest does, because the destination could test guesses
+ * against it.
  */
 
-/** As many as 256 MiB have: of a larger cache a part is told. */
+/** Names of 256 MiB of pages; of a larger cache only a part is sent. */
 const MAX_NAMES = 65_536;
-/** A name's first byte decides whether it is told. */
+/** A name's first byte decides whether it is sent. */
 const MAX_PARTS = 256;
 
 export interface KnownPart {
-  /** Of the circle that both hosts know. */
   readonly tag: string;
-  /** One in so many names is told, a power of two; by the first byte. */
+  /** One in this many names is sent; a power of two, selected by the first byte. */
   readonly parts: number;
-  /** Of those names. */
   readonly summary: Buffer;
 }
 
 type Telling = Pick<WireCache, 'directory' | 'secret' | 'earlier' | 'sharing' | 'peer' | 'seeds'>;
 
-/** What the peer may know, of the circle that both agree on; undefined where there is none. Writes nothing. */
+/** Names for the peer, from the common circle; undefined if there is none. Writes nothing. */
 export async function tellKnown(
   cache: Telling,
   tags: readonly string[],
@@ -49,15 +47,15 @@ export async function tellKnown(
   }
 }
 
-/** A power of two, so that no more names than that are told. */
+/** Smallest power of two that limits the names. */
 function partsFor(count: number, most: number): number {
   const parts = 2 ** Math.ceil(Math.log2(Math.max(1, count / most)));
   return Math.min(MAX_PARTS, parts);
 }
 
 /**
- * Whether the other host has a page, by what it told; undefined of a page that is not in the part that it told. Undefined
- * where it told of a circle that this host does not know. Throws RangeError for what is no summary.
+ * Test whether the other host has a page; it returns undefined for a page outside the sent part. No test if this
+ * host does not have the circle. Throws RangeError for an invalid summary.
  */
 export function knownBy(
   cache: Pick<WireCache, 'secret' | 'earlier' | 'sharing' | 'peer'>,
@@ -76,7 +74,6 @@ function isTold(name: Uint8Array, parts: number): boolean {
   return ((name[0] ?? 0) & (parts - 1)) === 0;
 }
 
-/** Of the names that the wire's summary would have. */
 function* told(files: readonly (Segment | Seed)[], parts: number): Generator<Uint8Array> {
   let left = MAX_SUMMARY_NAMES;
   for (const file of files) {
@@ -89,7 +86,7 @@ function* told(files: readonly (Segment | Seed)[], parts: number): Generator<Uin
   }
 }
 
-/** In the order of the wire's summary: seeds, then what is newest. */
+/** Order of the wire's summary: seeds first, then the newest. */
 function openAll({ directory, seeds }: Telling, scope: Scope, hash64: Hash64): (Segment | Seed)[] {
   if (!existsSync(directory)) return [];
   const indexes = seeds ? seedIndexes(directory, scope.tag) : [];

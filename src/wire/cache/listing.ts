@@ -4,7 +4,7 @@ import { survey } from './directory.ts';
 import { seedHeader } from './seed.ts';
 import { ENTRY_BYTES, removeSegment } from './segment.ts';
 
-/** The cache's directory from outside: all circles of guests, without the keys of any. */
+/** Lists the cache's directory over all circles, without their keys. */
 
 const MAX_HEADER_BYTES = 8192;
 const PAGE_BYTES = 4096;
@@ -18,11 +18,10 @@ export interface Listing {
     readonly pages: number;
     readonly changed: boolean;
   }[];
-  /** Names of the files of places. */
   readonly places: readonly string[];
 }
 
-/** What lies there; nothing where the directory is not there yet. */
+/** Empty if the directory does not exist yet. */
 export function listCache(directory: string): Listing {
   const isThere = statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true;
   if (!isThere) return { bytes: 0, pages: 0, seeds: [], places: [] };
@@ -36,7 +35,7 @@ export function listCache(directory: string): Listing {
   };
 }
 
-/** Drops the oldest segments until at most `bytes` are left; then seeds, and what is known of guests' places. */
+/** Removes the oldest segments until at most `bytes` are left, then seeds and place files. */
 export function pruneCache(directory: string, bytes: number): { freed: number; left: number } {
   const before = listCache(directory).bytes;
   if (before === 0 && placesOf(directory).length === 0) return { freed: 0, left: 0 };
@@ -53,7 +52,7 @@ export function pruneCache(directory: string, bytes: number): { freed: number; l
   return { freed: Math.max(0, before - now), left: now };
 }
 
-/** Forgets the places of guests that were here longest ago, until theirs take at most `bytes`. */
+/** Removes place files of the guests that left longest ago until the rest takes at most `bytes`. */
 export function trimPlaces(directory: string, bytes: number): number {
   const files = placesOf(directory)
     .map((name) => {
@@ -103,7 +102,7 @@ function readSeed(index: string): Listing['seeds'][number] | undefined {
     const same = now?.size === bytes && now.mtimeMs === mtimeMs && now.ino === inode;
     return { file, pages: Math.floor(bytes / PAGE_BYTES), changed: !same };
   } catch {
-    // Removed meanwhile, or no index.
+    // Removed meanwhile, or not an index.
     return undefined;
   }
 }

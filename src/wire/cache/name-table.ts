@@ -1,4 +1,3 @@
-/** Where a content lies: the number of its file, and of the page in it. */
 export interface Spot {
   readonly file: number;
   readonly page: number;
@@ -8,13 +7,13 @@ const NAME_WORDS = 4;
 const MIN_CELLS = 1024;
 
 /**
- * Names of 16 bytes to spots, in flat arrays: about 50 bytes an entry, where a Map takes several times that.
- * Open addressing; names are keyed hashes, so their first word spreads evenly.
+ * Maps 16-byte names to spots in flat arrays: about 50 bytes per entry, a fraction of a Map. Open addressing;
+ * names are keyed hashes, so their first word is evenly distributed.
  */
 export class NameTable {
   #cells = MIN_CELLS;
   #names = new Uint32Array(MIN_CELLS * NAME_WORDS);
-  /** File number + 1; 0 is an empty cell. */
+  /** File number + 1; 0 marks an empty cell. */
   #files = new Uint32Array(MIN_CELLS);
   #pages = new Uint32Array(MIN_CELLS);
   #size = 0;
@@ -29,7 +28,6 @@ export class NameTable {
     return file === 0 ? undefined : { file: file - 1, page: this.#pages[cell] ?? 0 };
   }
 
-  /** Sets or replaces. */
   set(name: Uint8Array, { file, page }: Spot): void {
     if ((this.#size + 1) * 2 > this.#cells) this.#grow();
     const words = wordsOf(name);
@@ -44,7 +42,7 @@ export class NameTable {
     let hole = this.#find(wordsOf(name));
     if (this.#files[hole] === 0) return false;
     this.#size -= 1;
-    // Entries after the hole that could not lie there else move up, so that no search stops short.
+    // Moves later entries of the probe sequence up, so that no search ends early.
     for (let at = this.#after(hole); this.#files[at] !== 0; at = this.#after(at)) {
       const home = (this.#names[at * NAME_WORDS] ?? 0) & (this.#cells - 1);
       const reach = (at - home) & (this.#cells - 1);
@@ -57,7 +55,7 @@ export class NameTable {
     return true;
   }
 
-  /** Cell of the name, or the empty one where it would go. */
+  /** Cell of the name, or the empty cell for it. */
   #find(words: Uint32Array): number {
     let cell = (words[0] ?? 0) & (this.#cells - 1);
     while (this.#files[cell] !== 0) {

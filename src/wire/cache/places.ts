@@ -4,24 +4,22 @@ import { placeOf } from '../codec/item.ts';
 import { ID_BYTES } from '../codec/settings.ts';
 import { writeAll } from './segment.ts';
 
-/** 24 bytes each: a guest of 4 GiB in 24 MB. A larger one keeps the places that were encoded last. */
+/** 24 bytes each: 24 MB for a guest of 4 GiB. A larger guest keeps the latest places. */
 const PLACE_CELLS = 2 ** 20;
 const DIGEST_BYTES = 32;
 const KEY_BYTES = 8;
 const MIN_CELLS = 1024;
-/** A table of a large guest is never there twice: its file is read, written and hashed in pieces of so many cells. */
+/** Files are processed in pieces of this many cells, so that a large table is not in memory twice. */
 const PIECE_CELLS = 32_768;
 
 /**
- * The name of what each place of a guest held when it was last encoded in full. Both sides set the same in the
- * same order, so theirs are alike; kept after the migration, they let a guest that returns be encoded by what
- * is still as it was. Newer entries take the cells of older ones.
- *
- * A cell that was never set costs no memory: the kernel gives a page of an array only where something is written to it.
+ * Content name of each place of a guest at its last full encoding; equal on both sides, which set the names in
+ * the same order. They are kept after the migration, so that unchanged pages of a returning guest can refer to
+ * them. An unused cell costs no memory: the kernel allocates a page of an array at its first write.
  */
 export class Places {
   readonly #cells: number;
-  /** One more than the place; 0 is an empty cell. */
+  /** Place + 1; 0 marks an empty cell. */
   readonly #keys: Float64Array;
   readonly #names: Buffer;
 
@@ -31,12 +29,11 @@ export class Places {
     this.#names = Buffer.alloc(cells * ID_BYTES);
   }
 
-  /** `cells` is a power of two, and the far side's too. */
+  /** `cells`: a power of two, equal on the far side. */
   static empty(cells = PLACE_CELLS): Places {
     return new Places(cells);
   }
 
-  /** What `save` has written; undefined where that is not whole. */
   static load(file: string, cells = PLACE_CELLS): Places | undefined {
     const places = Places.empty(cells);
     return places.#read(file) === undefined ? undefined : places;
@@ -56,14 +53,14 @@ export class Places {
     this.#names.set(name, cell * ID_BYTES);
   }
 
-  /** Alike on both sides exactly where their places are. */
+  /** Equal on both sides exactly if their places are equal. */
   digest(): string {
     const digest = createHash('sha256');
     for (const piece of this.#pieces()) digest.update(piece);
     return digest.digest('hex');
   }
 
-  /** Written whole or not at all. */
+  /** Atomic write. */
   save(file: string): void {
     const descriptor = openSync(`${file}.new`, 'w', 0o600);
     try {
@@ -81,14 +78,14 @@ export class Places {
     renameSync(`${file}.new`, file);
   }
 
-  /** To start with: what lies in the file where the far side has the same, else nothing. */
+  /** Initial places: the file's if the far side has the same, otherwise none. */
   static agreed(of: { file: string; cells: number; farDigest: string } | undefined): Places {
     if (of === undefined) return Places.empty(MIN_CELLS);
     const own = Places.empty(of.cells);
     return own.#read(of.file) === of.farDigest ? own : Places.empty(of.cells);
   }
 
-  /** What a file has, but for the digest: keys, then names. Each is good until the next. */
+  /** File contents without the digest: keys, then names. Each piece is valid until the next. */
   *#pieces(): Generator<Buffer> {
     const keys = new Float64Array(Math.min(this.#cells, PIECE_CELLS));
     for (let from = 0; from < this.#cells; from += keys.length) {
@@ -101,7 +98,7 @@ export class Places {
     }
   }
 
-  /** The digest of the file, whose places these are now; undefined where it is not whole, and these are none. */
+  /** Loads the file's places and returns its digest; undefined, with no places, if it is incomplete. */
   #read(file: string): string | undefined {
     return readWhole(file, this.#cells, {
       keys: (keys, from) => {
@@ -121,7 +118,7 @@ export class Places {
   }
 }
 
-/** Of an empty cell, in a file. */
+/** Key of an empty cell in a file. */
 const NO_PLACE = -1;
 const ZERO = Buffer.alloc(PIECE_CELLS * ID_BYTES);
 
@@ -129,18 +126,18 @@ function isZero(bytes: Buffer): boolean {
   return ZERO.compare(bytes, 0, bytes.length, 0, bytes.length) === 0;
 }
 
-/** What one side reports to the other of its places when a session starts; empty where it has none. */
+/** Digest that one side sends at the start of a session; empty without places. */
 export function placesDigest(file: string, cells: number): string {
   return readWhole(file, cells) ?? '';
 }
 
 interface Takers {
-  /** Keys as they lie in a file, from this cell on; good until the call ends, as are the names. */
+  /** File's keys from this cell on, valid during the call, as are the names. */
   readonly keys: (keys: Float64Array, fromCell: number) => void;
   readonly names: (names: Buffer, fromCell: number) => void;
 }
 
-/** Reads what `save` has written, piece by piece; its digest, or undefined where it is not whole. */
+/** Reads a file of `save` in pieces and returns its digest, or undefined if it is incomplete. */
 function readWhole(file: string, cells: number, into?: Takers): string | undefined {
   let descriptor: number;
   try {
@@ -174,7 +171,7 @@ function readWhole(file: string, cells: number, into?: Takers): string | undefin
     const found = digest.digest();
     return found.equals(said) ? found.toString('hex') : undefined;
   } catch {
-    // What cannot be read is not there.
+    // An unreadable file counts as absent.
     return undefined;
   } finally {
     closeSync(descriptor);

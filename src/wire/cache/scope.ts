@@ -2,7 +2,7 @@ import { createHmac, hash } from 'node:crypto';
 import { PAGE_BYTES } from '../codec/item.ts';
 import { ID_BYTES } from '../codec/settings.ts';
 
-/** With whom a guest shares cached contents. A cache shared with others reveals to them that somebody has a page. */
+/** Sharing of a guest's cached contents. A shared cache reveals to others that some guest has a page. */
 export type Sharing =
   | { readonly with: 'none' }
   | { readonly with: 'guest'; readonly guest: string }
@@ -12,19 +12,18 @@ export type Sharing =
 const KEY_BYTES = 32;
 
 /**
- * Names contents for one circle of guests: SHA-256 over the circle's key and the page. The key is made of the
- * site's secret, which all its hosts hold, so that two hosts name alike, two circles never do, and nobody
- * without the secret can derive from a name what it is of.
+ * Names contents in one circle of guests: SHA-256 over the circle's key, which is derived from the site's
+ * secret, and the page. All hosts of the site use the same names, two circles never do, and a name reveals
+ * nothing without the secret.
  *
- * Pages are kept apart by the host with which they were exchanged: a peer learns only of what it sent here or got from
- * here, so that it learns nothing of guests that it never had.
+ * Pages are stored per peer: a peer learns only of pages exchanged with it, never of other guests.
  */
 export class Scope {
-  /** Distinguishes circles in the names of seeds' indexes and in what peers agree on; says nothing of the key. */
+  /** Identifies the circle in index names and in the agreement of peers; reveals nothing about the key. */
   readonly tag: string;
-  /** Of the segments that hold what was exchanged with that peer; without one, of what no peer learns of. */
+  /** Tag of segments with contents exchanged with that peer; without a peer, contents that no peer learns of. */
   readonly peerTag: string;
-  /** Seed of the checksum of what lies on disk, so that no guest can make a page that looks sound. */
+  /** Seed of the checksum on disk, so that no guest can forge a valid page. */
   readonly checkSeed: bigint;
   readonly #keyed = Buffer.alloc(KEY_BYTES + PAGE_BYTES);
 
@@ -49,10 +48,10 @@ export class Scope {
       .readBigUInt64LE();
   }
 
-  /** ID_BYTES of the keyed hash. All pages are of one length, so nothing can be appended to one. */
+  /** ID_BYTES of the keyed hash. All pages have the same length, so nothing can be appended. */
   nameOf(page: Uint8Array): Buffer {
     this.#keyed.set(page, KEY_BYTES);
-    // As a string: a buffer of its own for each is what the garbage collector would be busy with.
+    // Hashed as a string, because a buffer per page would burden the garbage collector.
     const name = Buffer.allocUnsafe(ID_BYTES);
     name.write(hash('sha256', this.#keyed, 'latin1'), 0, ID_BYTES, 'latin1');
     return name;

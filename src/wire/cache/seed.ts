@@ -12,7 +12,7 @@ import { PAGE_BYTES } from '../codec/item.ts';
 import { ID_BYTES } from '../codec/settings.ts';
 import type { Scope } from './scope.ts';
 
-/** A file that is indexed where it lies: NAME.seed holds what it was, and the name of each of its pages. */
+/** Index of a file in place: NAME.seed contains the file's identity and the name of each page. */
 export const seedHeader = z.strictObject({
   file: z.string().min(1).max(4096),
   bytes: z.int().nonnegative(),
@@ -24,12 +24,12 @@ export type SeedHeader = z.infer<typeof seedHeader>;
 const MAX_HEADER_BYTES = 8192;
 const READ_PAGES = 256;
 const ZERO = Buffer.alloc(PAGE_BYTES);
-/** Stands for a page that is not indexed: zeros travel as such. */
+/** Marks a page that is not indexed: zero pages have a separate encoding. */
 const NO_NAME = Buffer.alloc(ID_BYTES);
 
 /**
- * Indexes a file: reads all of it, copies nothing. Lets others run between pieces; `signal` ends it. Returns
- * the pages that were indexed. The index takes 16 bytes for each 4096 of the file.
+ * Indexes a file by reading all of it, without copies. Yields between pieces; `signal` aborts. Returns the
+ * number of indexed pages. The index takes 16 bytes per 4096 of the file.
  */
 export async function indexFile(
   file: string,
@@ -58,7 +58,7 @@ export async function indexFile(
     }
     const { size: bytes, mtimeMs, ino: inode } = stat;
     const head = `${JSON.stringify({ file, bytes, mtimeMs, inode } satisfies SeedHeader)}\n`;
-    // Renamed when whole: a half of an index would lie there as if it were one.
+    // Renamed when complete, so that a partial index is never used.
     writeFileSync(`${index}.new`, Buffer.concat([Buffer.from(head), names]), { mode: 0o600 });
     renameSync(`${index}.new`, index);
     return indexed;
@@ -67,7 +67,6 @@ export async function indexFile(
   }
 }
 
-/** An indexed file, open to be read. */
 export class Seed {
   readonly header: SeedHeader;
   readonly #names: Buffer;
@@ -81,7 +80,7 @@ export class Seed {
     this.#descriptor = descriptor;
   }
 
-  /** Undefined where the index is none, or the file is gone or another than it was. */
+  /** Undefined if the index is invalid, or the file is missing or has changed. */
   static open(index: string, scope: Scope): Seed | undefined {
     try {
       const bytes = readFileSync(index);
@@ -97,7 +96,7 @@ export class Seed {
       if (same) return new Seed(header, bytes.subarray(end + 1), scope, descriptor);
       closeSync(descriptor);
     } catch {
-      // An index that cannot be used is no index; status shows that it is not counted.
+      // An unusable index is ignored; `status` does not count it.
     }
     return undefined;
   }
@@ -109,13 +108,12 @@ export class Seed {
     );
   }
 
-  /** Undefined for a page of zeros. */
   nameAt(page: number): Buffer | undefined {
     const name = this.#names.subarray(page * ID_BYTES, (page + 1) * ID_BYTES);
     return name.equals(NO_NAME) ? undefined : name;
   }
 
-  /** The page, or undefined where the file has changed there: each read is named anew. */
+  /** Page, or undefined if the file has changed there: each read is hashed again. */
   read(page: number, bytes: Buffer = Buffer.allocUnsafe(PAGE_BYTES)): Buffer | undefined {
     const length = readSync(this.#descriptor, bytes, 0, PAGE_BYTES, page * PAGE_BYTES);
     const name = this.nameAt(page);
@@ -128,7 +126,7 @@ export class Seed {
   }
 }
 
-/** Seeds take no room of their own, so they come first in a summary; then what came last. */
+/** Sort order of a summary: seeds first, since they take no extra space, then the newest. */
 export function seedsFirst(left: unknown, right: unknown): number {
   return Number(right instanceof Seed) - Number(left instanceof Seed);
 }

@@ -13,17 +13,15 @@ import { PAGE_BYTES } from '../codec/item.ts';
 import { ID_BYTES } from '../codec/settings.ts';
 
 /**
- * A segment is two files: NAME.pages with pages one after the other, and NAME.names with a record a page: its
- * name and a checksum over name and page. A page is written before its record, and no segment is opened to be
- * written again; so wherever a writer died, the records that are whole and have a page are good or are found
- * out by their checksum when they are read.
+ * A segment has two files: NAME.pages with pages, and NAME.names with each page's name and a checksum over both.
+ * A page is written before its record, and a reopened segment is never written. After a crash, complete records
+ * are valid, or fail their checksum when read.
  */
 export const RECORD_BYTES = ID_BYTES + 8;
 export const ENTRY_BYTES = PAGE_BYTES + RECORD_BYTES;
-/** A store's bound is cut into so many segments; the oldest is dropped as one. */
+/** Number of segments within a store's limit; the oldest is dropped as a whole. */
 const SEGMENTS = 64;
 const MIN_SEGMENT_PAGES = 4;
-/** Pages that are kept back to be written together. */
 const TAIL_PAGES = 32;
 
 const checked = Buffer.alloc(ID_BYTES + PAGE_BYTES);
@@ -34,12 +32,11 @@ function checkOf(hash64: Hash64, name: Uint8Array, page: Uint8Array): bigint {
   return hash64(checked);
 }
 
-/** What a segment of a store with this bound holds. */
 export function segmentPages(mostBytes: number): number {
   return Math.max(MIN_SEGMENT_PAGES, Math.floor(mostBytes / SEGMENTS / ENTRY_BYTES));
 }
 
-/** Bytes of both files; 0 where they are gone. */
+/** Size of both files; 0 if they are gone. */
 export function segmentBytes(path: string): number {
   const size = (end: string) => statSync(path + end, { throwIfNoEntry: false })?.size ?? 0;
   return size('.pages') + size('.names');
@@ -55,7 +52,7 @@ export function removeSegment(path: string): void {
   }
 }
 
-/** Pages of one segment, to be read and, where this process began it, appended to. */
+/** Pages of one segment, for reading, and for appending if this process created it. */
 export class Segment {
   readonly path: string;
   readonly #hash64: Hash64;
@@ -64,9 +61,8 @@ export class Segment {
   #records: Buffer;
   #count: number;
   #written: number;
-  /** Pages that wait to be written; only where this process appends. */
+  /** Pages waiting to be written, if this process appends. */
   readonly #tail: Buffer;
-  /** Of each page, whether it was read. */
   readonly #asked: Uint8Array;
 
   private constructor(
@@ -87,14 +83,13 @@ export class Segment {
     this.#asked = new Uint8Array(records.length / RECORD_BYTES);
   }
 
-  /** A new one, for at most `most` pages. */
   static create(path: string, most: number, hash64: Hash64): Segment {
     const pages = openSync(`${path}.pages`, 'wx+', 0o600);
     const names = openSync(`${path}.names`, 'wx', 0o600);
     return new Segment(path, hash64, { pages, names }, Buffer.alloc(most * RECORD_BYTES), 0);
   }
 
-  /** One that lies there: only what is whole. */
+  /** Opens an existing segment; incomplete entries are ignored. */
   static open(path: string, hash64: Hash64): Segment {
     const records = readFileSync(`${path}.names`);
     const pages = openSync(`${path}.pages`, 'r');
@@ -107,12 +102,11 @@ export class Segment {
     return this.#count;
   }
 
-  /** What both files take, with what is still to be written. */
+  /** Size of both files, including unwritten data. */
   get bytes(): number {
     return this.#count * ENTRY_BYTES;
   }
 
-  /** Whether this process may append to it. */
   get open(): boolean {
     return this.#names !== undefined && (this.#count + 1) * RECORD_BYTES <= this.#records.length;
   }
@@ -121,7 +115,7 @@ export class Segment {
     return this.#records.subarray(page * RECORD_BYTES, page * RECORD_BYTES + ID_BYTES);
   }
 
-  /** The page, or undefined where it is not what was put in. */
+  /** Page, or undefined if it differs from the stored one. */
   read(page: number, bytes: Buffer = Buffer.allocUnsafe(PAGE_BYTES)): Buffer | undefined {
     if (page >= this.#count) return undefined;
     this.#asked[page] = 1;
@@ -137,7 +131,7 @@ export class Segment {
     return checkOf(this.#hash64, this.nameAt(page), bytes) === check ? bytes : undefined;
   }
 
-  /** Pages that were read since they came in, the newest of them, at most half of all. */
+  /** Newest pages read since they were stored, at most half of all. */
   asked(): { readonly name: Buffer; readonly page: Buffer }[] {
     const kept: { readonly name: Buffer; readonly page: Buffer }[] = [];
     for (let at = this.#count - 1; at >= 0 && (kept.length + 1) * 2 <= this.#count; at -= 1) {
@@ -147,7 +141,7 @@ export class Segment {
     return kept;
   }
 
-  /** Appends; returns the page's number. Only while `open`. */
+  /** Appends a page and returns its number. Only while `open`. */
   append(name: Uint8Array, page: Uint8Array): number {
     const at = this.#count * RECORD_BYTES;
     this.#records.set(name, at);
@@ -158,7 +152,7 @@ export class Segment {
     return this.#count - 1;
   }
 
-  /** Writes what waits: pages first. Throws what the system says, a full disk before all. */
+  /** Writes the waiting pages, then their records. Throws the system's error, such as a full disk. */
   flush(): void {
     const from = this.#written;
     if (this.#names === undefined || from === this.#count) return;
@@ -179,7 +173,7 @@ export class Segment {
   }
 }
 
-/** All of it; whatever the disk is short of is thrown. */
+/** Writes everything; throws if the disk is full. */
 export function writeAll(descriptor: number, bytes: Buffer, position: number): void {
   let at = 0;
   while (at < bytes.length) {

@@ -10,31 +10,28 @@ import { indexFile, Seed, seedsFirst } from './seed.ts';
 import { ENTRY_BYTES, removeSegment, Segment, segmentPages } from './segment.ts';
 
 export interface StoreOptions {
-  /** The host's cache; on a tmpfs it is one in memory. Made if it is not there. */
+  /** Host's cache, in memory if it is on a tmpfs. Created if missing. */
   readonly directory: string;
-  /** Bound of everything in the directory. */
   readonly mostBytes: number;
   readonly scope: Scope;
-  /** Whether the circle's seeds may be used towards the peer; default: yes. */
+  /** The circle's seeds may be used for the peer; default: true. */
   readonly seeds?: boolean;
 }
 
 export interface StoreStatus {
   readonly bytes: number;
   readonly mostBytes: number;
-  /** Of this scope. */
   readonly pages: number;
   readonly seeds: readonly { readonly file: string; readonly pages: number }[];
   readonly hits: number;
   readonly misses: number;
-  /** Pages found to be other than what was put in, and dropped. */
+  /** Pages that differed from the stored ones and were dropped. */
   readonly spoiled: number;
   readonly evicted: number;
-  /** Why nothing more is taken in, a full disk say. */
+  /** Reason why nothing more is stored, such as a full disk. */
   readonly failure: string | undefined;
 }
 
-/** The segment that this process appends to. */
 interface Active {
   readonly segment: Segment;
   readonly file: number;
@@ -42,28 +39,27 @@ interface Active {
 }
 
 /**
- * Contents by name, for one scope and one peer, in a directory that holds all scopes and peers of the host. Every mover
- * opens it for itself: each appends to segments of its own, so no two write one file. What cannot be read is absent, and
- * what cannot be written is not kept: a cache never fails a migration.
+ * Contents by name for one scope and one peer, in a directory shared by all on the host. Each mover appends only
+ * to its own segments. Unreadable contents count as absent, and unwritable ones are not kept: a cache never
+ * fails a migration.
  */
 export class Store {
   readonly #options: StoreOptions;
   readonly #hash64: Hash64;
   readonly #table = new NameTable();
-  /** By the number that spots name; undefined once gone. */
+  /** Index: a spot's file number; undefined once removed. */
   readonly #files: (Segment | Seed | undefined)[] = [];
-  /** All segments of the directory, oldest first, also of other scopes and processes. */
+  /** All segments of the directory, oldest first, including other scopes and processes. */
   #lying: Lying[] = [];
   #indexBytes = 0;
   #active: Active | undefined;
-  /** Files that were there when it was opened. */
   #opened = 0;
   #hits = 0;
   #misses = 0;
   #spoiled = 0;
   #evicted = 0;
   #failure: string | undefined;
-  /** Whether what was asked for outlives its segment. */
+  /** Requested pages survive their segment. */
   #keeps = true;
 
   private constructor(options: StoreOptions, hash64: Hash64) {
@@ -87,7 +83,7 @@ export class Store {
     return this.#table.get(name) !== undefined;
   }
 
-  /** What was put in under the name, or nothing; in `into` where that is given. */
+  /** Stored page of that name, or undefined; uses `into` if given. */
   read(name: Uint8Array, into?: Buffer): Buffer | undefined {
     const spot = this.#table.get(name);
     const file = spot && this.#files[spot.file];
@@ -104,12 +100,12 @@ export class Store {
     return page;
   }
 
-  /** Whether it was put in, or kept again, since this store was opened. */
+  /** True if it was stored, or stored again, since this store was opened. */
   isNew(name: Uint8Array): boolean {
     return (this.#table.get(name)?.file ?? -1) >= this.#opened;
   }
 
-  /** Keeps the page; `name` must be what the scope names it. Nothing new where it is there, or cannot be kept. */
+  /** Stores the page; `name` must be the scope's name for it. Does nothing if it is present or cannot be stored. */
   insert(name: Uint8Array, page: Uint8Array): void {
     if (this.#failure !== undefined || this.has(name)) return;
     try {
@@ -125,7 +121,7 @@ export class Store {
     }
   }
 
-  /** Names for a summary: what is newest first, seeds before all. */
+  /** Names for a summary: seeds first, then the newest. */
   *names(): Generator<Uint8Array> {
     for (const file of this.#files.toReversed().toSorted(seedsFirst)) {
       for (let page = (file?.count ?? 0) - 1; page >= 0; page -= 1) {
@@ -135,11 +131,11 @@ export class Store {
     }
   }
 
-  /** Indexes a file of this host at 4 KiB, or anew if it was; returns the pages with content. */
+  /** Indexes a file of this host at 4 KiB, replacing an earlier index; returns the number of nonzero pages. */
   async seed(file: string, signal: AbortSignal): Promise<number> {
     const whole = path.resolve(file);
     const size = statSync(whole).size;
-    // 16 bytes a page; room for the header.
+    // 16 bytes per page, plus the header.
     if (!this.#makeRoom(Math.ceil(size / 256) + 8192)) {
       throw new RangeError(`the index of ${whole} does not fit into the cache`);
     }
@@ -155,7 +151,7 @@ export class Store {
     return pages;
   }
 
-  /** Drops the oldest until at most `bytes` are left; returns what was freed. */
+  /** Removes the oldest entries until at most `bytes` are left; returns the freed bytes. */
   prune(bytes: number): number {
     const before = this.#bytes();
     this.#keeps = false;
@@ -180,7 +176,6 @@ export class Store {
     };
   }
 
-  /** Writes what waits and closes all files. */
   close(): void {
     for (const [number, file] of this.#files.entries()) {
       try {
@@ -197,7 +192,7 @@ export class Store {
     try {
       return file.read(page, into);
     } catch {
-      // A file that cannot be read does not have the page.
+      // An unreadable file does not have the page.
       return undefined;
     }
   }
@@ -206,7 +201,7 @@ export class Store {
     return this.#lying.reduce((sum, { bytes }) => sum + bytes, this.#indexBytes);
   }
 
-  /** Looks at the directory anew: others may have written, or pruned. */
+  /** Reads the directory again, since other processes may have written or pruned. */
   #survey(): void {
     const found = survey(this.#options.directory, this.#active?.lying);
     this.#lying = found.segments;
@@ -218,7 +213,7 @@ export class Store {
     try {
       this.#add(Segment.open(segmentPath, this.#hash64));
     } catch {
-      // Pruned by another process since it was listed, or half of it is gone: nothing to be had from it.
+      // Another process has pruned it since the listing, or a part is missing.
     }
   }
 
@@ -255,7 +250,7 @@ export class Store {
     return true;
   }
 
-  /** Drops the oldest segment, but for what was asked for since; false where there is none. */
+  /** Removes the oldest segment but keeps its recently requested pages; false if there is none. */
   #evict(): boolean {
     const oldest = this.#lying.shift();
     if (oldest === undefined) return false;
@@ -267,7 +262,7 @@ export class Store {
     const again = file instanceof Segment && this.#keeps ? file.asked() : [];
     if (number >= 0) this.#forget(number);
     removeSegment(oldest.path);
-    // At most half of what was dropped, so there is room.
+    // At most half of the removed pages, so they fit.
     for (const { name, page } of again) this.insert(name, page);
     return true;
   }

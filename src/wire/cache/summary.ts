@@ -1,18 +1,18 @@
 import { ID_BYTES } from '../codec/settings.ts';
 
 /**
- * A set of names in about 2.2 bytes each, sent when a session starts: names as numbers below count x 2^16,
- * sorted, their differences Rice-coded. It says yes to all of the set and to one in 65,536 others, which
- * costs such a page a round trip.
+ * Set of names in about 2.2 bytes each, sent at the start of a session: numbers below count x 2^16, sorted, with
+ * Rice-coded differences. It contains the whole set and one in 65,536 other names, each of which costs a round
+ * trip.
  */
 const EXTRA_BITS = 16;
 const HEAD_BYTES = 4;
-/** 2.2 bytes each; a peer that claims more is refused. */
+/** 2.2 bytes each; a larger claim of a peer is refused. */
 export const MAX_SUMMARY_NAMES = 2_000_000;
-/** No difference between neighbours is that long, unless somebody makes it so. */
+/** Longer differences do not occur unless forged. */
 const MAX_QUOTIENT = 1 << 16;
 
-/** The first of the names where there are more than `most`: give the newest first. No more of a name is kept than the 6 bytes that count. */
+/** Uses the first `most` names, so give the newest first. Keeps only the 6 significant bytes of each. */
 export function writeSummary(names: Iterable<Uint8Array>, most = MAX_SUMMARY_NAMES): Buffer {
   const bound = Math.min(most, MAX_SUMMARY_NAMES);
   let numbers = new Float64Array(1024);
@@ -41,12 +41,11 @@ export function writeSummary(names: Iterable<Uint8Array>, most = MAX_SUMMARY_NAM
   return Buffer.concat([head, bits.end()]);
 }
 
-/** What a far side is thought to have. */
 export class Summary {
   readonly #count: number;
   readonly #values: Float64Array;
 
-  /** Throws RangeError for bytes that are no summary. */
+  /** Throws RangeError for invalid bytes. */
   constructor(bytes: Buffer) {
     const count = bytes.length < HEAD_BYTES ? -1 : bytes.readUInt32BE();
     const least = count * (EXTRA_BITS + 1);
@@ -86,7 +85,7 @@ function valueOf(name: Uint8Array, count: number): number {
   return scaled(numberOf(name), count);
 }
 
-/** The last 6 bytes of a name, which is as even there as elsewhere. */
+/** Last 6 bytes of a name, which are evenly distributed. */
 function numberOf(name: Uint8Array): number {
   if (name.length !== ID_BYTES) throw new RangeError('no name');
   const high = ((name[10] ?? 0) * 256 + (name[11] ?? 0)) * 256 + (name[12] ?? 0);

@@ -1,19 +1,17 @@
-/** Items encoded as records and data; to be compressed and framed. Its body is the one behind the other. */
+/** Items encoded as records and data, to be compressed and framed. The body is both in sequence. */
 export interface Batch {
-  /** u32 length of the records, and the records. */
+  /** Length of the records (u32), and the records. */
   readonly records: Buffer;
-  /** Memory of the encoder's, which is to get it back, see `recycle`. */
+  /** Memory of the encoder, returned by `recycle`. */
   readonly data: Buffer;
   readonly items: number;
-  /** Hash of all that was decoded up to and with this batch. */
   readonly hash: bigint;
-  /** The window's number after this batch: what `acknowledge` takes when the far side has decoded it. */
+  /** Window number after this batch, for `acknowledge` once the far side has decoded it. */
   readonly lastNumber: number;
-  /** Bytes that the items were. */
+  /** Size of the items before encoding. */
   readonly plainBytes: number;
 }
 
-/** As the decoder takes it. */
 export function bodyOf({ records, data }: Batch): Buffer {
   return Buffer.concat([records, data]);
 }

@@ -1,4 +1,4 @@
-/** Thrown for a frame that is not what an encoder makes. The stream cannot go on; `frame` is its number. */
+/** Invalid frame. The stream cannot continue; `frame` is its number. */
 export class BadFrame extends Error {
   override readonly name = 'BadFrame';
   readonly frame: number | undefined;
@@ -8,14 +8,12 @@ export class BadFrame extends Error {
     this.frame = frame;
   }
 
-  /** The same, with the number of the frame it was found in. */
   static in(frame: number, error: unknown): unknown {
     if (!(error instanceof BadFrame) || error.frame !== undefined) return error;
     return new BadFrame(error.message, frame);
   }
 }
 
-/** A buffer with a bound that numbers and bytes are put into. */
 export class Writer {
   readonly #bytes: Buffer;
   #length = 0;
@@ -37,7 +35,7 @@ export class Writer {
     this.#length += 1;
   }
 
-  /** A whole number below 2^53, 7 bits a byte, the low ones first. */
+  /** Integer below 2^53, 7 bits per byte, low bits first. */
   number(value: number): void {
     let rest = value;
     while (rest >= 0x80) {
@@ -52,7 +50,7 @@ export class Writer {
     this.#length += value.length;
   }
 
-  /** Takes out a u16 of its own that is set later, see `patch`. */
+  /** Reserves a u16 that `patch` sets later. */
   reserve(): number {
     this.#length += 2;
     return this.#length - 2;
@@ -66,13 +64,13 @@ export class Writer {
     this.#length = 0;
   }
 
-  /** What was written; a view that the next write after `clear` changes. */
+  /** Written bytes; a view that the next write after `clear` changes. */
   view(): Buffer {
     return this.#bytes.subarray(0, this.#length);
   }
 }
 
-/** Reads what a Writer wrote, from bytes that nobody vouches for. */
+/** Reads a Writer's format from untrusted bytes. */
 export class Reader {
   readonly #bytes: Buffer;
   #at = 0;
@@ -111,7 +109,6 @@ export class Reader {
     throw new BadFrame('a number has more than 8 bytes');
   }
 
-  /** A view. */
   bytes(length: number): Buffer {
     if (length > this.left) throw new BadFrame('it ends inside a record');
     this.#at += length;

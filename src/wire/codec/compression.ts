@@ -12,39 +12,35 @@ import {
   type Progress,
 } from './zstd.ts';
 
-/** How batches are compressed. */
 export interface Choice {
-  /** zstd's; 0 compresses not at all. */
+  /** zstd's level; 0 is no compression. */
   readonly level: number;
   /** Above 0: one context over all batches, with a window of 2^windowLog bytes. */
   readonly windowLog: number;
 }
 
-/** The longest window that either side holds: 16 MiB. */
+/** Longest window on either side: 16 MiB. */
 const MAX_WINDOW_LOG = 24;
 
 const { constants } = zlib;
-/** Where compression saves less than this, the batch goes as it is, and the far side is spared the work. */
+/** A batch that shrinks less than this is sent uncompressed, to save the far side's work. */
 const WORTH = 0.97;
 
 export interface CompressionResult {
   readonly method: Method;
   readonly pieces: readonly Buffer[];
   readonly bytes: number;
-  /** From when it was handed to a thread. */
+  /** Time since it was handed to a thread, ms. */
   readonly tookMs: number;
 }
 
-/**
- * Compresses on Node's pool of threads: batches of their own in parallel, batches of a chain one after the
- * other in the order of the calls.
- */
+/** Compresses in Node's thread pool: independent batches in parallel, batches of a chain in order. */
 export class Compressor {
   readonly #chain = new CompressChain();
   #choice: Choice | undefined;
   /**
-   * One a processor, and one that has begun when another ends: on a busy host each hand-over takes its time. More
-   * would only wait for each other, and spoil what is measured.
+   * One per processor and one more, because a hand-over takes time on a busy host. More would wait for each
+   * other and distort the measurement.
    */
   readonly #lanes: readonly Lane[];
   #lane = 0;
@@ -53,7 +49,7 @@ export class Compressor {
     this.#lanes = Array.from({ length: Math.max(1, Math.floor(cores)) + 1 }, () => new Lane());
   }
 
-  /** The pieces are one body, and must not change until this resolves; they may come back as they are. */
+  /** The pieces form one body and must not change until this resolves; they may be returned unchanged. */
   async compress(pieces: readonly Buffer[], choice: Choice): Promise<CompressionResult> {
     if (choice.level === 0) {
       this.#choice = undefined;
@@ -78,7 +74,7 @@ function asItIs(pieces: readonly Buffer[]): CompressionResult {
   return { method: 'none', pieces, bytes: lengthOf(pieces), tookMs: 0 };
 }
 
-/** Memory for output that grows to the largest batch. */
+/** Output memory that grows to the largest batch. */
 class Room {
   #room = Buffer.alloc(0);
 
@@ -88,7 +84,7 @@ class Room {
   }
 }
 
-/** Batches of their own, one after the other, in a context that is kept. */
+/** Compresses independent batches in order in a reused context. */
 class Lane {
   readonly #turns = new Mutex();
   readonly #room = new Room();
@@ -113,12 +109,11 @@ class Lane {
 }
 
 /**
- * The body of every batch of a chain lies behind the one before, where zstd finds it again; a chain that has filled the
- * memory starts again. The longer it is, the less a window that begins empty costs: at 16 MiB 0.1 % of the bytes.
+ * Each body of a chain is placed behind the previous one, where zstd finds it again; a chain that has filled the
+ * memory restarts. A longer memory means fewer empty windows: at 16 MiB they cost 0.1 % of the bytes.
  */
 const RING_BYTES = 16 * 1024 * 1024;
 
-/** Batches in one zstd context, one after the other. */
 class CompressChain {
   readonly #turns = new Mutex();
   readonly #room = new Room();
@@ -156,9 +151,10 @@ class CompressChain {
 }
 
 /**
- * Where zstd's own tables are too small for the window, for the longer the window, the more of it they forget. Level 2
- * finds more for next to no more work; level 8 with fewer steps is smaller than zstd's 9 on a guest's memory, and faster:
- * 30.7 MB at 62 MB/s where 7 has 31.6 at 75, 9 has 31.0 at 47 (docs/measurements/wire-codec.md).
+ * Larger tables than zstd's, which are too small for the window: a longer window loses more. Level 2 finds more
+ * for little extra work. Level 8 with fewer steps is smaller and faster than zstd's 9 on a guest's memory: 30.7
+ * MB at 62 MB/s, compared with 31.6 at 75 for level 7 and 31.0 at 47 for level 9
+ * (docs/measurements/wire-codec.md).
  */
 const TABLES: Readonly<Record<number, Parameters>> = {
   1: [[constants.ZSTD_c_hashLog, 15]],
@@ -179,29 +175,28 @@ function parametersOf({ level, windowLog }: Choice): Parameters {
   ];
 }
 
-/** Bodies whose memory is kept for the next ones, and the least that each has. */
+/** Reused body buffers, and their minimum size. */
 const MAX_SPARE = 8;
 const MIN_ROOM = 64 * 1024;
 
-/** The other direction: never more output than the frame says, nor a longer window than MAX_WINDOW_LOG. */
+/** Decompresses; never more output than the frame announces, nor a window above MAX_WINDOW_LOG. */
 export class Decompressor {
   readonly #turns = new Mutex();
   #chain: DecompressContext | undefined;
   #started = false;
-  /** As many as batches of their own were expanded at once. */
+  /** Contexts for independent batches, as many as were used at once. */
   readonly #idle: DecompressOneContext[] = [];
-  /** Memory that bodies lie in until they are recycled, and such that was. */
+  /** Buffers in use by bodies, and reusable ones. */
   readonly #lent = new Map<ArrayBufferLike, Buffer>();
   readonly #spare: Buffer[] = [];
 
-  /** Batches of a chain in their order; throws BadFrame. */
+  /** Batches of a chain must come in order. Throws BadFrame. */
   decompress(method: Method, payload: Buffer, plainBytes: number): Promise<Buffer> {
     if (method === 'none') return Promise.resolve(payload);
     if (method === 'zstd') return this.#expandAlone(payload, plainBytes);
     return this.#turns.run(() => this.#expand(method === 'chainStart', payload, plainBytes));
   }
 
-  /** Takes back the memory of a body that nobody looks at any more. */
   recycle(body: Buffer): void {
     const room = this.#lent.get(body.buffer);
     if (room === undefined) return;
@@ -209,7 +204,7 @@ export class Decompressor {
     if (this.#spare.length < MAX_SPARE) this.#spare.push(room);
   }
 
-  /** Memory for a body, and one byte, so that a body that is longer than it says is noticed. */
+  /** Memory for a body and one more byte, which detects a longer body. */
   #room(plainBytes: number): Buffer {
     const spare = this.#spare.pop();
     const fits = spare !== undefined && spare.length > plainBytes;

@@ -1,6 +1,6 @@
 /**
- * A bound on what is under way: `take` waits while more than `most` is out, `give` lets the next go on in
- * the order of their coming. A failure ends all waiting.
+ * Limits the amount in flight: `take` waits while more than `most` is out, and `give` releases waiting calls in
+ * order. A failure ends all waits.
  */
 export class Credit {
   readonly #most: number;
@@ -12,7 +12,7 @@ export class Credit {
     this.#most = most;
   }
 
-  /** One that is larger than the whole bound goes when nothing else is out. */
+  /** An amount above the limit waits until nothing else is out. */
   async take(amount: number): Promise<void> {
     while (this.#failure === undefined && this.#out > 0 && this.#out + amount > this.#most) {
       await new Promise<void>((go, stop) => this.#waiting.push({ go, stop }));
@@ -28,7 +28,7 @@ export class Credit {
     for (const { go } of waiting) go();
   }
 
-  /** Resolves when nothing is out. */
+  /** Resolves once nothing is out. */
   async settled(): Promise<void> {
     while (this.#failure === undefined && this.#out > 0) {
       await new Promise<void>((go, stop) => this.#waiting.push({ go, stop }));

@@ -7,13 +7,16 @@ import type { CodecSettings } from './settings.ts';
 
 export interface DecodePipeDependencies extends DecoderDependencies {
   readonly settings: CodecSettings;
-  /** Takes an item whose bytes are good until the call ends; a promise holds the whole pipe back. */
+  /** Receives an item whose bytes are valid during the call; a promise holds back the whole pipe. */
   readonly give: (item: Item) => Promise<void> | undefined;
-  /** The batch whose items were given is what was sent: its hash was compared. */
+  /** The given batch has the correct hash. */
   readonly compared?: () => Promise<void> | undefined;
-  /** Takes bytes for the far side's EncodePipe.answer. */
+  /** Receives bytes for the far side's EncodePipe.answer. */
   readonly answer: (frame: Buffer) => Promise<void>;
-  /** Held while a missing content is waited for: bytes of the wire, and FRAME_COST_BYTES a frame. A peer that sends more is cut off. */
+  /**
+   * Limit of held bytes while a missing content is awaited, with FRAME_COST_BYTES per frame. A peer that sends
+   * more is disconnected.
+   */
   readonly mostHeldBytes: number;
 }
 
@@ -22,14 +25,13 @@ interface Waiting {
   body: Promise<Buffer> | undefined;
 }
 
-/** What was decoded is reported after so many contents, of those that the window holds: each report is work for both sides. */
+/** Decoded contents are reported after this share of the window, because each report is work for both sides. */
 const REPORT_SHARE = 1 / 16;
-/** What a held frame counts for beside its payload: about what holding it costs, so that small ones are bounded in number. */
+/** Cost of a held frame besides its payload, which limits the number of small frames. */
 const FRAME_COST_BYTES = 256;
-/** Batches that are decompressed ahead of the one being given. */
 const MAX_AHEAD = 4;
 
-/** Frames to items. A missing content is asked for; what comes meanwhile is held. */
+/** Converts frames to items. Requests a missing content and holds the frames behind it. */
 export class DecodePipe {
   readonly #deps: DecodePipeDependencies;
   readonly #decoder: Decoder;
@@ -52,8 +54,8 @@ export class DecodePipe {
   }
 
   /**
-   * Takes bytes of the stream. Resolves when all whole frames in them were given, or wait for a content that
-   * is missing. Rejects with BadFrame (or what `give` and `answer` throw): then the stream is over.
+   * Accepts bytes of the stream. Resolves once all complete frames were given, or wait for a missing content.
+   * Rejects with BadFrame, or with an error of `give` or `answer`; the stream is then over.
    */
   async write(bytes: Uint8Array): Promise<void> {
     this.#check();
@@ -62,26 +64,25 @@ export class DecodePipe {
       else if (frame.type === 'batch') this.#hold(frame);
       else throw new BadFrame('a decoder sent no such frame to this side', frame.number);
     }
-    // Never for nothing: it would end before its promise is kept here.
+    // Never runs without work: it would end before its promise is stored here.
     if (this.#waiting.length > 0) this.#running ??= this.#run();
     await Promise.race([this.#running, this.#stalled()]);
     this.#check();
   }
 
-  /** Resolves when everything written was given; a stream must not end while a content is missing. */
+  /** Resolves once everything written was given; rejects if a content is missing. */
   async end(): Promise<void> {
     await this.#running;
     this.#check();
   }
 
-  /** Stops; what waits is dropped. */
   close(): void {
     this.#failure ??= { error: new Error('the stream was closed') };
     this.#filled?.();
     this.#wakeWriter();
   }
 
-  /** Resolves when the pipe waits for a content: bytes that bring it must still be read. */
+  /** Resolves once the pipe waits for a content, whose bytes must still be read. */
   #stalled(): Promise<void> {
     if (this.#pending !== undefined) return Promise.resolve();
     return new Promise((resolve) => (this.#stall = resolve));

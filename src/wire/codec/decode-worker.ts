@@ -15,13 +15,13 @@ import {
   type ToDecoder,
 } from './thread-messages.ts';
 
-/** The thread of a decoder, see DecodeThread. A failure ends it: the error event says why. */
+/** Thread of DecodeThread. A failure ends it, with the reason in the error event. */
 const start = workerData as DecodeStart;
 const toTaker = new Credit(MAX_BETWEEN_BYTES);
 const packer = new Packer();
-/** Of the batch that is being decoded: nothing of it goes out before its hash was compared. */
+/** Packs of the present batch, which are sent only after its hash was compared. */
 let full: Pack[] = [];
-/** Answers in their order, each to go once so many bytes were taken; the next batch is decoded meanwhile. */
+/** Answers in order, each to be sent once that many bytes were taken; the next batch is decoded meanwhile. */
 const answers: { readonly afterBytes: number; readonly bytes: Uint8Array<ArrayBuffer> }[] = [];
 let handedBytes = 0;
 let takenBytes = 0;

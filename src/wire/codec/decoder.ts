@@ -14,13 +14,11 @@ export interface DecoderDependencies {
   readonly contents?: FarContents;
 }
 
-/** What the frame around a batch says of it. */
 export interface BatchHead {
   readonly items: number;
   readonly hash: bigint;
 }
 
-/** Kinds that put a content into the window. */
 const PUTS: ReadonlySet<Kind> = new Set([
   'literal',
   'delta',
@@ -29,24 +27,24 @@ const PUTS: ReadonlySet<Kind> = new Set([
   'deltaOfBase',
   'code',
 ]);
-/** Of these, what is wholly in the batch or the window. */
+/** Kinds whose content is completely in the batch or window. */
 const ENCODED: ReadonlySet<Kind> = new Set(['literal', 'delta', 'code']);
 const ZERO = Buffer.alloc(PAGE_BYTES);
 
-/** A batch whose references are being looked up; held until none is missing. */
+/** Batch whose references are being resolved; held while some are missing. */
 export interface Pending {
   readonly runs: readonly Run[];
   readonly data: Buffer;
   readonly head: BatchHead;
-  /** Contents by their number in the window; of a delta its base. */
+  /** Contents by window number; of a delta its base. */
   readonly found: Map<number, Uint8Array>;
-  /** Numbers whose content this side lacks; `fill` empties it. */
+  /** Missing contents; `fill` empties the set. */
   readonly missing: Set<number>;
-  /** Numbers that were filled: theirs is the whole content, also where a delta was encoded. */
+  /** Filled numbers: they have the whole content, even for a delta. */
   readonly whole: Set<number>;
 }
 
-/** Gives back what an Encoder took. Synchronous; throws BadFrame, after which the stream cannot go on. */
+/** Restores an Encoder's items. Synchronous; throws BadFrame, after which the stream cannot continue. */
 export class Decoder {
   readonly #settings: CodecSettings;
   readonly #deps: DecoderDependencies;
@@ -57,7 +55,7 @@ export class Decoder {
   readonly #branches = new Branches();
   readonly #placed = new PlacedPages();
   readonly #page = Buffer.from(new ArrayBuffer(PAGE_BYTES));
-  /** Where contents of the batch that is open are read to; as many as a batch has needed. */
+  /** Buffers for contents of the open batch, as many as a batch has needed. */
   readonly #rooms: Buffer[] = [];
 
   constructor(settings: CodecSettings, deps: DecoderDependencies) {
@@ -69,8 +67,8 @@ export class Decoder {
   }
 
   /**
-   * Reads the batch that follows the last one finished. Where `missing` is not empty, ask the far side for
-   * those contents, hand them to `fill`, then take the items; batches that come meanwhile wait.
+   * Reads the next batch. If `missing` is not empty, ask the far side for those contents, pass them to `fill`,
+   * then take the items; later batches wait.
    */
   open(body: Buffer, head: BatchHead): Pending {
     if (body.length > mostBody(this.#settings)) throw new BadFrame('a batch is too large');
@@ -93,8 +91,8 @@ export class Decoder {
   }
 
   /**
-   * The batch's items, in order; then the window's number to acknowledge. An item's bytes are a view that is
-   * good until the next one is asked for. Take all of them.
+   * Items of the batch in order; returns the window number to acknowledge. An item's bytes are a view, valid
+   * until the next item. Take all of them.
    */
   *items(pending: Pending): Generator<Item, number, undefined> {
     if (pending.missing.size > 0) throw new Error('contents are missing still');
@@ -157,7 +155,7 @@ export class Decoder {
     return { ...item, bytes };
   }
 
-  /** The number of the page's content in the window, put there if it is new. */
+  /** Window number of the page's content, which is added if it is new. */
   #content(pending: Pending, run: Run, at: number, data: Reader): number {
     const version = this.#versions.get(placeOf(run.block, run.page + at));
     const next = this.#window.next;
@@ -211,7 +209,7 @@ function nameIn(run: Run, at: number): Buffer {
   return run.names.subarray(at * ID_BYTES, (at + 1) * ID_BYTES);
 }
 
-/** Takes the content that was missing; false where it was not asked for. */
+/** Accepts a missing content; false if it was not requested. */
 export function fill(pending: Pending, number: number, content: Uint8Array): boolean {
   if (content.length !== PAGE_BYTES || !pending.missing.delete(number)) return false;
   pending.found.set(number, Buffer.from(content));

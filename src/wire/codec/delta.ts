@@ -4,9 +4,8 @@ import { PAGE_BYTES } from './item.ts';
 const WORDS = PAGE_BYTES / 4;
 
 /**
- * Writes how `page` differs from `base`: pairs of words that stay and words that change, the latter with
- * their bytes. Returns false and writes nothing where that would take more than `most` bytes. Both must be
- * aligned to 4 bytes.
+ * Writes the difference of `page` and `base`: pairs of unchanged and changed word counts, the latter with their
+ * bytes. Returns false, and writes nothing, if it would exceed `most` bytes. Both must be aligned to 4 bytes.
  */
 export function writeDelta(base: Uint8Array, page: Uint8Array, most: number, out: Writer): boolean {
   const old = new Int32Array(base.buffer, base.byteOffset, WORDS);
@@ -37,7 +36,7 @@ export function writeDelta(base: Uint8Array, page: Uint8Array, most: number, out
   return true;
 }
 
-/** Changes `page`, which holds the base, into the version that the delta was written of. */
+/** Converts the base in `page` to the delta's version. */
 export function applyDelta(page: Uint8Array, delta: Buffer): void {
   const reader = new Reader(delta);
   let word = 0;

@@ -16,19 +16,18 @@ import type { CodecSettings } from './settings.ts';
 
 export interface EncodePipeDependencies extends EncoderDependencies {
   readonly settings: CodecSettings;
-  /** Takes a frame's bytes; resolves when the next may come, which holds the whole pipe back. */
+  /** Receives a frame; resolves when the next may follow, which holds back the whole pipe. */
   readonly send: (frame: Buffer) => Promise<void>;
   readonly nowMs: () => number;
-  /** Processors that compression may take. */
   readonly cores: number;
-  /** What the link is said to carry, until it is measured. */
+  /** Assumed rate of the link until it is measured. */
   readonly saidBytesPerS?: number | undefined;
 }
 
-/** Batches being compressed or waiting for their turn to be sent: enough that a busy host’s threads wait for none. */
+/** Batches in compression or waiting to be sent; enough to keep the threads of a busy host working. */
 const MAX_AHEAD = 8;
 
-/** Items to frames: the encoder, compression on Node's threads, frames in the order of their items. */
+/** Converts items to frames: encoder, compression in Node's threads, frames in item order. */
 export class EncodePipe {
   readonly encoder: Encoder;
   readonly level: LevelControl;
@@ -39,7 +38,7 @@ export class EncodePipe {
   #ahead = 0;
   #number = 0;
   #misses = 0;
-  /** Whoever waits for room: items that are added, and contents that were asked for meanwhile. */
+  /** Callers that wait for room: added items, and requested contents. */
   #forRoom: (() => void)[] = [];
   #failure: { readonly error: unknown } | undefined;
 
@@ -51,31 +50,33 @@ export class EncodePipe {
     this.#control = new FrameReader(deps.settings);
   }
 
-  /** Contents that the far side asked for. */
   get misses(): number {
     return this.#misses;
   }
 
-  /** Takes items; their bytes may change once this resolves. Wait for it before the next call. */
+  /** Accepts items; their bytes may change once this resolves. Wait for it before the next call. */
   async add(items: Iterable<Item>): Promise<void> {
     for (const item of items) {
       for (const batch of this.encoder.add(item)) await this.#ship(batch);
     }
   }
 
-  /** Sends what was added, whether it fills a batch or not; resolves when the next may be added. */
+  /** Sends all added items, even in a partial batch; resolves when the next may be added. */
   async push(): Promise<void> {
     for (const batch of this.encoder.flush()) await this.#ship(batch);
   }
 
-  /** As push; resolves when it has been taken. */
+  /** Like push; resolves when it was taken. */
   async flush(): Promise<void> {
     await this.push();
     await this.#last;
     this.#check();
   }
 
-  /** Bytes that came back from the far side's pipe. Wait for it before the next call: a far side that asks is held back. */
+  /**
+   * Answer bytes of the far side's pipe. Wait for it before the next call, so that a far side with many requests
+   * is held back.
+   */
   async answer(bytes: Uint8Array): Promise<void> {
     for (const frame of this.#control.read(bytes)) {
       if (frame.type === 'decoded') this.#decoded(frame);
@@ -96,7 +97,7 @@ export class EncodePipe {
     this.#misses += frame.items;
     this.#deps.contents?.missed(frame.items);
     const numbers = missingOf(frame);
-    // All of them before the first is awaited: the window goes on meanwhile, and keeps requested contents.
+    // Requested before the first await: the window moves on meanwhile but keeps requested contents.
     for (const number of numbers) {
       if (!this.encoder.request(number)) throw notToBeHad(number, frame);
     }
@@ -126,7 +127,7 @@ export class EncodePipe {
     });
   }
 
-  /** Sends the frame, made in its turn, after those before it; resolves when the pipe has room again. */
+  /** Sends a frame made in its turn; resolves when the pipe has room again. */
   async #inTurn(make: () => Promise<Buffer>): Promise<void> {
     this.#check();
     this.#ahead += 1;

@@ -15,7 +15,7 @@ import {
   type ToEncoder,
 } from './thread-messages.ts';
 
-/** The thread of an encoder, see EncodeThread. A failure ends it: the error event says why. */
+/** Thread of EncodeThread. A failure ends it, with the reason in the error event. */
 const start = workerData as EncodeStart;
 const toSender = new Credit(MAX_BETWEEN_BYTES);
 
@@ -42,7 +42,7 @@ const pipe = new EncodePipe({
   },
 });
 
-/** A pooled buffer cannot be handed over. */
+/** A pooled buffer cannot be transferred. */
 function owned(frame: Buffer): Uint8Array<ArrayBuffer> {
   const { buffer, byteLength } = frame;
   const whole = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
@@ -50,9 +50,9 @@ function owned(frame: Buffer): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Items, flushes and the end, in their order; the rest is taken at once. Answers have an order of their own: contents must
- * go out while items wait. A Mutex would go on after a failure, and might
- * report a flush of what was never sent.
+ * Items, flushes and the end are processed in order, other messages at once. Answers have a separate order,
+ * because contents must be sent while items wait. A Mutex would continue after a failure and could confirm a
+ * flush of unsent data.
  */
 let last: Promise<void> = Promise.resolve();
 let lastAnswer: Promise<void> = Promise.resolve();

@@ -12,29 +12,28 @@ import { NumberTable, Window } from './window.ts';
 
 export interface EncoderDependencies {
   readonly hash64: Hash64;
-  /** Without one, the stream refers only to itself. */
+  /** Without it, the stream refers only to itself. */
   readonly contents?: NearContents;
 }
 
-/** A delta is worth its place where it takes at most this; a literal compresses to about as much. */
+/** Largest useful delta; a literal compresses to about as much. */
 const MAX_DELTA = 1280;
-/** A page and the head of its delta. */
 const PAGE_ROOM = PAGE_BYTES + 16;
 const RECORD_ROOM = 64;
 const ZERO = Buffer.alloc(PAGE_BYTES);
 const NONE: readonly Batch[] = [];
-/** Batches whose memory is waited for; that of others is the garbage collector's. */
+/** Batches whose memory will be returned; the memory of others is garbage-collected. */
 const MAX_LENT = 16;
 
-/** What a place held, where the far side has it still: its cache may be smaller than the guest. */
+/** Earlier content of a place, if the far side still has it: its cache may be smaller than the guest. */
 function baseThere(contents: NearContents, block: number, page: number): Uint8Array | undefined {
   const base = contents.baseOf(block, page);
   return base !== undefined && contents.farHas(base) ? base : undefined;
 }
 
-/** Decides of each page how little is enough for the far side to have it. Synchronous; holds all state of the stream. */
+/** Chooses the smallest sufficient encoding for each page. Synchronous; holds all state of the stream. */
 export class Encoder {
-  /** Items by how they were encoded, since the start. */
+  /** Items by encoding, since the start. */
   readonly encoded: Record<Kind, number> = {
     bytes: 0,
     zero: 0,
@@ -47,7 +46,7 @@ export class Encoder {
     deltaOfBase: 0,
     code: 0,
   };
-  /** Bytes are worth more work: code is encoded so that it compresses better. */
+  /** Bytes matter more than work: code is encoded to compress better. */
   sparing = false;
   readonly #settings: CodecSettings;
   readonly #deps: EncoderDependencies;
@@ -56,12 +55,11 @@ export class Encoder {
   readonly #byHash: NumberTable;
   readonly #records: Writer;
   #data: Writer;
-  /** Of batches that have gone. */
   readonly #spare: Writer[] = [];
   readonly #lent = new Map<Buffer, Writer>();
   readonly #runs: RunWriter;
   readonly #running: RunningHash;
-  /** Aligned, so that words can be compared. */
+  /** Aligned for comparing words. */
   readonly #page = Buffer.from(new ArrayBuffer(PAGE_BYTES));
   readonly #base = Buffer.from(new ArrayBuffer(PAGE_BYTES));
   readonly #hash = new BigUint64Array(1);
@@ -71,11 +69,11 @@ export class Encoder {
   #items = 0;
   #plainBytes = 0;
   #acknowledged = 1;
-  /** Of each cell of the window, whether its content went as a reference and was not sent since. */
+  /** 1 for each window cell whose content was sent only as a reference. */
   readonly #referred: Uint8Array;
-  /** Contents that went as references, left the window, and may be asked for still: at most a window's. */
+  /** Referenced contents that left the window and may still be requested; at most one window. */
   readonly #kept = new Map<number, Buffer>();
-  /** Numbers that the far side has asked for and not acknowledged: it needs none of them twice. */
+  /** Requested and unacknowledged numbers, which are sent only once. */
   readonly #requested = new Set<number>();
 
   constructor(settings: CodecSettings, deps: EncoderDependencies) {
@@ -91,7 +89,7 @@ export class Encoder {
     this.#running = new RunningHash(deps.hash64, settings.batchItems);
   }
 
-  /** Takes an item; gives the batches that it filled. Bytes may come out at the far side in several pieces. */
+  /** Accepts an item; returns the batches that it filled. Bytes may be split at the far side. */
   add(item: Item): readonly Batch[] {
     if (item.kind === 'bytes') return this.#addBytes(item.bytes);
     const number = pageNumber(item.block, item.offset, item.bytes);
@@ -101,12 +99,11 @@ export class Encoder {
     return full;
   }
 
-  /** What was added since the last batch, so that nothing waits for later input. */
+  /** Batch of all added items, so that none waits for later input. */
   flush(): readonly Batch[] {
     return this.#items === 0 ? NONE : [this.#take()];
   }
 
-  /** Takes back the memory of a batch that nobody looks at any more. */
   recycle({ data }: Batch): void {
     const writer = this.#lent.get(data);
     if (writer === undefined) return;
@@ -115,7 +112,7 @@ export class Encoder {
     this.#spare.push(writer);
   }
 
-  /** The far side has decoded a batch with this `lastNumber`: no content up to it will be asked for again. */
+  /** The far side has decoded a batch with this `lastNumber`, so no content up to it will be requested. */
   acknowledge(lastNumber: number): void {
     if (lastNumber > this.#window.next) throw new RangeError(`nothing has number ${lastNumber}`);
     this.#acknowledged = Math.max(this.#acknowledged, lastNumber);
@@ -127,8 +124,8 @@ export class Encoder {
   }
 
   /**
-   * Notes that the far side misses a content; `content` then gives it once. False for a number that did not go as a
-   * reference, is acknowledged, or was requested before: each content is sent at most once more.
+   * Records that the far side lacks a content; `content` then returns it once. False for a number that was not
+   * sent as a reference, is acknowledged, or was already requested: each content is sent at most once more.
    */
   request(number: number): boolean {
     if (this.#requested.has(number) || this.#missable(number) === undefined) return false;
@@ -136,7 +133,7 @@ export class Encoder {
     return true;
   }
 
-  /** A view of the requested content, which is given up with this; undefined if it was acknowledged meanwhile. */
+  /** View of the requested content, which is then released; undefined if it was acknowledged meanwhile. */
   content(number: number): Uint8Array | undefined {
     const page = this.#requested.has(number) ? this.#missable(number) : undefined;
     if (this.#window.holds(number)) this.#referred[number % this.#settings.windowPages] = 0;
@@ -144,7 +141,7 @@ export class Encoder {
     return page;
   }
 
-  /** The content that went as a reference and that the far side may still miss. */
+  /** Referenced content that the far side may still lack. */
   #missable(number: number): Uint8Array | undefined {
     if (number < this.#acknowledged) return undefined;
     if (!this.#window.holds(number)) return this.#kept.get(number);
@@ -197,7 +194,7 @@ export class Encoder {
     this.#byHash.set(key, put);
   }
 
-  /** A content that the window lacks: by reference, as a delta, or in full. True where the far side may miss it. */
+  /** Encodes a content outside the window: by reference, as a delta, or in full. True if the far side may lack it. */
   #addContent(block: number, number: number, version: number): boolean {
     const { contents } = this.#deps;
     const name = contents?.nameOf(this.#page);
@@ -205,7 +202,7 @@ export class Encoder {
     if (name !== undefined) this.#placed.add(block, number, name);
     if (contents !== undefined && name !== undefined && this.#mayRefer()) {
       base = baseThere(contents, block, number);
-      // Kept here too, though none of it travels: the far side may refer to it when the guest comes back.
+      // Stored here too, although nothing is sent: the far side may refer to it when the guest returns.
       if (base !== undefined && name.equals(base)) {
         this.#emit('base', block, number);
         contents.left(this.#page, name, false);
@@ -236,7 +233,7 @@ export class Encoder {
     this.#data.bytes(branches.page);
   }
 
-  /** Saves the content whose cell is taken next, where the far side may ask for it. */
+  /** Keeps the content whose cell is reused next, if the far side may request it. */
   #keepLeaving(): void {
     const leaving = this.#window.next - this.#settings.windowPages;
     const referred = this.#referred[this.#window.next % this.#settings.windowPages] === 1;
@@ -266,7 +263,7 @@ export class Encoder {
     return kind;
   }
 
-  /** A reference is made only while its content can be sent should the far side miss it. */
+  /** A reference is allowed only while its content can still be sent. */
   #mayRefer(): boolean {
     return this.#window.next - this.#acknowledged < this.#settings.windowPages;
   }

@@ -2,7 +2,6 @@ import { BadFrame } from './bytes.ts';
 import { PAGE_BYTES } from './item.ts';
 import { mostBody, type CodecSettings } from './settings.ts';
 
-/** Version of the frames and of what is in them. */
 const CODEC_VERSION = 2;
 
 const MAGIC = 0x4757;
@@ -11,11 +10,11 @@ export const HEAD_BYTES = 36;
 const FRAME_TYPES = {
   /** Encoder to decoder: items. `extra` is the running hash. */
   batch: 1,
-  /** Encoder to decoder: a content that was missing. `extra` is its number. */
+  /** Encoder to decoder: a requested content. `extra` is its number. */
   content: 2,
-  /** Decoder to encoder: contents that are missing, u64 each. */
+  /** Decoder to encoder: missing contents, u64 each. */
   missing: 3,
-  /** Decoder to encoder: all batches up to the one whose last number is `extra` were decoded. */
+  /** Decoder to encoder: all batches up to the one with last number `extra` were decoded. */
   decoded: 4,
 } as const;
 export type FrameType = keyof typeof FRAME_TYPES;
@@ -23,7 +22,7 @@ const TYPE_NAMES = ['', ...Object.keys(FRAME_TYPES)] as ('' | FrameType)[];
 
 export const METHODS = {
   none: 0,
-  /** zstd, a batch of its own. */
+  /** zstd, independent batch. */
   zstd: 1,
   /** zstd, one context over all batches of a chain: this one starts it. */
   chainStart: 2,
@@ -33,8 +32,8 @@ export type Method = keyof typeof METHODS;
 const METHOD_NAMES = Object.keys(METHODS) as Method[];
 
 /**
- * u16 magic, u8 version, u8 type, u8 method, u8 and u16 zero, u32 payload's length, u32 its length when
- * decompressed, u32 items, u64 the frame's number in its direction, u64 extra; then the payload.
+ * Layout: u16 magic, u8 version, u8 type, u8 method, u8 and u16 zero, u32 payload length, u32 decompressed
+ * length, u32 items, u64 frame number in its direction, u64 extra; then the payload.
  */
 export interface Frame {
   readonly type: FrameType;
@@ -46,12 +45,11 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** Bytes for the wire. */
 export function writeFrame({ payload, ...head }: Frame): Buffer {
   return writePieces(head, [payload]);
 }
 
-/** The same of a payload in pieces. The buffer is all its memory, so that a thread can hand it to another. */
+/** Frame from a payload in pieces. The buffer owns all its memory, so a thread can transfer it. */
 export function writePieces(frame: Omit<Frame, 'payload'>, pieces: readonly Uint8Array[]): Buffer {
   const payloadBytes = pieces.reduce((sum, { length }) => sum + length, 0);
   const out = Buffer.allocUnsafeSlow(HEAD_BYTES + payloadBytes);
@@ -72,7 +70,6 @@ export function writePieces(frame: Omit<Frame, 'payload'>, pieces: readonly Uint
   return out;
 }
 
-/** The payload of a `missing` frame. */
 export function missingFrame(number: number, contents: readonly number[]): Frame {
   const payload = Buffer.alloc(contents.length * 8);
   for (const [at, content] of contents.entries()) payload.writeBigUInt64BE(BigInt(content), at * 8);
@@ -83,7 +80,7 @@ export function decodedFrame(number: number, lastNumber: number): Frame {
   return { ...control('decoded', number, 0, Buffer.alloc(0)), extra: BigInt(lastNumber) };
 }
 
-/** Its payload is the page's memory, not a copy. */
+/** The payload is the page's memory, not a copy. */
 export function contentFrame(number: number, content: number, page: Uint8Array): Frame {
   const payload = Buffer.from(page.buffer, page.byteOffset, page.byteLength);
   return { ...control('content', number, 1, payload), extra: BigInt(content) };
@@ -94,19 +91,18 @@ function control(type: FrameType, number: number, items: number, payload: Buffer
   return { type, method: 'none', plainBytes, items, number, extra: 0n, payload };
 }
 
-/** The numbers in a `missing` frame. */
 export function missingOf(frame: Frame): number[] {
   return Array.from({ length: frame.items }, (_, at) =>
     Number(frame.payload.readBigUInt64BE(at * 8)),
   );
 }
 
-/** Cuts a stream into frames; holds at most one frame, of a length checked before its bytes are kept. */
+/** Splits a stream into frames; holds at most one frame, whose length is checked before its bytes are stored. */
 export class FrameReader {
   readonly #settings: CodecSettings;
   readonly #head = Buffer.alloc(HEAD_BYTES);
   #payload: Buffer | undefined;
-  /** Bytes of the head, or of the payload once there is one. */
+  /** Filled bytes of the head, or of the payload if there is one. */
   #filled = 0;
   #number = 0;
 
@@ -114,7 +110,7 @@ export class FrameReader {
     this.#settings = settings;
   }
 
-  /** Gives out the frames that are whole with these bytes, as copies, each when it is asked for; throws BadFrame. */
+  /** Returns the frames completed by these bytes as copies, each on demand. Throws BadFrame. */
   *read(bytes: Uint8Array): Generator<Frame, void, undefined> {
     let at = 0;
     while (at < bytes.length) {
@@ -134,7 +130,6 @@ export class FrameReader {
     }
   }
 
-  /** Returns the payload's length. */
   #checkHead(): number {
     const head = this.#head;
     const bad = (what: string): never => {

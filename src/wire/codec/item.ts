@@ -1,10 +1,10 @@
-/** What the codec takes and gives back, in order: pages of known blocks, and bytes that it does not look into. */
+/** Input and output of the codec, in order: pages of known blocks, and opaque bytes. */
 export type Item =
   | {
       readonly kind: 'page';
-      /** The block's number: below MAX_BLOCKS, given by whoever reads the stream. */
+      /** Block number below MAX_BLOCKS, assigned by the stream's reader. */
       readonly block: number;
-      /** Bytes from the block's start: a multiple of PAGE_BYTES. */
+      /** Offset in the block, bytes: a multiple of PAGE_BYTES. */
       readonly offset: number;
       /** Exactly PAGE_BYTES. */
       readonly bytes: Uint8Array;
@@ -13,15 +13,14 @@ export type Item =
 
 export const PAGE_BYTES = 4096;
 export const MAX_BLOCKS = 4096;
-/** 2^40 pages: 4 PiB a block; a block and a page together stay an exact double. */
+/** 2^40 pages: 4 PiB per block; block and page together stay an exact double. */
 export const MAX_BLOCK_PAGES = 2 ** 40;
 
-/** Where a page lies, as one number. */
 export function placeOf(block: number, page: number): number {
   return block * MAX_BLOCK_PAGES + page;
 }
 
-/** The page's number in its block; throws where the item is not what the codec takes. */
+/** Page number in its block; throws for an invalid item. */
 export function pageNumber(block: number, offset: number, bytes: Uint8Array): number {
   const page = offset / PAGE_BYTES;
   const sound =

@@ -10,25 +10,25 @@ import {
   type CodecMeasures,
 } from './policy.ts';
 
-/** With no compression in force, each so many batches one is compressed all the same, to see whether it pays. */
+/** Without compression, one in this many batches is still compressed as a test. */
 const PROBE_EVERY = 8;
 const PROBE: Choice = { level: 1, windowLog: 0 };
-/** Batches below this say little about what compresses how. */
+/** Smaller batches are not representative. */
 const SIGNIFICANT_BYTES = 65_536;
-/** Batches whose speeds are kept, and how many it takes to know one: the first are slow to start. */
+/** Measured batches, and the number for a valid speed: the first ones start slowly. */
 const SPEEDS = 15;
 const MIN_SPEEDS = 8;
-/** Of the ratio: weight of the newest batch, and of one that was tried with no compression in force. */
+/** Weight of the newest batch in the ratio, and of a test batch without compression. */
 const NEWEST = 0.1;
 const PROBED = 0.4;
-/** A level that has proved too much is not tried again for so long: each change costs the window. */
+/** Time before a level that was too slow is tried again: each change costs the window. */
 const REST_MS = 10_000;
-/** On a thin link, that it is too much must hold for so long: content and a busy host's clock change by the batch. */
+/** Time for which a level must be too slow on a thin link: content and timing vary per batch. */
 const TOO_MUCH_MS = 1500;
-/** Changes that are kept; one a second at most comes to over an hour. */
+/** Limit of recorded changes; at most one per second, so over an hour. */
 const MAX_CHANGES = 4096;
 
-/** The level in force: measures, asks the policy, keeps what was changed and why. */
+/** Controls the level: measures, applies the policy, and records changes with reasons. */
 export class LevelControl {
   readonly changes: LevelChange[] = [];
   #choice: Choice;
@@ -36,14 +36,13 @@ export class LevelControl {
   #upAfterMs = -Infinity;
   #tooMuchSinceMs: number | undefined;
   #link: number | undefined;
-  /** Of the last batches, at level 1. */
   readonly #speeds: number[] = [];
   #ratio: number | undefined;
   #batches = 0;
   readonly #cores: number;
   readonly #saidBytesPerS: number | undefined;
 
-  /** `saidBytesPerS`: what the link is said to carry; it counts until that was measured. */
+  /** `saidBytesPerS`: assumed rate of the link until it is measured. */
   constructor(cores: number, saidBytesPerS?: number) {
     this.#cores = cores;
     this.#saidBytesPerS = saidBytesPerS;
@@ -54,17 +53,14 @@ export class LevelControl {
     return this.#choice;
   }
 
-  /** The link is so thin that bytes decide. */
   get thin(): boolean {
     return isThin(this.#link ?? this.#saidBytesPerS);
   }
 
-  /** What the link carries, as whoever sends over it has measured it. */
   linkCarries(bytesPerS: number): void {
     if (bytesPerS > 0) this.#link = bytesPerS;
   }
 
-  /** The choice for the next batch. */
   next(nowMs: number): Choice {
     this.#batches += 1;
     const settled = nowMs - this.#changedAtMs >= MIN_CHANGE_MS;
@@ -73,7 +69,7 @@ export class LevelControl {
     return probe ? PROBE : this.#choice;
   }
 
-  /** A batch was compressed under `choice` in `tookMs` of one processor. */
+  /** Records a batch compressed with `choice` in `tookMs` of one processor. */
   compressed(choice: Choice, plainBytes: number, wireBytes: number, tookMs: number): void {
     if (choice.level === 0 || plainBytes < SIGNIFICANT_BYTES) return;
     const speed = (plainBytes * 1000) / Math.max(tookMs, 0.01);
@@ -83,7 +79,7 @@ export class LevelControl {
     this.#ratio = smooth(this.#ratio, one.ratio, this.#choice.level === 0 ? PROBED : NEWEST);
   }
 
-  /** The middle one: a thread that had to wait for its processor says nothing of how fast it is. */
+  /** Median, because a thread that waited for its processor would distort the mean. */
   #speed(): number | undefined {
     if (this.#speeds.length < MIN_SPEEDS) return undefined;
     return this.#speeds.toSorted((left, right) => left - right)[this.#speeds.length >> 1];

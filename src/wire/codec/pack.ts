@@ -1,25 +1,24 @@
 import type { Item } from './item.ts';
 
 /**
- * Items in memory that two threads share: no copy when they go, one when they are put in, and nothing that either
- * thread's garbage collector counts. Whoever has the pack may touch it, and nobody else.
+ * Items in memory shared by two threads: one copy to fill it, none to send it, and nothing for the garbage
+ * collectors. Only the present owner of the pack may access it.
  */
 export interface Pack {
-  /** PACK_BYTES for what the items hold, then the table. */
+  /** PACK_BYTES of item data, then the table. */
   readonly memory: SharedArrayBuffer;
   readonly items: number;
 }
 
-/** Of the table, four numbers an item: 1 for a page, its block, its offset; then its length. */
+/** Table columns per item: 1 for a page, block, offset, length. */
 const ROW = 4;
 const PACK_BYTES = 256 * 1024;
 const PACK_ITEMS = 1024;
 const MEMORY_BYTES = PACK_BYTES + PACK_ITEMS * ROW * Float64Array.BYTES_PER_ELEMENT;
 
-/** Memories that are kept to be filled again. */
 const MAX_SPARE = 8;
 
-/** Fills packs. An item larger than one, which only opaque bytes can be, is cut. */
+/** Fills packs. A larger item, which must be opaque bytes, is split. */
 export class Packer {
   #memory = new SharedArrayBuffer(MEMORY_BYTES);
   #bytes = new Uint8Array(this.#memory, 0, PACK_BYTES);
@@ -28,7 +27,6 @@ export class Packer {
   #items = 0;
   readonly #spare: SharedArrayBuffer[] = [];
 
-  /** Takes the memory of a pack that was read. */
   recycle(memory: SharedArrayBuffer): void {
     if (memory.byteLength === MEMORY_BYTES && this.#spare.length < MAX_SPARE) {
       this.#spare.push(memory);
@@ -39,7 +37,6 @@ export class Packer {
     return this.#items === 0;
   }
 
-  /** Packs that this item filled. */
   add(item: Item): readonly Pack[] {
     if (item.kind === 'bytes') return this.#addBytes(item.bytes);
     const full = this.#makeRoom(item.bytes.length);
@@ -47,7 +44,6 @@ export class Packer {
     return full;
   }
 
-  /** What was added since. */
   take(): Pack {
     const pack = { memory: this.#memory, items: this.#items };
     this.#memory = this.#spare.pop() ?? new SharedArrayBuffer(MEMORY_BYTES);

@@ -1,4 +1,4 @@
-/** Places that a batch has encoded by a content: handed on at its end, so that both sides hold the same meanwhile. */
+/** Places encoded by content in a batch, reported at its end, so that both sides agree meanwhile. */
 export class PlacedPages {
   readonly #places: { readonly block: number; readonly page: number; readonly name: Uint8Array }[] =
     [];

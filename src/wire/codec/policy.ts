@@ -1,51 +1,54 @@
 import type { Choice } from './compression.ts';
 
-/** What is known when the level is chosen. */
 export interface CodecMeasures {
-  /** What the link carries; undefined until it was measured. */
+  /** Measured rate of the link; undefined before. */
   readonly linkBytesPerS: number | undefined;
-  /** Processors that compression may take. May be a fraction. */
+  /** Processors for compression, possibly a fraction. */
   readonly cores: number;
-  /** Plain bytes a second that one processor compresses at zstd 1, see `atLevelOne`; undefined until known. */
+  /** Plain bytes per second of one processor at zstd 1, see `atLevelOne`; undefined until known. */
   readonly bytesPerS: number | undefined;
-  /** Plain bytes to wire bytes at zstd 1, of late; undefined until known. */
+  /** Recent ratio of plain to wire bytes at zstd 1; undefined until known. */
   readonly ratio: number | undefined;
 }
 
-/** A choice that was made, with what it was made on: goes into the report. */
+/** Change with its inputs, for the report. */
 export interface LevelChange {
   readonly atMs: number;
   readonly from: Choice;
   readonly to: Choice;
   readonly measured: CodecMeasures;
-  /** Plain bytes a second that were predicted for either. */
+  /** Predicted plain bytes per second of each choice. */
   readonly predictedFrom: number;
   readonly predictedTo: number;
 }
 
 interface Step extends Choice {
-  /** Against zstd 1: how fast, and how large the outcome is. Measured by `npm run bench -- wire-codec`. */
+  /** Speed and output size relative to zstd 1, measured by `npm run bench -- wire-codec`. */
   readonly speed: number;
   readonly size: number;
-  /** Of a processor, what it may take: guests share it, and a host short of it shows by how slow the batches are. */
+  /** Share of a processor: guests share it, and a busy host shows as slow batches. */
   readonly share: number;
-  /** The rate of the link from which it is taken. */
+  /** Link rate from which it is used. */
   readonly minLinkBytesPerS?: number;
 }
 
-/** 1 Gbit/s, less what its frames take. From here on processor time is worth more than bytes. */
+/** 1 Gbit/s minus framing. From here on processor time matters more than bytes. */
 const FAT_BYTES_PER_S = 100e6;
 
 export const NO_COMPRESSION: Choice = { level: 0, windowLog: 0 };
 export const FIRST_CHOICE: Choice = { level: 2, windowLog: 22 };
-/** Where the link is said to carry 1 Gbit/s or more: a quarter less work than FIRST_CHOICE, 7 % more bytes. */
+/** First choice for an assumed rate of 1 Gbit/s or more: a quarter less work than FIRST_CHOICE, 7 % more bytes. */
 const FIRST_FAT_CHOICE: Choice = { level: 1, windowLog: 21 };
-/** Where the link is said to be thin before it was measured: 1.4 % fewer bytes of a seeded guest at 100 Mbit/s, none of a cold one. */
+/**
+ * First choice for a link that is assumed to be thin: 1.4 % fewer bytes for a seeded guest at 100 Mbit/s, no
+ * difference for a cold one.
+ */
 const FIRST_THIN_CHOICE: Choice = { level: 4, windowLog: 22 };
 
 /**
- * From the cheapest. One context that looks back 4 MiB is as fast as batches of their own, and smaller; but a
- * processor more is of use only to those. Levels 1, 2 and 8 have larger tables than zstd's own (`compression.ts`).
+ * Cheapest first. One context with a window of 4 MiB is as fast as independent batches, and smaller, but only
+ * independent batches use another processor. Levels 1, 2 and 8 have larger tables than zstd's
+ * (`compression.ts`).
  */
 const STEPS: readonly Step[] = [
   { ...FIRST_FAT_CHOICE, speed: 1.2, size: 0.906, share: 0.7, minLinkBytesPerS: FAT_BYTES_PER_S },
@@ -56,52 +59,53 @@ const STEPS: readonly Step[] = [
   { level: 8, windowLog: 23, speed: 0.19, size: 0.74, share: 0.8 },
 ];
 
-/** zstd 1 on one processor, until it was measured. */
+/** zstd 1 on one processor, before a measurement. */
 const USUAL_BYTES_PER_S = 400e6;
 const USUAL_RATIO = 3;
-/** What a batch that is not compressed costs all the same: it is copied and framed. */
+/** Cost of an uncompressed batch, which is copied and framed. */
 const COPY_BYTES_PER_S = 4e9;
-/** Below this, content counts as incompressible. */
+/** Lower ratios count as incompressible. */
 const MIN_RATIO = 1.05;
-/** Others share the link: what could be smaller goes as it is only where that is so many times as fast. */
+/** The link is shared: compressible data is sent uncompressed only if that is this many times as fast. */
 const SPARING = 4;
 /**
- * Content that does not shrink is followed by some that does, and a change takes its time. So where zstd 1 is as fast
- * as the link, each batch is tried: what none lets through then counts for a little less.
+ * Incompressible content is often followed by compressible content, and a change takes time. If zstd 1 is as
+ * fast as the link, each batch is therefore tried, and the rate without compression is weighted slightly lower.
  */
 const KEPT_TRYING = 0.9;
 const CHEAP_SHARE = 0.7;
 /**
- * Below this rate bytes decide: everything is tried. A host that is short of processors takes long for a batch by the
- * clock, and would not be less so without.
+ * Below this rate bytes decide and everything is tried. On a host with few processors a batch takes long by the
+ * clock, with or without compression.
  */
 export const THIN_BYTES_PER_S = 40e6;
-/** A change costs the window, so it must promise this much. */
+/** A change costs the window, so it must promise this gain. */
 const MIN_GAIN = 1.08;
-/** A cheaper choice is as good where it lets through this much of the most: each step up costs a multiple of work. */
+/** A cheaper choice is sufficient with this share of the best rate: each step up costs a multiple of work. */
 const AS_GOOD = 0.93;
 export const MIN_CHANGE_MS = 1000;
 /**
- * On a thin link the codec takes the smallest outcome with nearly the best throughput, and keeps it until its
- * throughput is clearly lower. The clock tells how much one processor compresses, on a busy host to within a half.
+ * On a thin link the codec takes the smallest output with nearly the best throughput, and keeps it until its
+ * throughput is clearly lower. On a busy host the measured speed of one processor is accurate only to within a
+ * half.
  */
 const NEARLY = 0.85;
 const CLEARLY_LESS = 0.7;
 
-/** Before anything is measured, by what the link is said to carry. */
+/** Choice before a measurement, by the assumed rate. */
 export function firstChoice(linkBytesPerS: number | undefined): Choice {
   if (isThin(linkBytesPerS)) return FIRST_THIN_CHOICE;
   return (linkBytesPerS ?? 0) >= FAT_BYTES_PER_S ? FIRST_FAT_CHOICE : FIRST_CHOICE;
 }
 
-/** Whether bytes decide; not where the link is not known. */
+/** True if bytes decide; false for an unknown link. */
 export function isThin(linkBytesPerS = Infinity): boolean {
   return linkBytesPerS <= THIN_BYTES_PER_S;
 }
 
 /**
- * The cheapest choice that lets through about as much as any; `current` again unless another promises
- * clearly more, or as much for less work. On a thin link the smallest one that lets through nearly as much.
+ * Cheapest choice with about the best rate; keeps `current` unless another promises clearly more, or as much for
+ * less work. On a thin link the smallest one with nearly the best rate.
  */
 export function chooseLevel(current: Choice, measured: CodecMeasures): Choice {
   const { linkBytesPerS, ratio = USUAL_RATIO } = measured;
@@ -132,7 +136,7 @@ function cheapest(current: Choice, measured: CodecMeasures): Choice {
   return better ? { level, windowLog } : current;
 }
 
-/** Plain bytes a second that link and processor let through, as the choice weighs them. */
+/** Plain bytes per second through link and processor, as weighted by the choice. */
 export function predict(choice: Choice, measured: CodecMeasures): number {
   const ratio = measured.ratio ?? USUAL_RATIO;
   const link = measured.linkBytesPerS ?? Infinity;
@@ -150,7 +154,7 @@ export function predict(choice: Choice, measured: CodecMeasures): number {
   return Math.min(first * step.speed * cores * step.share, link * compressed);
 }
 
-/** Speed and ratio as they would be at zstd 1, from what they are under a choice. */
+/** Speed and ratio converted from a choice to zstd 1. */
 export function atLevelOne(
   choice: Choice,
   bytesPerS: number,

@@ -2,44 +2,43 @@ import { BadFrame, Reader, type Writer } from './bytes.ts';
 import { MAX_BLOCK_PAGES, MAX_BLOCKS } from './item.ts';
 import { ID_BYTES } from './settings.ts';
 
-/** How a page or a piece of bytes is encoded. The numbers are on the wire: never give one another meaning. */
+/** Encodings of a page or of opaque bytes. The numbers are on the wire: never change a meaning. */
 export const KINDS = {
   bytes: 0,
   zero: 1,
   literal: 2,
-  /** The same as this place's version in the window. */
+  /** Equal to this place's version in the window. */
   same: 3,
   delta: 4,
-  /** The same as a page that many back in the window. */
+  /** Equal to a page at a distance back in the window. */
   repeat: 5,
-  /** A content by its name. */
+  /** Content by name. */
   cached: 6,
-  /** What the far side holds for this place from an earlier session. */
+  /** Content that the far side has for this place from an earlier session. */
   base: 7,
   deltaOfBase: 8,
-  /** A literal whose branches name their targets. */
+  /** Literal with absolute branch targets. */
   code: 9,
 } as const;
 export type Kind = keyof typeof KINDS;
 const NAMES = Object.keys(KINDS) as Kind[];
 
-/** Set where a record says its place; else it goes on after the page before. */
+/** Set if a record has its place; otherwise it follows the previous page. */
 const PLACED = 0x80;
 const MAX_RUN = 0xffff;
 
-/** Consecutive pages encoded in one way. */
+/** Consecutive pages with the same encoding. */
 export interface Run {
   readonly kind: Kind;
   readonly block: number;
   readonly page: number;
   readonly count: number;
-  /** One a page: repeat's distances; of bytes their length. */
+  /** One per page: distances of `repeat`, lengths of bytes. */
   readonly numbers: readonly number[];
-  /** Of cached: ID_BYTES a page. */
+  /** Names of `cached`: ID_BYTES per page. */
   readonly names: Buffer;
 }
 
-/** Puts pages into runs. */
 export class RunWriter {
   readonly #out: Writer;
   #kind: Kind = 'bytes';
@@ -52,7 +51,7 @@ export class RunWriter {
     this.#out = out;
   }
 
-  /** Announces a page; its operand, if it has one, is written right after. */
+  /** Adds a page; its operand, if any, is written right after. */
   page(kind: Kind, block: number, page: number): void {
     const follows = block === this.#block && page === this.#next;
     if (!follows || kind !== this.#kind || this.#count === 0 || this.#count === MAX_RUN) {
@@ -76,19 +75,18 @@ export class RunWriter {
     this.#out.number(length);
   }
 
-  /** Ends the run that is open, before the batch is taken. */
   end(): void {
     if (this.#count > 0) this.#out.patch(this.#countAt, this.#count);
     this.#count = 0;
   }
 }
 
-/** Reads a batch's records; keeps the place over batches as RunWriter does. */
+/** Reads a batch's records; keeps the place across batches like RunWriter. */
 export class RunReader {
   #block = 0;
   #next = 0;
 
-  /** All runs; throws BadFrame unless they are `items` in all and use up the bytes. */
+  /** All runs; throws BadFrame unless they have exactly `items` and use all bytes. */
   read(records: Buffer, items: number): Run[] {
     const reader = new Reader(records);
     const runs: Run[] = [];

@@ -1,9 +1,8 @@
 import type { Hash64 } from './contents.ts';
 
 /**
- * The hash over all that was decoded so far: of each item its place and the hash of its bytes, of each batch
- * the hash over those and over the batch before. Both sides make it from what they hold, not from what
- * travelled, so a wrong reference shows in the batch that holds it.
+ * Hash over everything decoded: each item's place and hash, and the previous batch's hash. Both sides compute it
+ * from their contents instead of the wire's bytes, so a wrong reference is detected in its batch.
  */
 export class RunningHash {
   readonly #hash64: Hash64;
@@ -20,7 +19,7 @@ export class RunningHash {
     this.#hashes = new BigUint64Array(buffer);
   }
 
-  /** `hash` of a zero page is 0n: nobody need read 4 KiB of zeros for it. */
+  /** `hash` of a zero page is 0n, which saves reading 4 KiB of zeros. */
   page(place: number, hash: bigint): void {
     this.#items += 1;
     this.#places[this.#items * 2] = place;
@@ -31,7 +30,6 @@ export class RunningHash {
     this.page(-1 - bytes.length, this.#hash64(bytes));
   }
 
-  /** Ends the batch; the value is the hash so far. */
   close(): bigint {
     const value = this.#hash64(this.#bytes.subarray(0, (this.#items + 1) * 16));
     this.#hashes[0] = value;

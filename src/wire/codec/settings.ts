@@ -1,10 +1,10 @@
-/** What both sides of a stream hold alike; agreed when the session starts. */
+/** Common settings of both sides, agreed at the session's start. */
 export interface CodecSettings {
-  /** Pages of content that each side keeps to refer to. */
+  /** Pages in each side's window for references. */
   readonly windowPages: number;
-  /** Bytes of literals, deltas and opaque data in a batch, before compression. */
+  /** Literals, deltas and opaque data per batch, bytes before compression. */
   readonly batchBytes: number;
-  /** Pages and pieces of bytes in a batch. */
+  /** Pages and pieces of bytes per batch. */
   readonly batchItems: number;
 }
 
@@ -14,26 +14,26 @@ export const DEFAULT_SETTINGS: CodecSettings = {
   batchItems: 4096,
 };
 
-/** Bounds for a peer, and so for the memory of a session: 64 MiB of window, 16 MiB of a batch. No build asks for more. */
+/** Limits for a peer, and thus for a session's memory: 64 MiB of window, 16 MiB of batch. No build asks for more. */
 export const MAX_SETTINGS: CodecSettings = DEFAULT_SETTINGS;
 
-/** Bytes of the name of a content: 128 bits of a keyed SHA-256. */
+/** Size of a content's name: 128 bits of a keyed SHA-256. */
 export const ID_BYTES = 16;
 
-/** A record's header and its longest operand, with room to spare. */
+/** Record header and longest operand, with a margin. */
 const MAX_RECORD = 32;
 
-/** Most bytes of a batch's records, before compression. */
+/** Limit of a batch's records, bytes before compression. */
 export function mostRecords(settings: CodecSettings): number {
   return settings.batchItems * MAX_RECORD + MAX_RECORD;
 }
 
-/** Most bytes of a whole batch, before compression. */
+/** Limit of a whole batch, bytes before compression. */
 export function mostBody(settings: CodecSettings): number {
   return 4 + mostRecords(settings) + settings.batchBytes;
 }
 
-/** Throws where a peer's settings are not whole numbers within the bounds. */
+/** Throws unless a peer's settings are integers within the limits. */
 export function checkSettings(settings: CodecSettings): CodecSettings {
   for (const name of ['windowPages', 'batchBytes', 'batchItems'] as const) {
     const value = settings[name];

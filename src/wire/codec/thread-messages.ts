@@ -4,53 +4,49 @@ import type { Kind } from './records.ts';
 import type { Pack } from './pack.ts';
 import type { CodecSettings } from './settings.ts';
 
-/** The host's cache as a thread opens it. */
 export interface ThreadCache {
   readonly directory: string;
   readonly mostBytes: number;
-  /** The site's secret, alike on all its hosts. */
+  /** Site's secret, equal on all its hosts. */
   readonly secret: Uint8Array;
   readonly sharing: Exclude<Sharing, { with: 'none' }>;
-  /** The other host: what was exchanged with it is all that it learns of. */
+  /** Other host, which learns only of contents exchanged with it. */
   readonly peer: string;
-  /** Whether the circle's seeds may be used towards the peer. */
+  /** The circle's seeds may be used for the peer. */
   readonly seeds: boolean;
-  /** What the guest's places held at the end of its last migration; absent: nobody asks. */
+  /** Guest's places at the end of its last migration; absent if not used. */
   readonly places?: ThreadPlaces;
 }
 
 export interface ThreadPlaces {
   /** Read at the start, written at the end. */
   readonly file: string;
-  /** A power of two, best the number of the guest's pages; both sides' alike. */
+  /** Power of two, ideally the guest's page count; equal on both sides. */
   readonly cells: number;
-  /** `placesDigest` of the far side; where this side's differs, both start with none. */
+  /** `placesDigest` of the far side; if it differs from this side's, both start empty. */
   readonly farDigest: string;
 }
 
 export interface ThreadStart {
   readonly settings: CodecSettings;
-  /** Of the running hash; both sides' alike. */
+  /** Seed of the running hash; equal on both sides. */
   readonly seed: bigint;
   readonly cache: ThreadCache | undefined;
 }
 
 export interface EncodeStart extends ThreadStart {
-  /** Processors that compression may take. */
   readonly cores: number;
-  /** What the link is said to carry, until it is measured. */
+  /** Assumed rate of the link until it is measured. */
   readonly saidBytesPerS?: number | undefined;
-  /** The far side's summary of its cache. */
   readonly farSummary: Uint8Array;
 }
 
 export interface DecodeStart extends ThreadStart {
   readonly mostHeldBytes: number;
-  /** Names in the summary, at most. */
   readonly mostSummaryNames: number;
 }
 
-/** Bytes that may wait in either direction between the threads. */
+/** Bytes that may wait between the threads in each direction. */
 export const MAX_BETWEEN_BYTES = 2 * 1024 * 1024;
 
 export type ToEncoder =
@@ -64,25 +60,22 @@ export type ToEncoder =
 
 export type FromEncoder =
   | { readonly type: 'frame'; readonly bytes: Uint8Array<ArrayBuffer> }
-  /** A pack was encoded: its memory, to be filled again. */
+  /** Memory of an encoded pack, to be reused. */
   | { readonly type: 'taken'; readonly memory: SharedArrayBuffer }
   | { readonly type: 'flushed'; readonly id: number }
-  /** The answer that was handed over first was taken. */
+  /** The oldest answer was taken. */
   | { readonly type: 'answered' }
   | { readonly type: 'closed'; readonly tally: EncodeTally };
 
-/** What an encoder has to say when it is done. */
 export interface EncodeTally {
-  /** Items by how they were encoded. */
   readonly encoded: Readonly<Record<Kind, number>>;
   readonly levelChanges: readonly LevelChange[];
-  /** Contents that the far side asked for. */
   readonly misses: number;
 }
 
 export type ToDecoder =
   | { readonly type: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer> }
-  /** A pack was given: its memory, to be filled again. */
+  /** Memory of a given pack, to be reused. */
   | { readonly type: 'given'; readonly memory: SharedArrayBuffer }
   | { readonly type: 'close' };
 

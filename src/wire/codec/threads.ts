@@ -8,12 +8,13 @@ import { MAX_BETWEEN_BYTES } from './thread-messages.ts';
 import type * as messages from './thread-messages.ts';
 
 /**
- * A codec's thread makes a little garbage for each page. A mover's nursery is small (SMALL_FLAGS), and would be emptied
- * every few hundred pages; V8 reads these when a thread begins, and the mover's own is as it was.
+ * A codec's thread makes a little garbage per page. With a mover's small nursery (SMALL_FLAGS) it would be
+ * collected every few hundred pages. V8 reads these flags at a thread's start; the mover's own nursery is
+ * unchanged.
  */
 const NURSERY = ['--min-semi-space-size=4', '--max-semi-space-size=4'];
 
-/** Why a thread is no more: its own error, its early end, or the signal's reason. */
+/** A worker thread and the reason of its end: its error, an early exit, or the signal's reason. */
 class Life {
   readonly worker: Worker;
   readonly #ends: ((error: unknown) => void)[] = [];
@@ -44,7 +45,7 @@ class Life {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** Ends it in order: sends `close`, waits for the thread's exit. */
+  /** Ends it in order: sends `close` and waits for the thread's exit. */
   async close(): Promise<void> {
     if (this.#failure !== undefined) return;
     const exit = once(this.worker, 'exit');
@@ -56,7 +57,6 @@ class Life {
     this.check();
   }
 
-  /** Ends it at once. */
   fail(error: unknown): void {
     this.#end(error);
     void this.worker.terminate();
@@ -71,19 +71,19 @@ class Life {
 
 export interface EncodeThreadDependencies {
   readonly start: messages.EncodeStart;
-  /** Takes a frame; the thread makes no more than MAX_BETWEEN_BYTES ahead of it. */
+  /** Receives a frame; the thread makes at most MAX_BETWEEN_BYTES ahead of it. */
   readonly send: (frame: Uint8Array) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
-/** An EncodePipe in a thread of its own. One caller at a time; every call rejects once the thread is gone. */
+/** EncodePipe in a separate thread. One caller at a time; every call rejects once the thread is gone. */
 export class EncodeThread {
   readonly #life: Life;
   readonly #deps: EncodeThreadDependencies;
   readonly #credit = new Credit(MAX_BETWEEN_BYTES);
   readonly #packer = new Packer();
   readonly #flushes = new Map<number, () => void>();
-  /** Answers that the thread has not taken, in their order. */
+  /** Answers that the thread has not taken, in order. */
   readonly #answers: (() => void)[] = [];
   #last: Promise<void> = Promise.resolve();
   #flushId = 0;
@@ -100,14 +100,14 @@ export class EncodeThread {
     this.#life.worker.on('message', (message: messages.FromEncoder) => this.#take(message));
   }
 
-  /** Copies the items; waits while too much is under way. */
+  /** Copies the items; waits while too much is in flight. */
   async add(items: Iterable<Item>): Promise<void> {
     for (const item of items) {
       for (const pack of this.#packer.add(item)) await this.#hand(pack);
     }
   }
 
-  /** Resolves when everything added was encoded and sent. */
+  /** Resolves once everything added was encoded and sent. */
   async flush(): Promise<void> {
     if (!this.#packer.empty) await this.#hand(this.#packer.take());
     this.#life.check();
@@ -122,14 +122,14 @@ export class EncodeThread {
     this.#life.check();
   }
 
-  /** Lets what was added go its way, as flush, but resolves once the next may be added. */
+  /** Starts a flush, but resolves once the next items may be added. */
   async push(): Promise<void> {
     if (!this.#packer.empty) await this.#hand(this.#packer.take());
     this.#life.check();
     this.#post({ type: 'push' });
   }
 
-  /** Calls back when the thread is gone other than by `close`, with the reason. */
+  /** Called with the reason if the thread ends without `close`. */
   onEnd(end: (error: unknown) => void): void {
     this.#life.onEnd(end);
   }
@@ -139,8 +139,8 @@ export class EncodeThread {
   }
 
   /**
-   * Takes bytes that the far side answered. Resolves when the thread has acted on them: a far side that asks faster than
-   * it takes is held back. Resolves, too, once the thread is gone, which `onEnd` reports.
+   * Accepts the far side's answer. Resolves once the thread has processed it, so that a far side with many
+   * requests is held back, or once the thread is gone, which `onEnd` reports.
    */
   async answer(bytes: Uint8Array): Promise<void> {
     if (this.#isOver) return;
@@ -150,7 +150,6 @@ export class EncodeThread {
     });
   }
 
-  /** Ends the thread; what it has to say. */
   async close(): Promise<messages.EncodeTally | undefined> {
     await this.#life.close();
     return this.#tally;
@@ -200,16 +199,15 @@ export class EncodeThread {
 
 export interface DecodeThreadDependencies {
   readonly start: messages.DecodeStart;
-  /** Takes items in their order; the next come when it has resolved, and these are good until then. */
+  /** Receives items in order, valid until it resolves; the next follow after that. */
   readonly give: (items: Iterable<Item>) => Promise<void>;
-  /** Takes bytes for the far side's encoder. */
+  /** Receives bytes for the far side's encoder. */
   readonly answer: (bytes: Uint8Array) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
-/** A DecodePipe in a thread of its own. */
 export class DecodeThread {
-  /** What this side's cache holds, for the far side's encoder. */
+  /** Summary of this side's cache for the far side's encoder. */
   readonly summary: Promise<Uint8Array>;
   readonly #life: Life;
   readonly #deps: DecodeThreadDependencies;
@@ -230,12 +228,12 @@ export class DecodeThread {
     this.#life.worker.on('message', (message: messages.FromDecoder) => this.#take(message));
   }
 
-  /** Calls back when the thread is gone other than by `close`, with the reason. */
+  /** Called with the reason if the thread ends without `close`. */
   onEnd(end: (error: unknown) => void): void {
     this.#life.onEnd(end);
   }
 
-  /** Copies the bytes; waits while too much is under way. */
+  /** Copies the bytes; waits while too much is in flight. */
   async write(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; at += MAX_BETWEEN_BYTES) {
       const piece = Uint8Array.from(bytes.subarray(at, at + MAX_BETWEEN_BYTES));
@@ -245,7 +243,7 @@ export class DecodeThread {
     }
   }
 
-  /** Resolves when all that was written has been given, and the thread has ended. */
+  /** Resolves once everything written was given and the thread has ended. */
   async close(): Promise<void> {
     await this.#life.close();
     await this.#last;

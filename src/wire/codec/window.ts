@@ -1,9 +1,9 @@
 import { PAGE_BYTES } from './item.ts';
 
 /**
- * The contents that travelled last, kept alike by both sides: a ring of pages, each with a number that counts
- * from 1. A reference names a number, so the far side needs no hash, and the near side compares bytes before
- * it refers: a collision costs a miss, never a wrong page.
+ * Recently sent contents, equal on both sides: a ring of pages numbered from 1. A reference is a number, so the
+ * far side needs no hash. The near side compares bytes before it refers: a collision costs a miss, never a wrong
+ * page.
  */
 export class Window {
   readonly pages: number;
@@ -15,7 +15,6 @@ export class Window {
     this.#bytes = Buffer.alloc(pages * PAGE_BYTES);
   }
 
-  /** The number that the next page gets. */
   get next(): number {
     return this.#next;
   }
@@ -24,20 +23,19 @@ export class Window {
     return number > 0 && number < this.#next && this.#next - number <= this.pages;
   }
 
-  /** A view of the page; it changes once `pages` further ones were put. Only for a number that it holds. */
+  /** View of the page, which changes after `pages` more were added. Only for a number in the window. */
   at(number: number): Buffer {
     const start = (number % this.pages) * PAGE_BYTES;
     return this.#bytes.subarray(start, start + PAGE_BYTES);
   }
 
-  /** Whether it holds that number and its page is this one. */
+  /** True if that number is in the window and has this page. */
   same(number: number, page: Uint8Array): boolean {
     if (!this.holds(number)) return false;
     const start = (number % this.pages) * PAGE_BYTES;
     return this.#bytes.compare(page, 0, PAGE_BYTES, start, start + PAGE_BYTES) === 0;
   }
 
-  /** Copies the page in; returns its number. */
   put(page: Uint8Array): number {
     const number = this.#next;
     this.#bytes.set(page, (number % this.pages) * PAGE_BYTES);
@@ -47,8 +45,8 @@ export class Window {
 }
 
 /**
- * Place or hash to a page's number in the window: a table of fixed size in which a newer entry takes an
- * older one's cell. Both sides keep theirs alike, since what is set follows from what travelled.
+ * Maps a place or hash to a window number: a table of fixed size in which newer entries replace older ones. Both
+ * sides' tables are equal, since they follow from the sent data.
  */
 export class NumberTable {
   readonly #keys: Float64Array;
@@ -67,7 +65,6 @@ export class NumberTable {
     return ((key >>> 0) ^ Math.imul(key / 2 ** 32, 0x9e3779b1)) & this.#mask;
   }
 
-  /** 0 where there is none. */
   get(key: number): number {
     const cell = this.#cell(key);
     return this.#keys[cell] === key ? (this.#numbers[cell] ?? 0) : 0;

@@ -2,13 +2,13 @@ import zlib from 'node:zlib';
 import { nativeLibrary } from '../../system/native-calls.ts';
 
 /**
- * zstd's own functions, which are in Node's binary, called by koffi. node:zlib copies the input into a window of
- * zstd's; `stableInBuffer` leaves it where it is, which takes about 30 % less processor time at levels 1 to 4.
+ * zstd's functions in Node's binary, called through koffi. node:zlib copies the input into zstd's window;
+ * `stableInBuffer` avoids that, which saves about 30 % of processor time at levels 1 to 4.
  *
- * These calls get addresses, so this file holds each rule that keeps them inside the caller's memory: every range is
- * checked against its buffer, a buffer is referenced until its call returns, and a context serves one call at a time.
- * A context lives in a buffer of its own (`ZSTD_initStatic…`), so nothing has to be freed. A thread that is terminated
- * ends after its calls, because Node waits for the work in its pool.
+ * All rules that keep the addresses in the caller's memory are in this file: each range is checked against its
+ * buffer, a buffer is referenced until its call returns, and a context serves one call at a time. A context is
+ * in its own buffer (`ZSTD_initStatic…`), so nothing must be freed. Node waits for the work in its pool, so a
+ * terminated thread ends after its calls.
  */
 
 type Size = number | bigint;
@@ -43,7 +43,7 @@ const { ZSTD_e_flush, ZSTD_d_windowLogMax } = zlib.constants;
 
 const library = nativeLibrary<keyof typeof SIGNATURES, string>(SIGNATURES);
 
-/** An error that zstd reports; for a decompressor the payload is damaged. */
+/** Error of zstd; in decompression the payload is damaged. */
 export class ZstdError extends Error {}
 
 function checked(result: Size | string): number {
@@ -52,14 +52,13 @@ function checked(result: Size | string): number {
   throw new ZstdError(`zstd: ${calls.getErrorName(result)}`);
 }
 
-/** Bytes from `from` to `to` of memory that stays alive and in its place while a call uses it. */
+/** Bytes `from` to `to` of memory that stays alive and in place during a call. */
 export interface Range {
   readonly memory: Buffer;
   readonly from: number;
   readonly to: number;
 }
 
-/** How far a call got: bytes of its input, and bytes of output. */
 export interface Progress {
   readonly read: number;
   readonly written: number;
@@ -77,7 +76,7 @@ function checkRange({ memory, from, to }: Range): void {
   if (!sound) throw new RangeError(`bytes ${from} to ${to} of ${memory.length}`);
 }
 
-/** A context in memory of its own, with room for the positions that a call reads and writes. */
+/** Context in separate memory, with the position variables of a call. */
 class Context {
   readonly #workspace: Buffer;
   readonly handle: Size | string;
@@ -97,7 +96,7 @@ class Context {
     if (this.#busy) throw new Error('a context of zstd serves one call at a time');
   }
 
-  /** Streams `input` to `output`; returns how far it got in either. */
+  /** Streams `input` to `output`; returns the progress in both. */
   async stream(
     call: 'compress' | 'decompress',
     input: Range,
@@ -117,14 +116,14 @@ class Context {
     return { read: read - input.from, written: written - output.from };
   }
 
-  /** The whole of one buffer into another; returns the bytes in that one. */
+  /** Processes a whole buffer into another; returns the output's length. */
   async one(call: 'compressOne' | 'decompressOne', input: Buffer, output: Buffer): Promise<number> {
     const { address } = library().koffi;
     const into = [address(input), input.length];
     return await this.run(call, [input, output], address(output), output.length, ...into);
   }
 
-  /** Calls in Node's pool. The callback refers to all memory that the call uses. */
+  /** Calls in Node's pool. The callback references all memory that the call uses. */
   run(
     call: 'compress' | 'compressOne' | 'decompress' | 'decompressOne',
     memory: readonly unknown[],
@@ -145,15 +144,15 @@ class Context {
   }
 }
 
-/** Parameters of zstd (`zlib.constants.ZSTD_c_…`) and their values. */
+/** zstd parameters (`zlib.constants.ZSTD_c_…`) with values. */
 export type Parameters = readonly (readonly [parameter: number, value: number])[];
 
 export class CompressContext {
   readonly #context: Context;
-  /** The memory of the frame, which zstd refers to between calls, and where its next bytes begin. */
+  /** Memory of the frame, to which zstd refers between calls, and the offset of its next bytes. */
   #frame: { readonly memory: Buffer; readonly end: number } | undefined;
 
-  /** `inPlace`: each call continues in the same memory, where the one before ended. */
+  /** `inPlace`: each call continues in the same memory at the previous end. */
   constructor(parameters: Parameters, inPlace: boolean) {
     const { calls } = library();
     const params = calls.createParams();
@@ -168,7 +167,7 @@ export class CompressContext {
     }
   }
 
-  /** Begins a new frame with the next call. */
+  /** Starts a new frame with the next call. */
   reset(): void {
     this.#context.idle();
     checked(library().calls.resetCompress(this.#context.handle, RESET_SESSION));
@@ -176,8 +175,8 @@ export class CompressContext {
   }
 
   /**
-   * Compresses the next bytes of a frame to the start of `output`, and flushes. All of the frame's bytes before
-   * `input.from` must still be there: zstd refers to them.
+   * Compresses the next bytes of a frame into `output` and flushes. Earlier bytes of the frame before
+   * `input.from` must still be there, because zstd refers to them.
    */
   async next(input: Range, output: Buffer): Promise<number> {
     const { memory, end } = this.#frame ?? { memory: input.memory, end: input.from };
@@ -192,30 +191,29 @@ export class CompressContext {
     return written;
   }
 
-  /** Compresses a frame of its own. */
   one(input: Buffer, output: Buffer): Promise<number> {
     return this.#context.one('compressOne', input, output);
   }
 }
 
-/** Room that the output of so many bytes always fits in. */
+/** Maximum output size for that many bytes. */
 export function compressBound(bytes: number): number {
   return checked(library().calls.compressBound(bytes));
 }
 
-/** Frames that come in pieces, each in a context as large as its window asks for. */
+/** Decompresses frames in pieces, each in a context of its window's size. */
 export class DecompressContext {
   readonly #maxWindowLog: number;
   readonly #maxBytes: number;
   #context: { readonly zstd: Context; readonly bytes: number } | undefined;
 
-  /** Refuses a frame whose window is longer than 2^maxWindowLog bytes. */
+  /** Rejects a frame with a window above 2^maxWindowLog bytes. */
   constructor(maxWindowLog: number) {
     this.#maxWindowLog = maxWindowLog;
     this.#maxBytes = checked(library().calls.decompressSize(2 ** maxWindowLog));
   }
 
-  /** Begins with the frame whose first piece this is; takes none of it. ZstdError for damaged input. */
+  /** Starts with a frame's first piece without consuming it. Throws ZstdError for damaged input. */
   start(piece: Buffer): void {
     const { koffi, calls } = library();
     const bytes = checked(calls.frameSize(koffi.address(piece), piece.length));
@@ -230,14 +228,13 @@ export class DecompressContext {
     }
   }
 
-  /** Takes the next piece; ZstdError for damaged input. */
   next(input: Buffer, output: Buffer): Promise<Progress> {
     if (this.#context === undefined) throw new Error('no frame was started');
     return this.#context.zstd.stream('decompress', whole(input), whole(output));
   }
 }
 
-/** Whole frames, each to memory that holds all of it: zstd keeps no window. */
+/** Decompresses complete frames into memory for the whole output: zstd keeps no window. */
 export class DecompressOneContext {
   readonly #context: Context;
 
@@ -246,7 +243,7 @@ export class DecompressOneContext {
     this.#context = new Context(bytes, 'initDecompress');
   }
 
-  /** Returns the frame's length; ZstdError for damaged input, and for a frame that is longer than `output`. */
+  /** Returns the frame's length. Throws ZstdError for damaged input, and for a frame longer than `output`. */
   one(input: Buffer, output: Buffer): Promise<number> {
     return this.#context.one('decompressOne', input, output);
   }

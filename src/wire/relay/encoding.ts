@@ -4,20 +4,19 @@ import type { Item } from '../codec/item.ts';
 import type { EncodeTally } from '../codec/thread-messages.ts';
 import { URGENT_SETTINGS } from './hello.ts';
 
-/** An encoder as a connection uses it; an EncodeThread is one. */
+/** Connection's encoder, such as an EncodeThread. */
 export interface Encoding {
   /** Copies the items. Wait for it before the next call. */
   add(items: Iterable<Item>): Promise<void>;
-  /** Lets what was added go its way. */
   push(): Promise<void>;
-  /** Resolves when all was sent. */
+  /** Resolves once everything was sent. */
   flush(): Promise<void>;
-  /** Bytes that the far side answered. Wait for it before the next call. */
+  /** Far side's answer. Wait for it before the next call. */
   answer(bytes: Uint8Array): Promise<void>;
   close(): Promise<EncodeTally | undefined>;
 }
 
-/** The encoder of the urgent connection: small, and in this thread, since each hop would cost the page its time. */
+/** Encoder of the urgent connection: small and in this thread, because each hop would delay the page. */
 export async function urgentEncoding(
   seed: bigint,
   send: (frame: Buffer) => Promise<void>,

@@ -6,16 +6,15 @@ import { MAX_SETTINGS, type CodecSettings } from '../codec/settings.ts';
 import type { ThreadCache } from '../codec/thread-messages.ts';
 import { godwitError } from '../../errors.ts';
 
-/** What the two relays report to each other on the control channel, and what they agree on with the first of it. */
+/** Messages of both relays on the control channel, and their agreement in the first one. */
 
-/** Of the relay's messages and tokens. The frames of the codec have a version of their own. */
+/** Version of the relay's messages and tokens. The codec's frames have a separate version. */
 export const RELAY_VERSION = 1;
 
-/** Of the site's secrets, besides the one that counts. */
 const MAX_EARLIER = 2;
 const MIN_CELLS = 1024;
 const MAX_CELLS = 2 ** 22;
-/** A summary of as many names as there may be is half of it. */
+/** Twice the size of a summary with the most names. */
 const MAX_SUMMARY_BYTES = 9 * 1024 * 1024;
 
 const setting = (most: number) => z.number().int().min(1).max(most);
@@ -31,11 +30,11 @@ export const sourceHello = z.object({
     batchBytes: setting(MAX_SETTINGS.batchBytes).min(16_384),
     batchItems: setting(MAX_SETTINGS.batchItems),
   }),
-  /** Of the running hash, hexadecimal. */
+  /** Seed of the running hash, hexadecimal. */
   seed: z.string().regex(/^[0-9a-f]{16}$/),
-  /** The cache's circle, where there is a cache. */
+  /** Cache's circle, if there is a cache. */
   tag,
-  /** The same by secrets of the site that were replaced of late; a target of an earlier build looks at `tag` alone. */
+  /** Circles of recently replaced secrets; a target of an earlier build reads only `tag`. */
   earlier: z.array(z.string().max(64)).max(MAX_EARLIER).optional(),
   cells: z.number().int().min(MIN_CELLS).max(MAX_CELLS),
   digest,
@@ -62,13 +61,13 @@ export type ToTarget = z.infer<typeof toTarget>;
 
 export const toSource = z.discriminatedUnion('type', [
   targetHello,
-  /** The far hypervisor has taken so many bytes of the main connection, since its start. */
+  /** The far hypervisor has taken this many bytes of the main connection since its start. */
   z.object({ type: z.literal('taken'), bytes: z.number().int().nonnegative() }),
   broken,
 ]);
 export type ToSource = z.infer<typeof toSource>;
 
-/** Reads a message; throws GODWIT_PROTOCOL_INVALID. */
+/** Parses a message; throws GODWIT_PROTOCOL_INVALID. */
 export function readMessage<T>(schema: z.ZodType<T>, bytes: Uint8Array, peer: string): T {
   try {
     return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
@@ -83,13 +82,12 @@ export function writeMessage(message: ToTarget | ToSource): Buffer {
   return Buffer.from(JSON.stringify(message));
 }
 
-/** A cell for each page of the guest, as a power of two. */
+/** One cell per guest page, as a power of two. */
 export function cellsFor(memoryBytes: number): number {
   const cells = 2 ** Math.ceil(Math.log2(Math.max(1, memoryBytes / 4096)));
   return Math.min(MAX_CELLS, Math.max(MIN_CELLS, cells));
 }
 
-/** What the source reports of its cache. */
 export function reportCache(
   cache: WireCache | undefined,
   cells: number,
@@ -101,9 +99,9 @@ export function reportCache(
 }
 
 /**
- * What the target reports of the circle that both sides know: by the secret under which it has something of that source,
- * also where that was replaced of late, else by the newest. No cache for a source whose cells are more than the guest has
- * pages: they cost memory that was not admitted.
+ * Target's report of the common circle: by a secret under which it has contents of that source, including
+ * recently replaced ones, otherwise by the newest. No cache for a source with more cells than the guest has
+ * pages, because their memory was not admitted.
  */
 export function answerCache(
   cache: WireCache | undefined,
@@ -117,7 +115,7 @@ export function answerCache(
   return { tag: agreedCircle(cache, tags)?.scope.tag ?? own.tag, digest: own.digest };
 }
 
-/** A cache that cannot be had costs compression, never a migration. */
+/** An unusable cache costs compression, never a migration. */
 function isUsable(directory: string): boolean {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -128,7 +126,7 @@ function isUsable(directory: string): boolean {
   }
 }
 
-/** The cache as the codec's thread opens it: none unless both sides are of the circle `agreed`, by one secret. */
+/** Cache for the codec's thread; undefined unless both sides have the circle `agreed` with the same secret. */
 export function agreedCache(
   cache: WireCache | undefined,
   agreed: string | null,
@@ -143,9 +141,9 @@ export function agreedCache(
 }
 
 /**
- * What left the window is found through the cache, so it need not be large: each page of it is resident at both ends.
- * Batches are small, so that acknowledgements come often and what is decoded is soon compared: nothing of a batch is
- * released before all of it is decoded, and pages that are encoded by a name or not at all would else go by megabytes.
+ * Contents outside the window are found through the cache, so the window, whose pages are resident at both ends,
+ * can be small. Small batches mean frequent acknowledgements and early comparison; nothing of a batch is
+ * released before all of it is decoded.
  */
 export const RELAY_SETTINGS: CodecSettings = {
   windowPages: 8192,
@@ -153,10 +151,10 @@ export const RELAY_SETTINGS: CodecSettings = {
   batchItems: 256,
 };
 
-/** Places of guests above 8 GiB may take 96 MiB, and a window half as long makes up for 16 of them. */
+/** Places of guests above 8 GiB may take 96 MiB; a window of half the size saves 16 of them. */
 const LARGE_CELLS = 2 ** 21;
 
-/** By what the source reports of its cache, which finds what left the window. */
+/** Settings by the source's report of its cache, which finds contents outside the window. */
 export function settingsFor(
   { tag: circle }: Pick<SourceHello, 'tag'>,
   cells: number,
@@ -165,7 +163,7 @@ export function settingsFor(
   return { ...RELAY_SETTINGS, windowPages: RELAY_SETTINGS.windowPages / 2 };
 }
 
-/** Of the urgent connection: single pages, each for somebody who waits. */
+/** Settings of the urgent connection, for single awaited pages. */
 export const URGENT_SETTINGS: CodecSettings = {
   windowPages: 256,
   batchBytes: 64 * 1024,

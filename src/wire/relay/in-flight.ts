@@ -1,9 +1,9 @@
 import type { LinkMeasure } from '../../links/session.ts';
 
 /**
- * How much may be under way. What is queued ahead of the last pages when the guest stops is downtime: so the source
- * reads no more from its hypervisor while more is under way than the link and the codec need to be kept busy, in
- * bytes of the link and in bytes of the hypervisor's stream (few of the one can be many of the other).
+ * Limits of data in flight. Data queued ahead of the last pages when the guest stops is downtime. The source
+ * therefore stops reading from its hypervisor while more is in flight than link and codec need, in link bytes
+ * and in stream bytes.
  */
 export interface Limits {
   readonly linkBytes: number;
@@ -14,38 +14,36 @@ const KIB = 1024;
 const MIN_LINK = 128 * KIB;
 const MIN_STREAM = 512 * KIB;
 
-/** Of a round of the hypervisor's through memory. */
 interface Round {
-  /** What the codec on both sides and the far hypervisor take to pass something on. */
+  /** Processing time of both codecs and the far hypervisor, ms. */
   readonly workMs: number;
   readonly gain: number;
   readonly leastBytes: number;
 }
 
 /**
- * While no page is sent twice there is no switchover near, and a full link is all that counts: more is let out than is
- * known to fit, so that a faster link shows itself. The second round still is a long one; those after it are short, and
- * one of them is the last. Where it is not, a busy host may need more under way to get ahead of what the guest dirties.
+ * First round: no switchover is near, so more is allowed than known to fit, and a faster link is discovered. The
+ * second round is still long; later ones are short, and one of them is the last. If none is, a busy host may
+ * need more in flight to outpace the guest's writes.
  */
 const FIRST: Round = { workMs: 20, gain: 2, leastBytes: 8192 * KIB };
 const LONG: Round = { workMs: 20, gain: 1.25, leastBytes: 0 };
 const SHORT: Round = { workMs: 8, gain: 1.25, leastBytes: 0 };
 /**
- * The first round of a guest that goes over to post-copy at once: whatever is under way then is a time in which it does not
- * run, and there is little to learn of the link before.
+ * First round of a guest that switches to post-copy at once: data in flight is time in which it does not run,
+ * and little can be learned about the link.
  */
 const SOON_ROUND: Round = { workMs: 8, gain: 2, leastBytes: 1024 * KIB };
-/** Each page that a processor of the guest asks for comes behind all of this, one after the other. */
+/** Each page that a vCPU requests waits behind all of this, one after the other. */
 const AWAITED_ROUND: Round = {
   workMs: 4,
   gain: 1.25,
   leastBytes: 0,
 };
-/** Instead of a round: somebody waits for pages. */
+/** Used instead of a round if a process waits for pages. */
 export const AWAITED = 0;
-/** Instead of the first round: the guest goes over to post-copy at once. */
+/** Used instead of the first round if the guest switches to post-copy at once. */
 export const SOON = -1;
-/** So many rounds may be short ones. */
 const LAST_SHORT = 8;
 
 function kindOf(round: number): Round {
@@ -55,17 +53,17 @@ function kindOf(round: number): Round {
   return round === 2 || round > LAST_SHORT ? LONG : SHORT;
 }
 
-/** What counts instead of a round of the hypervisor's, for a guest that goes over to post-copy at once. */
+/** Replacement for the hypervisor's round, for a guest that switches to post-copy at once. */
 export function soonOr(round: number, isSwitchedSoon: boolean): number {
   return isSwitchedSoon && round === 1 ? SOON : round;
 }
 
 /** The far side holds no more than this while it waits for a content, see the decoder's `mostHeldBytes`. */
 export const MAX_LINK = 64 * 1024 * KIB;
-/** Of the hypervisor's bytes more is never useful. */
+/** More stream bytes are never useful. */
 const MAX_STREAM = 256 * 1024 * KIB;
 
-/** `round`: 1 while no page was sent again, or SOON; AWAITED in post-copy. */
+/** `round`: 1 before the first repeated page, or SOON; AWAITED in post-copy. */
 export function limitsOf(
   link: Pick<LinkMeasure, 'bytesPerS' | 'roundTripMs'>,
   streamBytesPerS: number,
@@ -83,20 +81,20 @@ export function limitsOf(
 const SAMPLE_MS = 50;
 const SAMPLES = 40;
 
-/** The hypervisor's bytes under way, and how fast the far hypervisor takes them. */
+/** Stream bytes in flight, and the far hypervisor's rate. */
 export class StreamMeter {
   #readBytes = 0;
   #takenBytes = 0;
   #sampledBytes = 0;
   #sampledAtMs: number | undefined;
-  /** Bytes a second, of the last two seconds in which something was taken. */
+  /** Bytes per second, of the last two seconds in which something was taken. */
   readonly #rates: number[] = [];
 
   get underWay(): number {
     return this.#readBytes - this.#takenBytes;
   }
 
-  /** The best of late: a stream that pauses says nothing of how fast it could be. */
+  /** Best recent rate, because a paused stream does not show its speed. */
   get bytesPerS(): number {
     return Math.max(0, ...this.#rates);
   }
@@ -105,7 +103,7 @@ export class StreamMeter {
     this.#readBytes += bytes;
   }
 
-  /** So many were taken since the start; false where that cannot be. */
+  /** Total taken since the start; false if that is impossible. */
   taken(totalBytes: number, nowMs: number): boolean {
     if (totalBytes < this.#takenBytes || totalBytes > this.#readBytes) return false;
     this.#takenBytes = totalBytes;

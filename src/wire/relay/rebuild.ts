@@ -9,14 +9,13 @@ export class BadItems extends Error {
 }
 
 const ZERO = Buffer.alloc(PAGE_BYTES);
-/** The longest token but for raw bytes: a block's name. */
+/** Longest token except raw bytes: a block's name. */
 const MAX_TOKEN = 4 + 255;
 
-/** Gives back the bytes of the connection that StreamItems made items of. */
+/** Restores a connection's bytes from StreamItems' items. */
 export class Rebuild {
   readonly #names = new Map<number, string>();
   readonly #guess = new FormGuess();
-  /** A token that is not whole yet. */
   readonly #token = Buffer.alloc(MAX_TOKEN);
   #tokenBytes = 0;
   #rawLeft = 0;
@@ -28,7 +27,7 @@ export class Rebuild {
     return this.#ended;
   }
 
-  /** Hands on the hypervisor's bytes that the item stands for; they are good until the call ends. Throws BadItems. */
+  /** Passes on the hypervisor's bytes of the item, valid during the call. Throws BadItems. */
   take(item: Item, put: (bytes: Uint8Array) => void): void {
     if (this.#ended && item.bytes.length > 0) throw new BadItems('something follows the end');
     if (item.kind === 'bytes') return this.#bytes(item.bytes, put);
@@ -68,7 +67,6 @@ export class Rebuild {
     }
   }
 
-  /** Acts on the token once it is whole. */
   #readToken(): void {
     const token = this.#token.subarray(0, this.#tokenBytes);
     const [kind] = token;

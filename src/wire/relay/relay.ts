@@ -1,6 +1,5 @@
 import type { EncodeTally } from '../codec/thread-messages.ts';
 
-/** What the two relays have in common. */
 export interface Relay {
   readonly failed: Promise<never>;
   readonly figures: RelayFigures;

@@ -4,16 +4,16 @@ import type { Encoding } from './encoding.ts';
 import type { LocalSocket } from '../../links/local-socket.ts';
 import { StreamItems } from './stream-items.ts';
 
-/** An item's first part waits so long for the rest; a hypervisor writes whole items, so the rest is on its way. */
+/** Wait for the rest of an incomplete item, ms: a hypervisor writes whole items, so it is on its way. */
 const HELD_MS = 10;
 /**
- * And so many turns of the event loop after that. On a busy host this process may itself have been stalled for that
- * long: the first turn reads what has come meanwhile, the second what a hypervisor that stalled too writes then.
+ * Additional event loop turns. On a busy host this process may have stalled for that long: the first turn reads
+ * data that has arrived meanwhile, the second data of a hypervisor that stalled too.
  */
 const HELD_TURNS = 2;
 /**
- * Pages of pre-copy, which nobody waits for, wait so long for more of them: each batch is several messages between
- * threads and over the links, however little is in it.
+ * Wait for more pre-copy pages, ms: each batch takes several messages between threads and over the links,
+ * however small.
  */
 const GATHER_MS = 4;
 
@@ -21,13 +21,13 @@ export interface SourceConnectionDependencies {
   readonly socket: LocalSocket;
   readonly context: StreamContext;
   readonly encoding: Encoding;
-  /** Bytes were read from the hypervisor. */
+  /** Called with bytes read from the hypervisor. */
   readonly count: (bytes: number) => void;
-  /** Whether more may be read now; `again`: after it could not, for which there must be clearly more room. */
+  /** True if more may be read now. `again`: after a refusal, which requires clearly more room. */
   readonly room: (round: number, again: boolean) => boolean;
   /** Resolves when that may have changed. */
   readonly changed: () => Promise<void>;
-  /** Whether pages may wait for more of them. */
+  /** Pages may wait for more. */
   readonly gathers: boolean;
 }
 
@@ -35,7 +35,7 @@ export interface SourceConnectionDependencies {
 export class SourceConnection {
   readonly #deps: SourceConnectionDependencies;
   readonly #items: StreamItems;
-  /** Since when something waits in the encoder that was not pushed on. */
+  /** Start of the wait of unsent items in the encoder. */
   #waitsFromMs: number | undefined;
 
   constructor(deps: SourceConnectionDependencies) {
@@ -43,7 +43,7 @@ export class SourceConnection {
     this.#items = new StreamItems(deps.context);
   }
 
-  /** Resolves when all of it was sent: true where the hypervisor has ended it, false where it broke. */
+  /** Resolves once everything was sent: true if the hypervisor ended the connection, false if it broke. */
   async run(): Promise<boolean> {
     const { socket, encoding } = this.#deps;
     while (socket.state === 'open' || socket.readable) {
@@ -65,12 +65,12 @@ export class SourceConnection {
     await encoding.add(this.#items.push(chunk));
     this.#waitsFromMs ??= performance.now();
     if (room(this.#items.round, false)) return;
-    // What is to make room must be on its way.
+    // Sends first, because only sent data can make room.
     await this.#push();
     while (!room(this.#items.round, true)) await changed();
   }
 
-  /** Nothing is there to be read: what was read goes out, unless more has come with the next turn of the loop. */
+  /** There is nothing to read: sends the read items unless more arrives in the next turn of the loop. */
   async #pause(): Promise<void> {
     const { socket, gathers } = this.#deps;
     await nextTurn();

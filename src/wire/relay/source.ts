@@ -17,31 +17,29 @@ import { LocalSocket } from '../../links/local-socket.ts';
 import { SourceConnection } from './source-connection.ts';
 
 export interface SourceRelayOptions {
-  /** Path of the unix socket to make. */
+  /** Path of the unix socket to create. */
   readonly socket: string;
-  /** The other host's name, for errors. */
   readonly peer: string;
   readonly memoryBytes: number;
   readonly cores: number;
-  /** What the links are said to carry, until it is measured. */
+  /** Assumed rate of the links until it is measured. */
   readonly saidBytesPerS?: number | undefined;
   readonly cache?: WireCache | undefined;
-  /** What an earlier session of the same migration learnt of its blocks: post-copy that recovers does not say them again. */
+  /** Block context from an earlier session of the same migration, because a recovered post-copy does not repeat it. */
   readonly context?: StreamContext | undefined;
-  /** The guest goes over to post-copy at once. */
   readonly isSwitchedSoon?: boolean | undefined;
-  /** For how long the other side may take to answer the first message. */
+  /** Time for the other side to answer the first message. */
   readonly helloMs: number;
 }
 
-/** How often room is looked for where nothing says that there is some. */
+/** Interval of checks for room without an event. */
 const LOOK_MS = 5;
-/** Reading goes on at this share of a limit, so that it is not a little at a time. */
+/** Reading resumes at this share of a limit, to avoid small steps. */
 const AGAIN = 0.75;
-/** How often the codec is given what the link carries. */
+/** Interval of reporting the link's rate to the codec. */
 const REPORT_LINK_MS = 200;
 
-/** The source's end: from its hypervisor's connections to the session's channels. */
+/** Source's relay, from its hypervisor's connections to the session's channels. */
 export class SourceRelay implements Relay {
   readonly #options: SourceRelayOptions;
   readonly #channels: Channels;
@@ -57,7 +55,7 @@ export class SourceRelay implements Relay {
   #summary = Promise.withResolvers<Uint8Array>();
   #wake: () => void = () => undefined;
   #linkReportedAtMs = 0;
-  /** A connection broke: not all of it will be taken. */
+  /** A connection broke, so not everything will be taken. */
   #broke = false;
   #returnBytes = 0;
   #streamBytes = 0;
@@ -76,7 +74,7 @@ export class SourceRelay implements Relay {
     this.#channels.on(CHANNEL.control, (message) => this.#control(message));
   }
 
-  /** Agrees with the far side, then listens for the hypervisor. */
+  /** Negotiates with the far side, then listens for the hypervisor. */
   static async open(session: Session, options: SourceRelayOptions): Promise<SourceRelay> {
     const relay = new SourceRelay(session, options);
     try {
@@ -89,7 +87,7 @@ export class SourceRelay implements Relay {
     }
   }
 
-  /** Rejects when the relay has failed; else never settles. */
+  /** Rejects after a failure; otherwise never settles. */
   get failed(): Promise<never> {
     return this.#failed.promise;
   }
@@ -102,7 +100,7 @@ export class SourceRelay implements Relay {
     };
   }
 
-  /** Waits until the far hypervisor has taken all that this side's sent; then ends the codec. Rejects where that does not come about. */
+  /** Waits until the far hypervisor has taken everything, then ends the codec. Rejects if that fails. */
   close(deadlineMs: number): Promise<void> {
     this.#closed ??= this.#close(deadlineMs);
     return this.#closed;
@@ -124,7 +122,6 @@ export class SourceRelay implements Relay {
     }
   }
 
-  /** Breaks the hypervisor's connections and ends the session. */
   fail(error: unknown): void {
     if (this.#failure !== undefined) return;
     const { peer } = this.#options;

@@ -14,27 +14,30 @@ import { AWAITED } from './in-flight.ts';
 import { blockToken, endToken, FORM, FormGuess, formToken, rawHead } from './tokens.ts';
 
 const ZERO = Buffer.alloc(PAGE_BYTES);
-/** Pieces of raw bytes below this are joined, so that each is not an item of its own. */
+/** Smaller pieces of raw bytes are joined into one item. */
 const SMALL_BYTES = 2048;
 
-/** One connection's bytes as items of the codec: pages by their places, the rest as tokens. */
+/** Converts a connection's bytes to codec items: pages with places, the rest as tokens. */
 export class StreamItems implements StreamSink {
   readonly #context: StreamContext;
   readonly #parser: ChannelParser;
   readonly #guess = new FormGuess();
   readonly #named = new Map<number, string>();
-  /** Where each block was last reported, and how often it was gone through, see `round`. */
+  /** Last address and rounds of each block, see `round`. */
   readonly #passes = new Map<number, { address: number; rounds: number }>();
   #items: Item[] = [];
-  /** Raw bytes that no token has been made for yet. */
+  /** Raw bytes without a token yet. */
   #raw: Uint8Array[] = [];
   #rawBytes = 0;
   #chunk: ArrayBufferLike | undefined;
-  /** How often the hypervisor has begun to go through memory; AWAITED from post-copy's package on. */
+  /** Passes over memory that the hypervisor has begun; AWAITED from post-copy's package on. */
   round = AWAITED;
-  /** Something else than a page came since `pushed`: an answer may be waited for, or it is the end of a round. */
+  /** Something other than a page arrived since `pushed`: an answer may be awaited, or a round ends. */
   #other = false;
-  /** Somebody waits for pages: from post-copy's package on, and where post-copy recovers, whose stream has no header. */
+  /**
+   * A process waits for pages: from post-copy's package on, and in a recovered post-copy, whose stream has no
+   * header.
+   */
   #awaited = true;
 
   constructor(context: StreamContext) {
@@ -42,35 +45,35 @@ export class StreamItems implements StreamSink {
     this.#parser = parseChannel(this, context);
   }
 
-  /** Bytes that wait for what follows. */
+  /** Bytes waiting for their continuation. */
   get heldBytes(): number {
     return this.#parser.heldBytes;
   }
 
-  /** Nobody waits for what came since `pushed`. */
+  /** No process waits for data since `pushed`. */
   get patient(): boolean {
     return !this.#other && !this.#awaited;
   }
 
-  /** What came until now is on its way. */
+  /** All data until now is on its way. */
   pushed(): void {
     this.#other = false;
   }
 
-  /** The items that are whole with this chunk; they may lie in it, so take them before it is used again. */
+  /** Items completed by this chunk. They may refer to it, so use them before it is reused. */
   push(chunk: Uint8Array): Item[] {
     this.#chunk = chunk.buffer;
     this.#parser.push(chunk);
     return this.#take();
   }
 
-  /** What waits, for a stream that pauses. */
+  /** Incomplete data of a stream that pauses. */
   flush(): Item[] {
     this.#parser.flush();
     return this.#take();
   }
 
-  /** What waits, and that the hypervisor sends no more. */
+  /** Incomplete data, and the mark of the hypervisor's end. */
   end(): Item[] {
     this.#parser.end();
     return [...this.#take(), { kind: 'bytes', bytes: endToken() }];
@@ -124,7 +127,7 @@ export class StreamItems implements StreamSink {
     if (!this.#awaited) this.#follow(block.index, address);
   }
 
-  /** Within a round addresses of a block only rise. */
+  /** Addresses of a block only rise within a round. */
   #follow(block: number, address: number): void {
     const pass = this.#passes.get(block);
     if (pass === undefined) {
@@ -147,7 +150,7 @@ export class StreamItems implements StreamSink {
     this.#items.push({ kind: 'bytes', bytes: token });
   }
 
-  /** Bytes that outlive the call: the caller's chunk does, a buffer of the parser's does not. */
+  /** Bytes that outlive the call, like the caller's chunk but unlike a parser's buffer. */
   #own(bytes: Uint8Array, start: number, end: number): Uint8Array {
     return bytes.buffer === this.#chunk ? bytes.subarray(start, end) : bytes.slice(start, end);
   }

@@ -5,14 +5,13 @@ import { Rebuild } from './rebuild.ts';
 
 export interface TargetConnectionDependencies {
   readonly socket: string;
-  /** To be waited for before this side connects, so that the hypervisor sees its connections in their order. */
+  /** Awaited before this side connects, so that the hypervisor sees its connections in order. */
   readonly after: () => Promise<void> | undefined;
-  /** The hypervisor has taken so many more bytes. */
+  /** The hypervisor has taken this many more bytes. */
   readonly taken: (bytes: number) => void;
-  /** Takes bytes of the return path. */
   readonly back: (bytes: Uint8Array) => Promise<void>;
   readonly backEnded: () => Promise<void>;
-  /** The source's side has ended, and everything before that is with the hypervisor. */
+  /** The source's side has ended, and the hypervisor has everything before that. */
   readonly ended: () => void;
   /** This side's hypervisor is gone. */
   readonly broken: () => Promise<void>;
@@ -21,12 +20,11 @@ export interface TargetConnectionDependencies {
 
 const FIRST_BYTES = 320 * 1024;
 
-/** One connection to the destination's hypervisor. */
 export class TargetConnection {
   readonly #deps: TargetConnectionDependencies;
   readonly #rebuild = new Rebuild();
   readonly #socket = Promise.withResolvers<LocalSocket | undefined>();
-  /** The source's side has ended, or nothing more can be handed on. */
+  /** Resolves once the source's side has ended, or nothing more can be passed on. */
   readonly #over = Promise.withResolvers<void>();
   #run: Promise<void> | undefined;
   #out = Buffer.allocUnsafe(0);
@@ -37,7 +35,7 @@ export class TargetConnection {
     this.#deps = deps;
   }
 
-  /** Resolves when both sides have ended it, or at once where it was never opened. */
+  /** Resolves once both sides have ended it, or at once if it was never opened. */
   async done(): Promise<void> {
     if (this.#run === undefined) return;
     await this.#run;
@@ -48,18 +46,17 @@ export class TargetConnection {
     return this.#socket.promise.then(() => undefined);
   }
 
-  /** The source's hypervisor has connected: so does this side. */
+  /** Connects after the source's hypervisor has connected. */
   open(): void {
     this.#run ??= this.#connect().catch((error: unknown) => this.#deps.fail(error));
   }
 
-  /** Rebuilds the items and hands them to the hypervisor; resolves when it has taken them. */
+  /** Restores the items and passes them to the hypervisor; resolves when it has taken them. */
   async give(items: Iterable<Item>): Promise<void> {
     for (const item of items) this.gather(item);
     await this.pass();
   }
 
-  /** Rebuilds an item; `pass` hands it on. */
   gather(item: Item): void {
     this.#rebuild.take(item, (bytes) => this.#put(bytes));
   }
@@ -67,7 +64,7 @@ export class TargetConnection {
   async pass(): Promise<void> {
     const bytes = this.#out.subarray(0, this.#outBytes);
     const socket = await this.#socket.promise;
-    // What nobody takes any more counts as taken: the source must not wait for it.
+    // Bytes without a reader count as taken, so that the source does not wait for them.
     if (bytes.length > 0) {
       if (socket !== undefined && !(await socket.write(bytes))) await this.#break(socket);
       this.#deps.taken(bytes.length);

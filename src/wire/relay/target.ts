@@ -13,21 +13,21 @@ import { MAX_LINK } from './in-flight.ts';
 import { TargetConnection } from './target-connection.ts';
 
 export interface TargetRelayOptions {
-  /** The unix socket on which the hypervisor listens. */
+  /** Unix socket on which the hypervisor listens. */
   readonly socket: string;
   readonly peer: string;
-  /** Of the guest that was admitted: what is kept for each page is bounded by it. */
+  /** Memory of the admitted guest, which limits the per-page memory. */
   readonly memoryBytes: number;
   readonly cache?: WireCache | undefined;
 }
 
-/** What was taken is reported once it is so much, or after so long: each report is work for both movers. */
+/** Taken bytes are reported after this amount or time, because each report is work for both movers. */
 const REPORT_BYTES = 512 * 1024;
 const REPORT_MS = 4;
-/** For how long the hypervisor may take what is left when the source has closed the session. */
+/** Time for the hypervisor to take the rest after the source has closed the session. */
 const LAST_MS = 10_000;
 
-/** The destination's end: from the session's channels to its hypervisor's connections. */
+/** Destination's relay, from the session's channels to its hypervisor's connections. */
 export class TargetRelay implements Relay {
   readonly #options: TargetRelayOptions;
   readonly #channels: Channels;
@@ -42,7 +42,7 @@ export class TargetRelay implements Relay {
   #isReporting = false;
   #reportTimer: NodeJS.Timeout | undefined;
   #returnBytes = 0;
-  /** The end of the codec's thread, which saves what it knows. */
+  /** End of the codec's thread, which saves its state. */
   #closing: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
@@ -50,10 +50,10 @@ export class TargetRelay implements Relay {
     this.#channels = new Channels(session);
     this.#options = options;
     this.#failed.promise.catch(() => undefined);
-    // The source has closed it, so all is here; the hypervisor may still have to take the last of it.
+    // The source has closed it, so everything is here; the hypervisor may still have to take the rest.
     session.ended
       .then(() => {
-        // Nobody is there to report to any more.
+        // The source is no longer there for reports.
         this.#isReporting = true;
         return this.close(LAST_MS);
       })
@@ -62,7 +62,7 @@ export class TargetRelay implements Relay {
     this.#channels.on(CHANNEL.control, (message) => this.#control(message));
   }
 
-  /** Rejects when the relay has failed; else never settles. */
+  /** Rejects after a failure; otherwise never settles. */
   get failed(): Promise<never> {
     return this.#failed.promise;
   }
@@ -75,7 +75,7 @@ export class TargetRelay implements Relay {
     };
   }
 
-  /** Waits until the source has ended and all is with the hypervisor; rejects where that does not come about. */
+  /** Waits until the source has ended and the hypervisor has everything; rejects if that fails. */
   close(deadlineMs: number): Promise<void> {
     this.#closed ??= this.#close(deadlineMs);
     return this.#closed;
@@ -93,7 +93,6 @@ export class TargetRelay implements Relay {
     }
   }
 
-  /** Breaks the hypervisor's connections and ends the session. */
   fail(error: unknown): void {
     if (this.#failure !== undefined) return;
     const { peer } = this.#options;
@@ -163,7 +162,7 @@ export class TargetRelay implements Relay {
     const summaryBytes = summary.length;
     await this.#send({ type: 'hello', version: 1, summaryBytes, ...own });
     this.#channels.on(CHANNEL.main, async (bytes) => {
-      // After the end, whatever still comes is dropped.
+      // Data after the end is dropped.
       if (this.#stop.signal.aborted) return;
       await thread.write(bytes).catch((error: unknown) => this.#corrupt(error));
     });
@@ -190,9 +189,9 @@ export class TargetRelay implements Relay {
     );
   }
 
-  /** The source's hypervisor has ended this connection, and all of it is with this side's. */
+  /** The source's hypervisor has ended this connection, and this side's has all its data. */
   #ended(index: number): void {
-    // Called from within the thread's own giving, which its end waits for.
+    // Called from within the thread's output, whose end waits for it.
     if (index === 0) this.#closing = this.#thread?.close().catch((error) => this.#corrupt(error));
   }
 
@@ -213,7 +212,7 @@ export class TargetRelay implements Relay {
     else this.#reportTimer ??= setTimeout(() => void this.#reportTaken(), REPORT_MS);
   }
 
-  /** One message at a time: what is taken meanwhile goes with the next. */
+  /** One message at a time; later amounts are joined. */
   async #reportTaken(): Promise<void> {
     clearTimeout(this.#reportTimer);
     this.#reportTimer = undefined;

@@ -1,16 +1,15 @@
 /**
- * What lies between the pages: the codec's opaque bytes, of all items together, are a row of tokens. Each is whole
- * before the page after it, and is about that page or about what the hypervisor gets between two pages.
+ * Data between pages: the codec's opaque bytes, joined over all items, are a sequence of tokens. Each is
+ * complete before the next page, and describes that page or the hypervisor's bytes between two pages.
  *
- * | token | then | what it says |
- * | raw | u32 length, bytes | the hypervisor's bytes as they are |
- * | form | u8 | how the next page's record is written, where it is not as expected |
- * | block | u16 number, u8 length, name | a block's name: before its first page |
+ * | token | then | meaning |
+ * | raw | u32 length, bytes | the hypervisor's bytes unchanged |
+ * | form | u8 | form of the next page's record, if it is not the expected one |
+ * | block | u16 number, u8 length, name | a block's name, before its first page |
  * | end | nothing | the hypervisor has ended its side of the connection |
  */
 export const TOKEN = { raw: 0, form: 1, block: 2, end: 3 } as const;
 
-/** Bits of a form. */
 export const FORM = { named: 1, zero: 2 } as const;
 
 export function rawHead(length: number): Buffer {
@@ -37,13 +36,13 @@ export function endToken(): Buffer {
 }
 
 /**
- * How a page's record is expected to be written, from what both sides know: with its block's name unless the page
- * before was of the same block, and as a page of zeros exactly where it is one.
+ * Expected form of a page's record, from data that both sides have: with the block's name unless the previous
+ * page was in the same block, and as a zero page exactly if it is one.
  */
 export class FormGuess {
   #block = -1;
 
-  /** The form of a page of this block; `next` moves on to it. */
+  /** Form of a page of this block; `next` advances to it. */
   next(block: number, zero: boolean): number {
     const named = block === this.#block ? 0 : FORM.named;
     this.#block = block;

@@ -1,9 +1,9 @@
 import { ELEMENT } from './format.ts';
 
 const PATTERN_BYTES = 5;
-/** Below this, setting the search up costs more than it saves. */
+/** Below this, the search's setup costs more than it saves. */
 const WORTH_BYTES = 256;
-/** Searched at a time: a chunk may hold hundreds of small sections, each of which is searched from its start. */
+/** Searched at a time: a chunk may contain hundreds of small sections, each searched from its start. */
 const PIECE_BYTES = 4096;
 const NOTHING = Buffer.alloc(0);
 
@@ -12,7 +12,7 @@ for (const type of ['SECTION_START', 'SECTION_PART', 'SECTION_END', 'FOOTER'] as
   BEGINS[ELEMENT[type]] = 1;
 }
 
-/** The next byte of [from, end) that an element or a footer can begin with, or `end`. */
+/** Next byte of [from, end) that can start an element or a footer, or `end`. */
 function byByte(bytes: Uint8Array, from: number, end: number): number {
   let at = from;
   while (at < end && BEGINS[bytes[at] as number] === 0) at += 1;
@@ -20,19 +20,19 @@ function byByte(bytes: Uint8Array, from: number, end: number): number {
 }
 
 /**
- * The places in [.., end) of a chunk that are worth a closer look. All of a device's state goes through here, which
- * is long for VFIO: where the ids that matter are known, what follows a type byte is searched for by native code.
+ * Candidate places in [.., end) of a chunk. All device state passes here, which is long for VFIO. If the
+ * relevant ids are known, native code searches for the bytes after a type byte.
  */
 export class Beginnings {
   readonly #bytes: Uint8Array;
   readonly #end: number;
   readonly #patterns: readonly Buffer[];
-  /** The piece of the chunk that is searched, and where each pattern is next in it. */
+  /** Searched piece of the chunk, and each pattern's next place in it. */
   #pieceAt = 0;
   #piece: Buffer = NOTHING;
   #next: number[] = [];
 
-  /** `footer` and `ram`: the sections whose footer and whose parts count; undefined when others may as well. */
+  /** `footer` and `ram`: sections whose footer and parts count; undefined if others may, too. */
   constructor(
     bytes: Uint8Array,
     window: { readonly at: number; readonly end: number },
@@ -52,19 +52,19 @@ export class Beginnings {
       : [];
   }
 
-  /** The first such place from `from` on, or the window's end. */
+  /** First candidate from `from` on, or the window's end. */
   next(from: number): number {
     if (this.#patterns.length === 0) return byByte(this.#bytes, from, this.#end);
     let at = from;
     while (this.#end - at >= PATTERN_BYTES) {
       const pieceEnd = this.#pieceAt + this.#piece.length;
-      // A pattern that the piece's end cuts is whole in the next piece.
+      // A pattern cut by the piece's end is complete in the next piece.
       if (pieceEnd - at < PATTERN_BYTES) this.#take(at);
       const place = this.#nearest(at - this.#pieceAt);
       if (place < this.#piece.length) return this.#pieceAt + place;
       at = this.#pieceAt + this.#piece.length - PATTERN_BYTES + 1;
     }
-    // One that the window cuts is not found whole.
+    // A pattern cut by the window's end is not found completely.
     return byByte(this.#bytes, at, this.#end);
   }
 

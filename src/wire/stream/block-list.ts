@@ -3,15 +3,15 @@ import { MAX_BLOCKS, MIN_HOST_PAGE_BYTES } from './format.ts';
 import type { RamBlock } from './types.ts';
 
 export interface ListOptions {
-  /** Post-copy was advised: the page size of a block may follow. */
+  /** Post-copy was advised: a block's page size may follow. */
   readonly advised: boolean;
-  /** The capability x-ignore-shared: the block's address in the guest follows. */
+  /** Capability x-ignore-shared: the block's guest address follows. */
   readonly guestAddress: boolean;
 }
 
 const LARGEST_HOST_PAGE = 2 ** 40;
 
-/** The list of RAM blocks: it ends where their lengths sum up to what was announced. */
+/** List of RAM blocks, which ends when their lengths reach the announced sum. */
 export class BlockListReader {
   #leftBytes = 0;
   blocks: RamBlock[] = [];
@@ -25,13 +25,13 @@ export class BlockListReader {
     return this.#leftBytes === 0;
   }
 
-  /** Takes one entry: its bytes, 0 if it is none, minus what it needs. */
+  /** Reads one entry: returns its length, 0 if it is invalid, or minus the bytes that it needs. */
   take(bytes: Uint8Array, at: number, end: number, options: ListOptions): number {
     const { advised, guestAddress } = options;
     const length = bytes[at] ?? 0;
     const nameEnd = at + 1 + length;
     if (length === 0 || !isPrintable(bytes, at + 1, Math.min(end, nameEnd))) return 0;
-    // Whether a page size is there shows in what follows, which always exists: a block, or the end of the section.
+    // The following bytes show whether there is a page size; there is always a block or the section's end.
     const looked = nameEnd + 8 + (advised ? 8 : 0) + (guestAddress ? 8 : 0);
     if (end < looked) return at - looked;
     const usedBytes = u64(bytes, nameEnd);
@@ -45,12 +45,15 @@ export class BlockListReader {
   }
 }
 
-/** A page size is a power of two; a name's length would make it huge, a record is smaller. */
+/**
+ * A page size is a power of two: with a name's length in its place the value would be huge, with a record's it
+ * would be smaller.
+ */
 function hasPageSize(bytes: Uint8Array, at: number, guestAddress: boolean): boolean {
   const size = u64(bytes, at);
   if (size < MIN_HOST_PAGE_BYTES || size > LARGEST_HOST_PAGE || !isPowerOfTwo(size)) return false;
   if (!guestAddress) return true;
-  // With one number only, it is the address, and the next block or a record follows.
+  // A single number is the address, followed by the next block or a record.
   const address = u64(bytes, at + 8);
   return Number.isSafeInteger(address) && address % MIN_HOST_PAGE_BYTES === 0;
 }

@@ -7,11 +7,11 @@ import type { ChannelParser, StreamSink } from './types.ts';
 
 export type ChannelKind = 'main' | 'multifd' | 'preempt';
 
-/** What a connection of a migration is, by the first byte that the source sends on it. */
+/** Kind of a migration's connection, by the source's first byte. */
 export function channelKind(firstByte: number, context: StreamContext): ChannelKind {
   switch (firstByte) {
     case FILE_MAGIC >>> 24:
-    // Post-copy that recovers begins a new main channel with a command.
+    // A recovered post-copy starts a new main channel with a command.
     case ELEMENT.COMMAND:
       return 'main';
     case MULTIFD.MAGIC >>> 24:
@@ -24,8 +24,8 @@ export function channelKind(firstByte: number, context: StreamContext): ChannelK
 const PARSERS = { main: MainChannel, multifd: MultifdChannel, preempt: PreemptChannel };
 
 /**
- * A parser for one connection from the source to the destination; which kind it is shows its first byte. All
- * connections of one migration share a context.
+ * Parser for one connection from source to destination; the first byte shows its kind. All connections of a
+ * migration share a context.
  */
 export function parseChannel(
   sink: StreamSink,

@@ -10,14 +10,17 @@ import {
 
 const MAX_CAPABILITIES = 64;
 
-/** What a configuration's subsections say about the rest of the stream. */
+/** Properties of the stream in the configuration's subsections. */
 export interface StreamConfiguration {
   pageBytes?: number;
   ignoreShared?: boolean;
   mappedRam?: boolean;
 }
 
-/** One subsection: its bytes, 0 for one that is not known (they have no length), minus what it needs. */
+/**
+ * Reads one subsection: returns its length, 0 if it is unknown (it has no length field), or minus the bytes that
+ * it needs.
+ */
 export function subsection(
   bytes: Uint8Array,
   at: number,

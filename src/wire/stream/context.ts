@@ -1,20 +1,19 @@
 import { DEFAULT_PAGE_BYTES, MAX_BLOCKS, MAX_SECTIONS, RAM_SECTION } from './format.ts';
 import type { RamBlock } from './types.ts';
 
-/** What the channels of one migration know in common: the main channel learns it, the others use it. */
+/** Common state of a migration's channels: the main channel sets it, the others use it. */
 export class StreamContext {
   pageBytes = DEFAULT_PAGE_BYTES;
   #blocks: RamBlock[] = [];
   #byName = new Map<string, RamBlock>();
   readonly #sections = new Map<number, string>();
-  /** The section that carries guest memory; undefined before its start was seen. */
+  /** Section with guest memory; undefined before its start. */
   ramSection: number | undefined;
 
   get blocks(): readonly RamBlock[] {
     return this.#blocks;
   }
 
-  /** A new list takes the place of the one before. */
   setBlocks(blocks: RamBlock[]): void {
     this.#blocks = blocks.slice(0, MAX_BLOCKS);
     this.#byName = new Map(this.#blocks.map((block) => [block.name, block]));
@@ -24,12 +23,12 @@ export class StreamContext {
     return this.#byName.get(name);
   }
 
-  /** `page` lies in `block` and on a page's boundary. */
+  /** True if the page at `address` is in `block` and aligned. */
   holds(block: RamBlock, address: number): boolean {
     return address % this.pageBytes === 0 && address + this.pageBytes <= block.usedBytes;
   }
 
-  /** An iterable section began: its parts will name only its id. */
+  /** Start of an iterable section, whose parts have only its id. */
   openSection(id: number, name: string): void {
     if (name === RAM_SECTION.name) this.ramSection = id;
     if (this.#sections.size < MAX_SECTIONS || this.#sections.has(id)) this.#sections.set(id, name);

@@ -1,4 +1,4 @@
-/** Big-endian fields of a chunk. Nothing is checked: callers know that the bytes are there. */
+/** Big-endian fields of a chunk, without checks: callers ensure that the bytes exist. */
 export function u16(bytes: Uint8Array, at: number): number {
   return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }
@@ -8,12 +8,12 @@ export function u32(bytes: Uint8Array, at: number): number {
   return (high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
 }
 
-/** Exact up to 2^53; above that, only that it is above. */
+/** Exact up to 2^53; larger values only stay larger. */
 export function u64(bytes: Uint8Array, at: number): number {
   return u32(bytes, at) * 0x1_0000_0000 + u32(bytes, at + 4);
 }
 
-/** Names in a stream are printable ASCII; what is not is no name. */
+/** Names in a stream are printable ASCII. */
 export function isPrintable(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end; at += 1) {
     const byte = bytes[at] ?? 0;
@@ -22,7 +22,6 @@ export function isPrintable(bytes: Uint8Array, start: number, end: number): bool
   return true;
 }
 
-/** Of printable bytes. */
 export function text(bytes: Uint8Array, start: number, end: number): string {
   return String.fromCharCode(...bytes.subarray(start, end));
 }

@@ -1,11 +1,12 @@
 /**
- * QEMU's migration stream from 7.2 to 11.1, as tables: the one description of the format in this project. docs/wire-stream.md
- * explains it. All integers are big-endian; `since` and `until` are QEMU versions, absent for all that we know.
+ * QEMU's migration stream from 7.2 to 11.1 as tables, this project's only description of the format.
+ * docs/wire-stream.md explains it. All integers are big-endian; `since` and `until` are QEMU versions, absent
+ * for all supported ones.
  */
 export const FILE_MAGIC = 0x5145_564d;
 export const FILE_VERSION = 3;
 
-/** The byte that each element of the main channel begins with. */
+/** First byte of each element on the main channel. */
 export const ELEMENT = {
   END: 0x00,
   SECTION_START: 0x01,
@@ -19,10 +20,10 @@ export const ELEMENT = {
   FOOTER: 0x7e,
 } as const;
 
-/** The iterable section that carries guest memory, and the version of its payload. */
+/** Iterable section of guest memory, and its payload's version. */
 export const RAM_SECTION = { name: 'ram', version: 4 } as const;
 
-/** Low bits of a RAM record's first 8 bytes; the others are an address within a block. */
+/** Low bits of a RAM record's first 8 bytes; the rest is an address in a block. */
 export const RAM_FLAG = {
   ZERO: 0x02,
   MEM_SIZE: 0x04,
@@ -40,7 +41,7 @@ export const RAM_FLAG = {
 
 export const XBZRLE_ENCODING = 1;
 
-/** `payloadBytes`: what a valid command carries; absent where it varies. */
+/** `payloadBytes`: payload length of a valid command; absent if it varies. */
 export interface MessageFormat {
   readonly name: string;
   readonly payloadBytes?: number;
@@ -63,7 +64,7 @@ export const COMMANDS: ReadonlyMap<number, MessageFormat> = new Map([
 ]);
 export const COMMAND = { POSTCOPY_ADVISE: 3, PACKAGED: 7 } as const;
 
-/** From the destination to the source, on the main channel's socket. */
+/** Messages from the destination to the source, on the main channel's socket. */
 export const RETURN_MESSAGES: ReadonlyMap<number, MessageFormat> = new Map([
   [1, { name: 'SHUT', payloadBytes: 4 }],
   [2, { name: 'PONG', payloadBytes: 4 }],
@@ -79,13 +80,13 @@ export const RETURN = { RECV_BITMAP: 5 } as const;
 export const MAX_RETURN_PAYLOAD = 512;
 export const RECV_BITMAP_END_BYTES = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef] as const;
 
-/** Subsections of the configuration; none says its length. Capabilities are a list of names instead. */
+/** Subsections of the configuration, without length fields. Capabilities are a list of names instead. */
 export const CONFIGURATION = {
   TARGET_PAGE_BITS: { name: 'configuration/target-page-bits', bytes: 4 },
   CAPABILITIES: { name: 'configuration/capabilities' },
   UUID: { name: 'configuration/uuid', bytes: 16 },
 } as const;
-/** Listed among the capabilities, these change the list of RAM blocks. */
+/** Capabilities that change the list of RAM blocks. */
 export const IGNORE_SHARED = 'x-ignore-shared';
 export const MAPPED_RAM = 'mapped-ram';
 
@@ -95,12 +96,12 @@ export const MULTIFD = {
   HELLO_BYTES: 64,
   /** Magic, version, flags. */
   PREFIX_BYTES: 12,
-  /** A packet of pages, before its list of offsets. */
+  /** Header of a page packet, before its list of offsets. */
   PAGES_HEADER_BYTES: 320,
-  /** A packet of device state; since 10.0. */
+  /** Header of a device state packet; since 10.0. */
   DEVICE_HEADER_BYTES: 276,
   NAME_BYTES: 256,
-  /** Pages of one packet, taken together; the list of offsets always has room for all of them. */
+  /** Pages of one packet; the list of offsets always has space for all of them. */
   PACKET_BYTES: 512 * 1024,
   FLAG_SYNC: 0x01,
   /** 1 zlib, 2 zstd, since 9.1 also 4 QPL, 8 UADK, 16 QATzip, each shifted by one bit. */
@@ -112,11 +113,11 @@ export const MULTIFD = {
 export const DEFAULT_PAGE_BYTES = 4096;
 export const MIN_PAGE_BYTES = 1024;
 export const MAX_PAGE_BYTES = 65_536;
-/** Of the hosts that QEMU runs on: what a block's own page size is at least. */
+/** Smallest page size of QEMU's hosts, and thus of a block. */
 export const MIN_HOST_PAGE_BYTES = 4096;
 const MAX_NAME_BYTES = 255;
-/** Our own bounds, far beyond what QEMU makes: more of it is not parsed. */
+/** Our own limits, far above QEMU's values; excess data is not parsed. */
 export const MAX_BLOCKS = 4096;
 export const MAX_SECTIONS = 4096;
-/** One RAM record with a name and the largest page, the largest thing that is kept until it is whole. */
+/** RAM record with a name and the largest page, the largest item that is buffered. */
 export const MAX_HELD_BYTES = 8 + 1 + MAX_NAME_BYTES + MAX_PAGE_BYTES;

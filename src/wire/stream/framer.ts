@@ -4,22 +4,22 @@ import type { ChannelParser, RamRecord, SpanKind, StreamNote, StreamSink } from 
 const FIRST_HELD_BYTES = 8192;
 
 /**
- * The part that all channels share: cuts what comes in pieces of any size into items. `step` sees a window of bytes
- * and takes an item off its front, or says how many bytes it needs for that; only then are bytes kept, and joined
- * with as few of the next chunk as are needed. What is long and of known length is passed through as it comes.
+ * Base of all channel parsers: splits input of any chunking into items. `step` takes an item off the front of a
+ * window, or returns the number of bytes that it needs. Only then are bytes buffered and joined with the needed
+ * part of the next chunk. Long data of known length passes through unbuffered.
  */
 export abstract class Framer implements ChannelParser {
   readonly #sink: StreamSink;
   #held = new Uint8Array(0);
   #heldBytes = 0;
-  /** How many of the held bytes the sink has had as `torn`. */
+  /** Buffered bytes that the sink has received as `torn`. */
   #flushedBytes = 0;
-  /** Bytes, from the start of what is held, that the next item needs. */
+  /** Bytes that the next item needs, from the start of the buffer. */
   #needed = 1;
   #position = 0;
   #passKind: SpanKind = 'unknown';
   #passBytes = 0;
-  /** No more input comes: what there is decides. */
+  /** No more input follows: the present bytes decide. */
   protected ended = false;
 
   constructor(sink: StreamSink) {
@@ -39,7 +39,7 @@ export abstract class Framer implements ChannelParser {
       if (this.#heldBytes < this.#needed) return;
       const used = this.#run(this.#held, this.#heldBytes);
       this.#drop(used);
-      // What is left lies whole in this chunk: on with the chunk itself, not with a byte of it at a time.
+      // The rest is completely in this chunk: continue with the chunk, not byte by byte.
       if (this.#heldBytes <= at) {
         at -= this.#heldBytes;
         this.#heldBytes = 0;
@@ -66,21 +66,21 @@ export abstract class Framer implements ChannelParser {
   }
 
   /**
-   * Takes the item at `at` of `bytes`, of which [at, end) are there: returns how many bytes it took, 0 after a
-   * mere change of state, or minus the number that it needs (more than there are).
+   * Takes the item at `at` from [at, end) of `bytes`. Returns its length, 0 after only a change of state, or
+   * minus the number of bytes that it needs (more than available).
    */
   protected abstract step(bytes: Uint8Array, at: number, end: number): number;
 
-  /** Called for bytes that are done with, and for those that are passed through. */
+  /** Called for processed bytes and for those passed through. */
   protected advanced(_bytes: number): void {}
 
-  /** The next `count` bytes are of this kind, whatever they hold. */
+  /** The next `count` bytes are of this kind, whatever their content. */
   protected pass(kind: SpanKind, count: number): void {
     this.#passKind = kind;
     this.#passBytes = count;
   }
 
-  /** Bytes of the stream before those that this step looks at. */
+  /** Stream position of this step's bytes. */
   protected get position(): number {
     return this.#position;
   }
@@ -120,7 +120,7 @@ export abstract class Framer implements ChannelParser {
     if (end > this.#flushedBytes) this.#sink.span('torn', bytes, this.#flushedBytes, end);
   }
 
-  /** Steps until the window is used up or an item needs more; returns how many bytes were used. */
+  /** Steps until the window is used or an item needs more; returns the bytes used. */
   #run(bytes: Uint8Array, end: number): number {
     let at = 0;
     while (at < end) {
@@ -162,7 +162,7 @@ export abstract class Framer implements ChannelParser {
   }
 }
 
-/** Where an item lies: with its header from `itemStart`, its content from `start`, until `end`. */
+/** Bounds of an item: header from `itemStart`, content from `start` to `end`. */
 export interface RecordBounds {
   readonly itemStart: number;
   readonly start: number;

@@ -16,8 +16,8 @@ import { resync } from './resync.ts';
 import { RamFramer } from './records.ts';
 
 /**
- * Where the parser is. `device`: in a payload of unknown length; `lost`: it does not know. It leaves these two states
- * where resync.ts finds a section, and at the end of a package.
+ * Parser's state. `device`: in a payload of unknown length. `lost`: position unknown. It leaves these two where
+ * resync.ts finds a section, and at the end of a package.
  */
 type State =
   | 'file'
@@ -33,10 +33,10 @@ type State =
 
 const MAX_MACHINE_NAME = 1024;
 
-/** The main channel: from the file's header, or from a command where post-copy recovers on a new connection. */
+/** Main channel, from the file header, or from a command if post-copy recovers on a new connection. */
 export class MainChannel extends RamFramer {
   #state: State = 'file';
-  /** The section that is open; undefined when lost. */
+  /** Open section; undefined when lost. */
   #section: number | undefined;
   #packageBytes: number | undefined;
   #configured: StreamConfiguration = {};
@@ -48,7 +48,7 @@ export class MainChannel extends RamFramer {
     if (left === undefined || end - at < left) return this.#parse(bytes, at, end, this.ended);
     const used = this.#parse(bytes, at, at + left, true);
     if (used >= 0) return used;
-    // It needs more than the package has: the rest of the package is something else.
+    // It needs more than the package has, so the rest is something else.
     this.#lose('an item runs over the end of its package');
     this.pass('unknown', left);
     return 0;
@@ -191,7 +191,7 @@ export class MainChannel extends RamFramer {
     if (code === 0 || (format?.payloadBytes ?? length) !== length) {
       return this.#lose('not a command');
     }
-    // A newer QEMU's command that we do not know says its length too.
+    // An unknown command of a newer QEMU also has a length.
     const total = 5 + length;
     if (end - at < total) return -total;
     const payload = at + 5;
@@ -205,7 +205,7 @@ export class MainChannel extends RamFramer {
     return total;
   }
 
-  /** `header`: the command's own bytes, which `advanced` will take off. */
+  /** `header`: length of the command, which `advanced` subtracts. */
   #package(bytes: number, header: number): void {
     if (bytes > 0) this.#packageBytes = bytes + header;
     this.note({ type: 'package', bytes });
@@ -280,14 +280,14 @@ export class MainChannel extends RamFramer {
     return 0;
   }
 
-  /** Passes on what is not understood, up to where the parser knows its place again. */
+  /** Passes on unrecognized bytes up to a place where the parser can continue. */
   #seek(bytes: Uint8Array, at: number, end: number, last: boolean): number {
     const lost = this.#state === 'lost';
     const records = (from: number): number => this.place(bytes, from, end);
     const place = resync(this.context, this.#section, records, { bytes, at, end, last });
     if (place.at > at) {
       this.span(lost ? 'unknown' : 'device', bytes, at, place.at);
-      // What was found there is looked at again, with nothing before it.
+      // The found place is parsed again, with nothing before it.
       return place.at - at;
     }
     if (place.kind === 'more') return -place.needed;

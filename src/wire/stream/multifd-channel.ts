@@ -8,12 +8,11 @@ const MAX_PAGES = MULTIFD.PACKET_BYTES / MIN_PAGE_BYTES;
 const MIN_PAGES = MULTIFD.PACKET_BYTES / MAX_PAGE_BYTES;
 const KNOWN_FLAGS = MULTIFD.FLAG_SYNC | MULTIFD.FLAG_METHOD | MULTIFD.FLAG_DEVICE_STATE;
 
-/** One multifd channel: a hello, then packets, each a header of fixed length and as many bytes as it says. */
+/** Multifd channel: a hello, then packets with a header of fixed length and the number of bytes in it. */
 export class MultifdChannel extends Framer {
   readonly #context: StreamContext;
   #greeted = false;
   #lost = false;
-  /** Of the packet whose pages follow. */
   #block: RamBlock | undefined;
   readonly #addresses = new Float64Array(MAX_PAGES);
   #pages = 0;
@@ -75,7 +74,7 @@ export class MultifdChannel extends Framer {
     return headerBytes;
   }
 
-  /** Takes the packet's block and addresses over; false when they are not of a block that is known. */
+  /** Records the packet's block and addresses; false if they are not in a known block. */
   #names(bytes: Uint8Array, at: number, { pages, pageBytes }: PagesHeader): boolean {
     const nameAt = at + MULTIFD.PAGES_HEADER_BYTES - MULTIFD.NAME_BYTES;
     this.#block = this.#context.block(nameOf(bytes, nameAt) ?? '');
@@ -99,7 +98,7 @@ export class MultifdChannel extends Framer {
     return pageBytes;
   }
 
-  /** Passes on what is not understood, up to the next thing that can be a packet. */
+  /** Passes on unrecognized bytes up to the next possible packet. */
   #seek(bytes: Uint8Array, at: number, end: number): number {
     let found = at;
     let needed = 0;
@@ -135,7 +134,7 @@ interface PagesHeader {
   readonly zeroPages: number;
   readonly payloadBytes: number;
   readonly pageBytes: number;
-  /** With the list of offsets, which has room for a whole packet. */
+  /** Includes the list of offsets, which has space for a whole packet. */
   readonly headerBytes: number;
 }
 
@@ -143,7 +142,7 @@ function isPrefix(bytes: Uint8Array, at: number): boolean {
   return u32(bytes, at) === MULTIFD.MAGIC && u32(bytes, at + 4) === MULTIFD.VERSION;
 }
 
-/** Where the room for pages is 0 (a sync since 9.0 fills in nothing), it is what the page size gives. */
+/** If the page capacity is 0 (a sync since 9.0 leaves it empty), it follows from the page size. */
 function readPages(bytes: Uint8Array, at: number, pageBytes: number): PagesHeader | undefined {
   const usual = MULTIFD.PACKET_BYTES / pageBytes;
   const room = u32(bytes, at + 12) || usual;
@@ -156,14 +155,14 @@ function readPages(bytes: Uint8Array, at: number, pageBytes: number): PagesHeade
   return {
     pages,
     zeroPages,
-    // Up to 8.2 a sync without pages still reports the size of the packet before it.
+    // Up to 8.2, a sync without pages still has the previous packet's size.
     payloadBytes: pages === 0 ? 0 : u32(bytes, at + 20),
     pageBytes: MULTIFD.PACKET_BYTES / room,
     headerBytes: MULTIFD.PAGES_HEADER_BYTES + 8 * room,
   };
 }
 
-/** Of a fixed length, ended by a 0; undefined when that is not what it is. */
+/** Name in a field of fixed length, terminated by 0; undefined if it is invalid. */
 function nameOf(bytes: Uint8Array, at: number): string | undefined {
   let stop = at;
   while (stop < at + MULTIFD.NAME_BYTES && bytes[stop] !== 0) stop += 1;
@@ -171,7 +170,7 @@ function nameOf(bytes: Uint8Array, at: number): string | undefined {
   return text(bytes, at, stop);
 }
 
-/** For the way back: 1 for a packet, 0 for none, minus the bytes that are needed to decide. */
+/** Result for resynchronization: 1 for a packet, 0 for none, or minus the bytes needed to decide. */
 function packetAt(bytes: Uint8Array, at: number, end: number, pageBytes: number): number {
   if (end - at < MULTIFD.PREFIX_BYTES) {
     const known = [0x11, 0x22, 0x33, 0x44, 0, 0, 0, 1];

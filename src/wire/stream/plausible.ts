@@ -3,18 +3,18 @@ import { text, isPrintable, u16, u32 } from './fields.ts';
 import { COMMANDS, ELEMENT, RAM_SECTION } from './format.ts';
 
 /**
- * Whether bytes can be an element of the main channel: what the parser knows its place by, once it has lost it or
- * stands before a device's state, which has no length. Each takes a window [at, end) and answers NO, the number of
- * bytes of the element's header, or minus the number of bytes that it needs to decide.
+ * Checks whether bytes can be an element of the main channel, for a parser that is lost or in a device's state,
+ * which has no length. Each function takes a window [at, end) and returns NO, the header's length, or minus the
+ * number of bytes needed to decide.
  */
 export const NO = 0;
 
 const FOOTER_BYTES = 5;
-/** Versions of sections are small numbers; an instance may be an address. */
+/** Section versions are small numbers; an instance may be an address. */
 const MAX_VERSION = 0xffff;
 const MAX_DESCRIPTION_BYTES = 256 * 1024 * 1024;
 
-/** Type, id, and a name of which each byte is checked as soon as it is there. */
+/** Type, id, and a name, whose bytes are checked as soon as they arrive. */
 export function sectionHeader(bytes: Uint8Array, at: number, end: number): number {
   if (end - at < 6) return -6;
   const length = bytes[at + 5] ?? 0;
@@ -27,7 +27,7 @@ export function sectionHeader(bytes: Uint8Array, at: number, end: number): numbe
   return u32(bytes, nameEnd + 4) > MAX_VERSION ? NO : total;
 }
 
-/** The header of the RAM section: strong enough to be believed without a footer before it. */
+/** Header of the RAM section: specific enough without a footer before it. */
 export function ramStart(bytes: Uint8Array, at: number, end: number): number {
   if (end - at < 9) {
     const length = end - at > 5 ? bytes[at + 5] : RAM_SECTION.name.length;
@@ -48,7 +48,7 @@ function command(bytes: Uint8Array, at: number, end: number): number {
   return format.payloadBytes === undefined || format.payloadBytes === length ? 5 : NO;
 }
 
-/** The end of file: the stream's last byte, a package's last byte, or before a description. */
+/** End of file: the last byte of a stream or package, or the byte before a description. */
 function endOfFile(bytes: Uint8Array, at: number, end: number): number {
   if (end - at < 7) return -7;
   const described =
@@ -58,7 +58,7 @@ function endOfFile(bytes: Uint8Array, at: number, end: number): number {
   return described ? 1 : NO;
 }
 
-/** An element that can follow another one. */
+/** Element that can follow another one. */
 export function element(context: StreamContext, bytes: Uint8Array, at: number, end: number) {
   switch (bytes[at]) {
     case ELEMENT.SECTION_START:
@@ -77,7 +77,7 @@ export function element(context: StreamContext, bytes: Uint8Array, at: number, e
   }
 }
 
-/** The bytes that are there, of [at, end), are the first of the number's. */
+/** True if the available bytes of [at, end) start the number. */
 function begins(bytes: Uint8Array, at: number, end: number, value: number): boolean {
   for (let index = 0; at + index < end; index += 1) {
     if (bytes[at + index] !== ((value >>> (24 - 8 * index)) & 0xff)) return false;
@@ -86,8 +86,8 @@ function begins(bytes: Uint8Array, at: number, end: number, value: number): bool
 }
 
 /**
- * A footer and, behind it, an element that can follow. `id` is the section that it must close; undefined for any,
- * when the parser does not know in which it is.
+ * Footer with a possible next element. `id`: section that it must close; undefined for any, if the parser's
+ * section is unknown.
  */
 export function footerAndNext(
   context: StreamContext,

@@ -1,8 +1,8 @@
 import { RamFramer } from './records.ts';
 
 /**
- * Post-copy's second connection (the capability postcopy-preempt): RAM records without a header, for pages that the
- * destination waits for. Its blocks are those that the main channel named.
+ * Post-copy's second connection (capability postcopy-preempt): RAM records without a header, for awaited pages.
+ * Its blocks are named on the main channel.
  */
 export class PreemptChannel extends RamFramer {
   #lost = false;
@@ -20,12 +20,12 @@ export class PreemptChannel extends RamFramer {
     this.note({ type: 'ram-section-end' });
   }
 
-  /** The list is the main channel's. */
+  /** The main channel has the list. */
   protected ramListBegins(): boolean {
     return false;
   }
 
-  /** Up to a record that names a block: what continues the one before could be anything. */
+  /** Searches for a record that names a block: a continuing record could be anything. */
   #seek(bytes: Uint8Array, at: number, end: number): number {
     for (let found = at; found < end; found += 1) {
       const placed = this.namedRecord(bytes, found, end);

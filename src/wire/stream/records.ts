@@ -6,7 +6,7 @@ import type { RamBlock, RamRecord, StreamSink } from './types.ts';
 
 const FLAG_OF = { page: RAM_FLAG.PAGE, zero: RAM_FLAG.ZERO, xbzrle: RAM_FLAG.XBZRLE } as const;
 
-/** The bytes that such a record begins with on the wire: what a sink is not shown, since it follows from the record. */
+/** Record header on the wire. Sinks do not receive it, because it follows from the record. */
 export function recordHeader(kind: keyof typeof FLAG_OF, record: RamRecord): Buffer {
   const { block, address, header } = record;
   if (header === 'none') return Buffer.alloc(0);
@@ -24,7 +24,7 @@ export function recordHeader(kind: keyof typeof FLAG_OF, record: RamRecord): Buf
 
 const NO_BLOCK: RamBlock = { index: -1, name: '', usedBytes: 0 };
 
-/** What a record's first bytes say. Written again for each record. */
+/** Parsed header, reused for each record. */
 class RecordHead implements RamRecord {
   block: RamBlock = NO_BLOCK;
   address = 0;
@@ -33,7 +33,7 @@ class RecordHead implements RamRecord {
   headerBytes = 0;
 }
 
-/** RAM records are the same on the main channel and on post-copy's second one. */
+/** RAM records, equal on the main channel and post-copy's second one. */
 export abstract class RamFramer extends Framer {
   protected readonly context: StreamContext;
   readonly #place = new RecordHead();
@@ -44,12 +44,12 @@ export abstract class RamFramer extends Framer {
     this.context = context;
   }
 
-  /** The section's end mark was given to the sink. */
+  /** The sink has received the section's end mark. */
   protected abstract ramEnded(): void;
-  /** A list of blocks of this many bytes in all follows: false if it can't be here. */
+  /** A block list of this total size follows; false if it is impossible here. */
   protected abstract ramListBegins(totalBytes: number): boolean;
 
-  /** As a step, and 0 for what is no record. */
+  /** Like a step, with 0 for an invalid record. */
   protected ramRecord(bytes: Uint8Array, at: number, end: number): number {
     const placed = this.place(bytes, at, end);
     if (placed <= 0) return placed;
@@ -74,7 +74,10 @@ export abstract class RamFramer extends Framer {
     }
   }
 
-  /** Reads a record's header, with its block's name: its length, 0 if it is none, minus what it needs. */
+  /**
+   * Reads a record's header and block name: returns its length, 0 if it is invalid, or minus the bytes that it
+   * needs.
+   */
   protected place(bytes: Uint8Array, at: number, end: number): number {
     if (end - at < 8) return -8;
     const low = u32(bytes, at + 4);
@@ -105,7 +108,7 @@ export abstract class RamFramer extends Framer {
     }
   }
 
-  /** As `place`, but only a page's record that names its block. */
+  /** Like `place`, but only for a page's record that names its block. */
   protected namedRecord(bytes: Uint8Array, at: number, end: number): number {
     const placed = this.place(bytes, at, end);
     return placed > 0 && placed < 9 ? 0 : placed;
@@ -160,7 +163,7 @@ export abstract class RamFramer extends Framer {
     const start = at + this.#place.headerBytes;
     if (end < start + 4) return at - start - 4;
     const length = u32(bytes, start);
-    // zlib's own bound for what it makes of a page.
+    // zlib's output limit for a page.
     const { pageBytes } = this.context;
     if (length > pageBytes + (pageBytes >> 12) + (pageBytes >> 14) + 13) return 0;
     const stop = start + 4 + length;

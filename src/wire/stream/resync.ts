@@ -4,7 +4,7 @@ import { u32 } from './fields.ts';
 import { ELEMENT } from './format.ts';
 import { footerAndNext, NO, ramStart } from './plausible.ts';
 
-/** What was found at `at`; `none` there is no such place before the end of the window. */
+/** Result of the search; `none`: no such place before the end of the window. */
 export type ResyncPoint =
   | { readonly kind: 'footer' | 'element' | 'none'; readonly at: number }
   | { readonly kind: 'more'; readonly at: number; readonly needed: number };
@@ -18,11 +18,11 @@ export interface SeekWindow {
 }
 
 /**
- * The first place in the window where the parser knows again where it is:
- * - a footer of the open section (of any, when lost), followed by an element that can follow;
- * - a part of the RAM section that begins with a valid record;
- * - the start of the RAM section, when lost or when there was none yet.
- * Device state can hold all of these by a guest's will; it gains nothing but a worse compression of its own stream.
+ * First place in the window where the parser can continue:
+ * - a footer of the open section (of any, when lost), followed by a possible element;
+ * - a part of the RAM section that starts with a valid record;
+ * - the start of the RAM section, when lost or before its first start.
+ * A guest can forge all of these in device state, but only worsens the compression of its stream.
  */
 export function resync(
   context: StreamContext,
@@ -36,7 +36,7 @@ export function resync(
   for (let at = beginnings.next(window.at); at < end; at = beginnings.next(at + 1)) {
     const isFooter = bytes[at] === ELEMENT.FOOTER;
     let found = NO;
-    // Most bytes that look like a footer fail here, at the type of what would follow.
+    // Most false footers fail here, at the type of the next element.
     if (isFooter && at + 5 < end && (bytes[at + 5] ?? 0) > ELEMENT.COMMAND) continue;
     if (isFooter) found = footerAndNext(context, section, bytes, { at, end, last });
     else if (bytes[at] !== ELEMENT.SECTION_START) found = ramPart(context, record, bytes, at, end);

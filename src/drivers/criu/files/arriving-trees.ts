@@ -7,14 +7,13 @@ import { applyChanges, archiveMs, unpack, volumeName } from './trees.ts';
 
 interface Tree {
   readonly into: string;
-  /** Undefined of the root file system. */
+  /** Undefined for the root file system. */
   readonly volume: MadeVolume | undefined;
 }
 
-/** The trees of a container on their way in: what comes while it runs is unpacked meanwhile. */
+/** File trees of an arriving container; archives that arrive while it runs are unpacked at once. */
 export class ArrivingTrees {
   readonly #runc: HostContext['runc'];
-  /** Where archives come. */
   readonly #input: string;
   readonly #trees: ReadonlyMap<string, Tree>;
   readonly #bases = new Map<string, Promise<void>>();
@@ -42,7 +41,6 @@ export class ArrivingTrees {
     ]);
   }
 
-  /** The first archive of a tree is there: unpacks it. */
   base(name: string): void {
     const tree = this.#trees.get(name);
     if (tree === undefined || tree.volume?.kind === 'file' || this.#bases.has(name))
@@ -60,7 +58,7 @@ export class ArrivingTrees {
     await rm(archive, { force: true });
   }
 
-  /** All has come. `digests`: of those trees that came in parts, as they are to be. */
+  /** Everything has arrived. `digests`: expected digests of trees that came in parts. */
   async finish(digests: ReadonlyMap<string, string>): Promise<void> {
     for (const [name, { into, volume }] of this.#trees) {
       const base = this.#bases.get(name);
@@ -85,20 +83,20 @@ export class ArrivingTrees {
     }
   }
 
-  /** Its source is removed once the container runs here: what its programs were told is on disk stays so. */
+  /** The source is removed once the container runs here, so data that its programs have synced must be synced here. */
   async #toDisk({ path: file, bytes }: MadeVolume): Promise<void> {
     const options = { deadlineMs: archiveMs(bytes), signal: this.#signal };
     await this.#runc.run(['sync', '-f', '--', file], options);
   }
 
-  /** Ends what goes on, and waits for it: nobody may remove a directory into which a program unpacks. */
+  /** Ends running unpacks and waits for them: their directory must not be removed before. */
   async end(): Promise<void> {
     this.#over.abort(new Error('it is not unpacked any more'));
     await Promise.allSettled(this.#bases.values());
   }
 }
 
-/** A volume may have grown since its source counted it; of the root file system the source says nothing. */
+/** A volume may have grown since the source counted it; the root file system is not counted. */
 async function bytesOf(archive: string, volume: MadeVolume | undefined): Promise<number> {
   return Math.max((await stat(archive)).size, volume?.bytes ?? 0);
 }

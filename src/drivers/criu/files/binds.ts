@@ -3,11 +3,9 @@ import type { Obstacle } from '../obstacle.ts';
 import { isBindOption } from '../spec.ts';
 import { overlaps, placeIn, readOptions, type VolumeOption } from './volume-names.ts';
 
-/** Which bind mounts of a container are volumes, by its configuration. Pure. */
+/** Finds the volumes among a container's bind mounts in its configuration. Pure. */
 
-/** A bind mount of what lies below a directory of volumes. */
 export interface Bind {
-  /** In the container. */
   readonly destination: string;
   readonly source: string;
   readonly dir: string;
@@ -15,19 +13,17 @@ export interface Bind {
   readonly options: readonly VolumeOption[];
 }
 
-/** A bind mount of what both hosts have alike, which the container only reads. */
+/** Read-only bind mount of a path that both hosts have with the same content. */
 export interface HostBind {
   readonly destination: string;
   readonly source: string;
 }
 
-/** As config.json has it. */
 interface Mount {
   readonly destination: string;
   readonly type?: string | undefined;
   readonly source?: string | undefined;
   readonly options?: string[] | undefined;
-  /** Of an idmapped mount. */
   readonly uidMappings?: unknown;
   readonly gidMappings?: unknown;
 }
@@ -41,7 +37,7 @@ function isMapped({ uidMappings, gidMappings, options = [] }: Mount): boolean {
   return maps || options.some((each) => each === 'idmap' || each === 'ridmap');
 }
 
-/** Volumes get numbers in the place of paths of this host; any other bind mount stands in the way. */
+/** Replaces volume paths by numbers; any other bind mount is an obstacle. */
 export function sortMounts(
   all: readonly Mount[],
   volumeDirs: readonly string[],
@@ -81,7 +77,7 @@ export function sortMounts(
   return { mounts, binds, ofHost, obstacles };
 }
 
-/** Only to be read, and mounted privately: what is written there would be lost, or reach this host. */
+/** Must be read-only and private: writes would be lost, or reach this host. */
 function hostBindOf(
   { destination, source = '', options: given = [] }: Mount,
   hostDirs: readonly string[],

@@ -8,20 +8,18 @@ import type { Obstacle } from '../obstacle.ts';
 import { tellsWrites, type Tree } from './trees.ts';
 import { bytesIn, LOOK_MS } from './volumes.ts';
 
-/** Whether the files of a container can be sent from here, found out beforehand: how many they are, and room for archives. */
-
-/** A container is looked at within ten seconds, and this is not all of it. */
+/** Part of the ten seconds for the look at a container. */
 const COUNT_MS = 5000;
-/** Of one page, right after its table has grown, while the old one is there too. */
+/** Bytes per page right after the table has grown, while the old one still exists. */
 const TABLE_BYTES = 80;
-/** Of what is free: the rest is for pages on their way. */
+/** Share of the free memory; the rest is for pages in flight. */
 const MAX_SHARE = 0.5;
 
 type Dependencies = Pick<HostContext, 'host' | 'records'> & {
   readonly runc: Pick<HostContext['runc'], 'run'>;
 };
 
-/** `memoryBytes`: what its processes have in memory, which CRIU writes down beside the archive. */
+/** `memoryBytes`: memory in use, which CRIU writes next to the archive. */
 export async function fileLimits(
   deps: Dependencies,
   trees: readonly Tree[],
@@ -40,7 +38,7 @@ export async function fileLimits(
   return [...found, ...room, ...(table === undefined ? [] : [table])];
 }
 
-/** 0 where it takes too long. */
+/** Returns 0 if it takes too long. */
 export async function bytesInTime(
   deps: Pick<Dependencies, 'runc'>,
   file: string,
@@ -49,7 +47,7 @@ export async function bytesInTime(
   return (await inTime(signal, (within) => bytesIn(deps, file, within))) ?? 0;
 }
 
-/** Which page has which number is kept in memory while it moves (page-numbers.ts). Pure. */
+/** The table of page numbers is kept in memory during the move (page-numbers.ts). Pure. */
 export function tableObstacle(
   host: string,
   memoryBytes: number,
@@ -66,7 +64,7 @@ export function tableObstacle(
   };
 }
 
-/** Undefined where it takes too long: then it is found out under way, and the container goes on here. */
+/** Undefined if it takes too long: a problem is then found during the move, and the container keeps running here. */
 async function inTime<T>(
   signal: AbortSignal,
   work: (within: AbortSignal) => Promise<T>,
@@ -80,7 +78,7 @@ async function inTime<T>(
   }
 }
 
-/** Such a tree is looked at file by file while the container is frozen. A cold move sends it as a whole. */
+/** Such a tree is scanned file by file during the freeze. A cold move sends it as a whole. */
 async function countObstacle(
   { runc }: Dependencies,
   tree: Tree,
@@ -104,7 +102,6 @@ async function countObstacle(
       ...facts,
       reason: `${tree.path} has more than ${shown(MAX_FILES)} files, which are too many to compare while it is frozen`,
     };
-  // Of the top directory it is 0.
   if (depth >= MAX_DEPTH)
     return {
       ...facts,
@@ -113,7 +110,7 @@ async function countObstacle(
   return undefined;
 }
 
-/** Of lines with how many files lie at a depth, and the depth; the largest one is the last. Pure. */
+/** Parses lines with the number of files at a depth, and the depth; the largest is last. Pure. */
 export function countsOf(lines: string): { readonly files: number; readonly depth: number } {
   let [files, depth] = [0, 0];
   for (const line of lines.split('\n')) {
@@ -125,7 +122,7 @@ export function countsOf(lines: string): { readonly files: number; readonly dept
   return { files, depth };
 }
 
-/** One archive at a time lies in the state directory, in a move of memory beside the dump. */
+/** Archives are in the state directory one at a time, next to the dump. */
 async function roomObstacle(
   { host, records }: Dependencies,
   archiveBytes: number,

@@ -4,21 +4,21 @@ import type { Obstacle } from '../obstacle.ts';
 import { filesOf } from '../host/processes.ts';
 
 /**
- * Files without a name that a container's processes have open or mapped. CRIU takes their content along with the dump, up to
- * a limit for each. Godwit has one for all, too.
+ * Deleted files that a container's processes have open or mapped. CRIU includes their contents in the dump, up
+ * to a limit for each. Godwit also has a limit for their sum.
  */
 
-/** It is read, written, sent and written again while the container is frozen. */
+/** The file is read, written, sent and written again during the freeze. */
 export const GHOST_BYTES = 64 * 1024 ** 2;
 
-/** All of them together: as many small ones would take as long. */
+/** Limit for all of them: many small files would take as long. */
 export const GHOSTS_BYTES = 256 * 1024 ** 2;
 
 const DELETED = ' (deleted)';
 const MAX_OBSTACLES = 32;
 const HINT =
   'Have its program close it (as a log is rotated), or restart it. --mode cold moves the container without.';
-/** A file of memory has a path too, and goes with the memory. */
+/** A memory file also has a path, but moves with the memory. */
 export const IN_MEMORY = /^\/(memfd:|SYSV|dev\/zero \(deleted\)|anon_hugepage)/;
 
 export interface Ghost {
@@ -26,7 +26,10 @@ export interface Ghost {
   readonly bytes: number;
 }
 
-/** Of all of a container, each once. Those that are too large by themselves are named, the others by their sum. Pure. */
+/**
+ * Obstacles of a container's deleted files, each counted once. Files over the limit are named, the others are
+ * summed. Pure.
+ */
 export function ghostsObstacles(ghosts: readonly Ghost[]): Obstacle[] {
   const large = ghosts.flatMap(({ file, bytes }) => ghostObstacle(file, bytes) ?? []);
   const others = ghosts.filter(({ bytes }) => bytes <= GHOST_BYTES);
@@ -44,14 +47,12 @@ export function ghostsObstacles(ghosts: readonly Ghost[]): Obstacle[] {
   return [together, ...large].slice(0, MAX_OBSTACLES);
 }
 
-/** Pure. */
 export function ghostObstacle(file: string, bytes: number): Obstacle | undefined {
   if (bytes <= GHOST_BYTES) return undefined;
   const reason = `it was deleted and is still open, and has ${formatBytes(bytes)}: at most ${formatBytes(GHOST_BYTES)} of such a file move`;
   return { device: file, type: 'deleted file', reason, hint: HINT, ofMemory: true };
 }
 
-/** Where the kernel has each deleted file that a process maps, by `/proc/PID/maps`. Pure. */
 export function deletedIn(maps: string): Map<string, string> {
   const found = new Map<string, string>();
   for (const line of maps.split('\n')) {
@@ -71,7 +72,7 @@ export async function ghostObstacles(pids: readonly number[]): Promise<Obstacle[
       isDeleted(file) ? [[`fd/${number}`, file] as const] : [],
     );
     for (const [place, file] of [...open, ...deletedIn(maps)]) {
-      // It may be closed by now. One that has another name still is linked there again.
+      // It may be closed by now. A file with another name is linked there again.
       const seen = await stat(`/proc/${pid}/${place}`).catch(() => undefined);
       if (seen === undefined || !seen.isFile() || seen.nlink > 0) continue;
       const ghost = { file: file.slice(0, -DELETED.length), bytes: seen.size };

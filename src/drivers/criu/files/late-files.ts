@@ -9,7 +9,6 @@ import { reserveAll } from '../pager/kernel.ts';
 import { cameFile } from '../pager/pages.ts';
 
 const unpack = promisify(zstdDecompress);
-/** Pages that one frame names. */
 const NAMED = 8 * 1024 * 1024;
 
 interface PageFile {
@@ -18,7 +17,7 @@ interface PageFile {
   readonly came: Buffer;
 }
 
-/** The files of pages of a container that is here, as the rest of their pages comes. */
+/** Page files of a container that runs here while the rest of its pages arrives. */
 export class LateFiles {
   readonly #files = new Map<number, PageFile>();
 
@@ -29,7 +28,7 @@ export class LateFiles {
       const file = Number(number);
       const map = await open(cameFile(images, file), 'r+');
       const pages = await open(pagesFile(images, file), 'r+').catch(ignoring('ENOENT'));
-      // Removed first where the migration ends: all of them have been given then.
+      // The end of the migration removes it first; all pages were delivered then.
       if (pages === undefined) {
         await map.close();
         continue;
@@ -38,13 +37,13 @@ export class LateFiles {
     }
   }
 
-  /** Takes up the room on the disk that all of it needs. Rejects where the disk has less. */
+  /** Allocates the disk space of all pages. Rejects if the disk has less. */
   async reserve(): Promise<void> {
     for (const { pages, came } of this.#files.values())
       if (came.length > 0) await reserveAll(pages.fd, came.length * PAGE);
   }
 
-  /** Writes what came; `each` is told once it is there. Throws for what is in no form that it knows. */
+  /** Writes received pages; `each` is called after the write. Throws for an unknown form. */
   async take(
     { kind, body }: Frame,
     each: (file: number, first: number, count: number) => void,
@@ -60,13 +59,13 @@ export class LateFiles {
     if (!isOurs || first + count > found.came.length) throw new Error('pages of no file');
     const { came, pages, map } = found;
     for (let page = first; page < first + count; page += 1) {
-      // One that is there may be in use.
+      // An existing page may be in use.
       if (came[page] === 1) continue;
       const end = came.subarray(page, first + count).indexOf(1);
       const run = end === -1 ? first + count - page : end;
       const at = (page - first) * PAGE;
       await whole(pages.write(bytes, at, run * PAGE, page * PAGE), run * PAGE);
-      // What could not be written down has not come: it is asked for again.
+      // A page that was not recorded counts as missing and is requested again.
       await whole(map.write(Buffer.alloc(run, 1), 0, run, page), run);
       came.fill(1, page, page + run);
       each(file, page, run);
@@ -74,7 +73,6 @@ export class LateFiles {
     }
   }
 
-  /** What has not come: bodies of frames. */
   *missing(): Generator<Buffer> {
     for (const [file, { came }] of this.#files) {
       for (let first = 0; first < came.length; first += NAMED) {

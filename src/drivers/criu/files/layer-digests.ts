@@ -7,13 +7,12 @@ import { Mutex } from '../../../mutex.ts';
 import { scanTree, stampOfFile, type Scan } from '../changes.ts';
 
 /**
- * Digests of layers, and of single files, that were read before, kept between processes. A layer counts as read where the
- * kernel says the same of each of its files: inode, size, mode, owner and the time of its last change, which no program can
- * set.
+ * Digests of layers and single files, kept between processes. A digest is valid while inode, size, mode, owner
+ * and change time of each file are the same; no program can set the change time.
  */
 
 const MAX_KEPT = 1024;
-/** What changed so shortly before it was read may change again without another time. */
+/** A file changed this shortly before the read may change again with the same time. */
 const SETTLED_NS = 2_000_000_000n;
 
 const kept = z.record(
@@ -22,10 +21,10 @@ const kept = z.record(
 );
 type KeptDigests = z.infer<typeof kept>;
 
-/** Layers of one image are read side by side: none may write over what was kept of another. */
+/** Layers of one image are read in parallel: their results must not overwrite each other. */
 const writing = new Mutex();
 
-/** `file`: where they are kept; only its owner may write to it. */
+/** `file`: storage of the digests, writable only by its owner. */
 export async function keptDigest(
   directory: string,
   file: string,
@@ -44,14 +43,13 @@ export async function keptDigest(
     await writing.run(async () => {
       const rest = Object.entries(await readKept(file)).filter(([place]) => place !== directory);
       const all = [...rest, [directory, { stamp, digest }] as const];
-      // Where it cannot be kept, it is read again.
+      // If it cannot be stored, it is read again.
       await keep(file, Object.fromEntries(all.slice(-MAX_KEPT))).catch(() => undefined);
     });
   }
   return digest;
 }
 
-/** Whole or not at all, whoever else writes there. */
 async function keep(file: string, all: KeptDigests): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   const own = `${file}.${process.pid}`;
@@ -59,7 +57,6 @@ async function keep(file: string, all: KeptDigests): Promise<void> {
   await rename(own, file);
 }
 
-/** Undefined of a tree that cannot be looked at as a whole. */
 async function stampOf(
   directory: string,
   signal: AbortSignal,
@@ -90,7 +87,6 @@ async function readKept(file: string): Promise<KeptDigests> {
   try {
     return kept.parse(JSON.parse(text));
   } catch {
-    // What is damaged is read again.
     return {};
   }
 }

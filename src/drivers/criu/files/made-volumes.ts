@@ -13,14 +13,14 @@ import { archiveMs, unpack } from './trees.ts';
 import { overlaps, placeFor, type Volume } from './volume-names.ts';
 
 /**
- * The volumes of a container at its destination. Each is recorded before it is made, and after that with the number of its
- * inode and when that was made, since file systems give numbers out again. What is removed later is what was made then, and
- * nothing else. All directories above it are root's, so nobody else puts anything in its place.
+ * Volumes of a container at its destination. Each is recorded before its creation, and after it with inode
+ * number and creation time, because file systems reuse inode numbers. Only exactly these volumes are removed
+ * later. All parent directories belong to root, so no other user can replace one.
  */
 
 /**
- * Where they go: one place for each that is not there already by proof, without an inode until it is made; undefined where
- * there is no directory of volumes.
+ * Places of the volumes that are not shared, without an inode until their creation; undefined without a volume
+ * directory.
  */
 export function placesOf(
   volumes: readonly Volume[],
@@ -35,7 +35,7 @@ export function placesOf(
   return places.length + shared.size === volumes.length ? places : undefined;
 }
 
-/** Whether nobody else may put anything in its place; and the nearest directory above it that is there. */
+/** Checks that no other user can replace it, and finds the nearest existing parent. */
 export async function whyNotAbove(
   file: string,
 ): Promise<{ readonly above: string; readonly why?: string }> {
@@ -53,7 +53,7 @@ export async function whyNotAbove(
   return { above };
 }
 
-/** Why it cannot be made there, with room for so much in all; undefined where it can. */
+/** Reason why it cannot be created there with `neededBytes` in total; undefined if it can. */
 export async function whyNotThere(
   { path: file }: MadeVolume,
   neededBytes: number,
@@ -65,7 +65,6 @@ export async function whyNotThere(
   return whyNoRoom(above, neededBytes);
 }
 
-/** Of a directory, or of the nearest one above it that is there. */
 export async function whyNoRoom(
   directory: string,
   bytes: number,
@@ -79,7 +78,7 @@ export async function whyNoRoom(
   return freeBytes < bytes ? `it needs ${needed}, and ${directory} has ${free}` : undefined;
 }
 
-/** Makes each, empty. What is there already is not touched, and the volume is not recorded any more. */
+/** Creates each as empty. An existing path is left alone and its volume is no longer recorded. */
 export async function makeVolumes(records: Records, guest: string): Promise<void> {
   const made = records.readSync(guest)?.made;
   const volumes = made?.volumes ?? [];
@@ -108,7 +107,7 @@ export async function makeVolumes(records: Records, guest: string): Promise<void
   }
 }
 
-/** Whose volume it would lie in: the one would go, or be written to, with the other. */
+/** Guest whose volume would contain it: removal or writes would affect both. */
 export async function otherUser(
   records: Records,
   guest: string,
@@ -153,7 +152,7 @@ function identityOf({ ino, birthtimeNs }: BigIntStats): Identity {
   return { ino: String(ino), ...(isKnown ? { bornNs: String(birthtimeNs) } : {}) };
 }
 
-/** Where the kernel is not asked for it, the time of the last change stands in its place; /proc has no such time. */
+/** Without a reported creation time, the change time is used; /proc has no creation time. */
 function tellsBirth(): boolean {
   return lstatSync('/proc', { bigint: true }).birthtimeNs === 0n;
 }
@@ -164,14 +163,12 @@ function isIt({ ino, bornNs }: Identity, found: BigIntStats): boolean {
   return ino === now.ino && isBornThen;
 }
 
-/** Rejects where another thing is in its place. */
 export async function checkOurs(volume: MadeVolume): Promise<void> {
   const { path: file } = volume;
   const found = await inRealDirectory(file, (at) => lstat(at, { bigint: true }));
   if (!isIt(volume, found)) throw new Error(`${file} is not what was made for it`);
 }
 
-/** Fills it from the archive that has come. */
 export async function fillVolume(
   runc: HostContext['runc'],
   volume: MadeVolume,
@@ -188,7 +185,7 @@ export async function fillVolume(
   await checkOurs(volume);
 }
 
-/** Unpacked where nobody sees it: an archive may have more in it than a file. */
+/** Unpacks in a private directory: an archive may contain more than one file. */
 async function fillFile(
   runc: HostContext['runc'],
   archive: string,
@@ -207,7 +204,7 @@ async function fillFile(
   await runc.run(argv, { deadlineMs: archiveMs(bytes), signal, whole: true });
 }
 
-/** Repeatable. Rejects, and deletes nothing of a volume, where something is mounted in it. */
+/** Can be repeated. Rejects without deleting from a volume if something is mounted in it. */
 export async function removeVolumes(
   { mountsOf }: Pick<HostContext, 'mountsOf'>,
   {
@@ -237,18 +234,17 @@ async function remove(volume: MadeVolume): Promise<void> {
   const found = await inRealDirectory(file, (at) => lstat(at, { bigint: true })).catch(absent);
   if (found === undefined) return;
   if (ino === undefined) {
-    // Nobody knows who made it: what is empty is no loss.
+    // An empty volume of an unknown creator can be removed without loss.
     if (kind === 'directory') await rmdir(file).catch(ignoring('ENOTEMPTY', 'ENOTDIR', 'ENOENT'));
     else if (found.isFile() && found.size === 0n) await rm(file, { force: true });
     return;
   }
-  // Somebody has put another in its place since.
   if (isIt(volume, found)) await removeTree(file);
 }
 
 /**
- * What is removed with a container: what was made for it, but for what has become the volume of another host's container. Its
- * directories go only where they are empty. Pure.
+ * Paths removed with a container: those made for it, except volumes that another host's container now uses. Its
+ * directories are removed only if empty. Pure.
  */
 export function ownVolumes(
   record: ContainerRecord,
@@ -259,11 +255,11 @@ export function ownVolumes(
   return { ...made, volumes: made.volumes.filter((each) => !shared.has(each.path)) };
 }
 
-/** Volumes that no migration made stay under other names: their own are free for when the container comes back. Repeatable. */
+/** Renames volumes that no migration made, so that their names are free when the container returns. Can be repeated. */
 export async function putAside(record: ContainerRecord | undefined): Promise<void> {
   const made = new Set(record?.made?.volumes?.map((each) => each.path));
   for (const { path: file, shared } of record?.volumes ?? []) {
-    // Of the other host's container it is the very volume.
+    // The other host's container uses the same volume.
     if (made.has(file) || shared === true) continue;
     await inRealDirectory(file, (at) => rename(at, `${at}.moved-${record?.token}`)).catch(absent);
   }

@@ -1,7 +1,6 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { unescaped } from './rootfs.ts';
 
-/** The mount points below a directory, itself among them, the deepest first. Pure. */
 export function mountsBelow(mountinfo: string, directory: string): string[] {
   return mountinfo
     .split('\n')
@@ -10,7 +9,6 @@ export function mountsBelow(mountinfo: string, directory: string): string[] {
     .toReversed();
 }
 
-/** Where the mounts are, and how a program is run there. */
 export interface MountedIn {
   /** A process in that mount namespace; absent: this one's. */
   readonly mountsOf?: number | undefined;
@@ -18,11 +16,11 @@ export interface MountedIn {
 }
 
 /**
- * Unmounts all below a directory: a restore that failed or was killed leaves mounts behind, and deleting must not walk
- * into them. Rejects where one stays.
+ * Unmounts everything below a directory: a failed or killed restore leaves mounts, which a deletion must not
+ * enter. Rejects if one stays.
  */
 export async function unmountBelow({ mountsOf, run }: MountedIn, directory: string): Promise<void> {
-  // The kernel names mount points without symbolic links.
+  // The kernel reports mount points without symbolic links.
   const real = await realpath(directory).catch(() => directory);
   const table = `/proc/${mountsOf ?? 'self'}/mountinfo`;
   for (const point of mountsBelow(await readFile(table, 'utf8'), real)) {

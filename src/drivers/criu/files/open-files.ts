@@ -3,11 +3,9 @@ import { IN_MEMORY } from './ghosts.ts';
 import type { Obstacle } from '../obstacle.ts';
 import { filesOf } from '../host/processes.ts';
 
-/** Files of a container's processes that CRIU cannot dump, or that lie on this host. */
-
 export async function fileObstacles(pids: readonly number[]): Promise<Obstacle[]> {
   const found = new Map<string, Obstacle>();
-  // One that has changed its root sees fewer of them than the container has.
+  // A process with another root sees fewer mounts than the container has.
   const tables = pids.map((pid) => readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => ''));
   const mounts = mountIds((await Promise.all(tables)).join('\n'));
   for (const pid of pids) {
@@ -21,14 +19,13 @@ export async function fileObstacles(pids: readonly number[]): Promise<Obstacle[]
   return [...found.values()].slice(0, 32);
 }
 
-/** The number of the mount that a file was opened in; undefined where it is closed by now, and of what is in none. */
+/** Mount id of an open file; undefined if it is closed by now or outside any mount. */
 async function mountOf(pid: number, number: number, target: string): Promise<string | undefined> {
   if (!target.startsWith('/')) return undefined;
   const info = await readFile(`/proc/${pid}/fdinfo/${number}`, 'utf8').catch(() => '');
   return /^mnt_id:\s+(\d+)$/m.exec(info)?.[1];
 }
 
-/** Of `/proc/PID/mountinfo`. Pure. */
 export function mountIds(mountinfo: string): Set<string> {
   return new Set(mountinfo.split('\n').map((line) => line.split(' ', 1)[0] ?? ''));
 }
@@ -37,7 +34,6 @@ const STREAMS = ['standard input', 'standard output', 'standard error'];
 const STREAMS_HINT =
   'Start it detached with its standard streams on /dev/null, and let it write its log inside.';
 
-/** Pure. */
 export function fileObstacle(number: number, target: string): Obstacle | undefined {
   if (target.includes('[io_uring]')) {
     const hint = 'Start its program without io_uring (for Node.js UV_USE_IO_URING=0).';
@@ -60,14 +56,13 @@ export function fileObstacle(number: number, target: string): Obstacle | undefin
   return undefined;
 }
 
-/** `mounts`: those of the container. Pure. */
 export function outsideObstacle(
   number: number,
   target: string,
   mount: string | undefined,
   mounts: ReadonlySet<string>,
 ): Obstacle | undefined {
-  // A file of memory is of no mount that anybody sees; CRIU knows it.
+  // A memory file is in no visible mount, but CRIU supports it.
   if (mount === undefined || mounts.has(mount) || IN_MEMORY.test(target)) return undefined;
   const stream = STREAMS[number];
   const reason = `${target} was opened outside of the container’s mounts, and CRIU finds it in none`;

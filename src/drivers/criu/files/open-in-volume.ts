@@ -5,19 +5,18 @@ import type { Obstacle } from '../obstacle.ts';
 import { filesOf } from '../host/processes.ts';
 
 /**
- * What CRIU would have to write into a volume to restore what is open in it: for a file that was deleted, also a directory
- * that a process is in, it makes one for a moment, and the socket of a server it removes and binds anew. In a volume that
- * both hosts see, that would happen before the destination has the right to run, and a source that runs on would find its
- * own gone. A lock there is still the source's when CRIU would take it anew, and CRIU would wait for it.
+ * Open files in a volume that CRIU would write to at a restore: it briefly recreates a deleted file or
+ * directory, and rebinds a server's socket. In a shared volume this would happen before the destination may run,
+ * and a source that continues would lose its files. CRIU would also wait for a lock that the source still holds.
  */
 
 const DELETED = ' (deleted)';
-/** What NFS calls a file that was deleted while it was open. */
+/** NFS's name of a file that was deleted while open. */
 const SILLY = '.nfs0';
 
 /**
- * `files`: what the processes have open or mapped, and where they are, as the kernel names it; `sockets`: where they are
- * bound; `locked`: files of which they hold a lock. Pure.
+ * `files`: the kernel's paths of open and mapped files and of working directories. `sockets`: bound paths.
+ * `locked`: files with a lock. Pure.
  */
 export function openObstacle(
   destination: string,
@@ -54,8 +53,8 @@ export function openObstacle(
 }
 
 /**
- * Paths to which those of the sockets are bound that the processes hold, by /proc/PID/net/unix, which has all of a network; a
- * relative one was bound from the directory of some process. `held`: as descriptors name them. Pure.
+ * Bound paths of the processes' sockets, from /proc/PID/net/unix, which lists the whole network namespace. A
+ * relative path is relative to some process's directory. `held`: sockets as descriptors name them. Pure.
  */
 export function boundPaths(
   table: string,
@@ -70,7 +69,6 @@ export function boundPaths(
   });
 }
 
-/** Mapped files, of /proc/PID/maps. Pure. */
 export function mappedPaths(maps: string): string[] {
   return maps.split('\n').flatMap((line) => {
     const file = /^\S+ \S+ \S+ \S+ \d+\s+(\/.*)$/.exec(line)?.[1];
@@ -78,7 +76,7 @@ export function mappedPaths(maps: string): string[] {
   });
 }
 
-/** The first thing that is open in a volume mounted there and that CRIU would write. */
+/** First open file in a volume mounted there that CRIU would write. */
 export async function lookForOpen(
   pids: readonly number[],
   destination: string,
@@ -109,7 +107,7 @@ function isWithin(destination: string, file: string): boolean {
   return file === destination || file.startsWith(`${destination}/`);
 }
 
-/** By flock, fcntl or a lease: the kernel says so of the file that is open. */
+/** Lock by flock, fcntl or a lease, as the kernel reports it for the open file. */
 async function isLocked(pid: number, number: number): Promise<boolean> {
   const info = await readFile(`/proc/${pid}/fdinfo/${number}`, 'utf8').catch(() => '');
   return /^lock:/m.test(info);

@@ -5,16 +5,14 @@ import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
 import { keptDigest } from './layer-digests.ts';
 
-/** The root file system of a container: layers of an image, found by what they hold, and what was written above them. */
+/** Container's root file system: image layers, found by content, and the files written above them. */
 
 export interface RootFileSystem {
-  /** Layers, the uppermost first; none where it is one directory. */
+  /** Layers, uppermost first; empty for a single directory. */
   readonly lower: readonly string[];
-  /** What is sent: the upper directory, or all of it. */
   readonly upper: string;
 }
 
-/** More files than this in a layer would keep this process busy. */
 const MAX_FILES = 500_000;
 
 export async function rootOf(
@@ -38,14 +36,14 @@ export async function rootOf(
   return { lower: [], upper: rootfs };
 }
 
-/** mountinfo writes spaces and the like as octal numbers. */
+/** mountinfo writes special characters as octal numbers. */
 export function unescaped(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
   );
 }
 
-/** SHA-256 of all that a layer holds: names, kinds, modes, owners, links and contents. `records`: where it is kept. */
+/** SHA-256 of a layer: names, types, modes, owners, links and contents. `records`: storage of the digest. */
 export function layerDigest(
   directory: string,
   records: string,
@@ -55,7 +53,7 @@ export function layerDigest(
   return keptDigest(directory, file, () => readLayer(directory, signal), signal);
 }
 
-/** SHA-256 of a plain file: its mode and its content; kept as those of layers. */
+/** SHA-256 of a regular file's mode and content, stored like a layer's. */
 export function fileDigest(file: string, records: string, signal: AbortSignal): Promise<string> {
   const read = async (): Promise<string> => {
     const hash = createHash('sha256').update(`file ${(await lstat(file)).mode}`);
@@ -95,7 +93,7 @@ function tooMany(directory: string): Error {
   return godwitError('GODWIT_HOST_LACKS', { what });
 }
 
-/** Where each of these layers is below the directories; undefined for those that are nowhere. */
+/** Path of each layer below the directories; missing layers are undefined. */
 export async function findLayers(
   digests: readonly string[],
   layerDirs: readonly string[],
@@ -108,7 +106,6 @@ export async function findLayers(
     if (found.size === wanted.size) return found;
     const digest = await layerDigest(directory, records, signal).catch((error: unknown) => {
       signal.throwIfAborted();
-      // One that cannot be read is none that can be used.
       return String(error);
     });
     if (wanted.has(digest)) found.set(digest, directory);
@@ -116,7 +113,7 @@ export async function findLayers(
   return found;
 }
 
-/** Each layer below the directories that was not read since it changed, so that it is known once somebody asks. */
+/** Reads each layer that is new or changed, so that its digest is known when needed. */
 export async function readLayers(
   layerDirs: readonly string[],
   records: string,
@@ -124,7 +121,7 @@ export async function readLayers(
 ): Promise<void> {
   for await (const directory of layersBelow(layerDirs)) {
     signal.throwIfAborted();
-    // What is wrong with it is said to whoever asks for it.
+    // A layer's error is reported when it is needed.
     await layerDigest(directory, records, signal).catch(() => undefined);
   }
 }

@@ -12,11 +12,10 @@ import { mountsPart, placeOf, type VolumeHere } from './volumes.ts';
 import { placeIn, type Volume } from './volume-names.ts';
 
 /**
- * Volumes that both hosts see, which the movers have proved. They are mounted at the destination as they are: nothing of
- * them is sent, made, renamed or removed. The right to run alone keeps two copies from writing to them.
+ * Volumes that both hosts see, as the movers have proved. The destination mounts them in place: nothing is sent,
+ * created, renamed or removed. Only the right to run prevents writes by two copies.
  */
 
-/** Where this host has them, by their number. Pure. */
 export function sharedIn(
   files: ReadonlyMap<string, string> | undefined,
   volumes: readonly Volume[] = [],
@@ -29,7 +28,6 @@ export function sharedIn(
   return found;
 }
 
-/** At the source: the same volumes, of which those that `shared` names stay. Pure. */
 export function withShared(
   volumes: readonly VolumeHere[],
   shared: readonly string[] = [],
@@ -40,13 +38,12 @@ export function withShared(
   });
 }
 
-/** Which file or directory it is now, where containers of this host are; undefined: there is none. */
 async function identityOf(
   { prefix }: Pick<HostContext, 'prefix'>,
   file: string,
 ): Promise<{ readonly at: string; readonly kind: Volume['kind'] | 'other' } | undefined> {
   const look = (at: string) => lstat(at, { bigint: true });
-  // The way into another mount namespace is a link itself.
+  // The path into another mount namespace is itself a link.
   const found = await (
     prefix === '' ? inRealDirectory(file, look) : look(`${prefix}${file}`)
   ).catch(absent);
@@ -55,7 +52,6 @@ async function identityOf(
   return { kind, at: `${found.dev}:${found.ino}` };
 }
 
-/** Those that are to be mounted, each with what it is now. */
 export async function sharedHere(
   context: Pick<HostContext, 'prefix'>,
   volumes: readonly Volume[],
@@ -71,7 +67,7 @@ export async function sharedHere(
   return found;
 }
 
-/** Rejects where one is another file or directory than it was when this host was asked: what is under its name is not it. */
+/** Rejects if a volume's path now leads to another file or directory than in the check. */
 export async function checkShared(
   context: Pick<HostContext, 'prefix'>,
   shared: readonly SharedVolume[] = [],
@@ -82,7 +78,6 @@ export async function checkShared(
   }
 }
 
-/** Where each volume of a container lies here, by its number. Pure. */
 export function placesByNumber(
   made: ContainerRecord['made'],
   volumes: readonly Volume[] = [],
@@ -96,7 +91,6 @@ interface ForWhom {
   readonly signal: AbortSignal;
 }
 
-/** Why a volume that both hosts see is not mounted here; undefined where it is. */
 export async function whyNotMounted(
   context: Pick<HostContext, 'volumeDirs' | 'records' | 'mountsOf' | 'prefix' | 'runc'>,
   { kind }: Volume,
@@ -110,7 +104,7 @@ export async function whyNotMounted(
   const above = (await whyNotAbove(file)).why;
   if (above !== undefined) return above;
   const now = await identityOf(context, file);
-  // Where containers are in another mount namespace than this process, they would mount something else.
+  // If containers are in another mount namespace, they would mount something else.
   const own = await identityOf({ prefix: '' }, file);
   if (now?.kind !== kind || now.at !== own?.at) return `${file} is no ${kind} there`;
   const table = await readFile(`/proc/${mountsOf ?? 'self'}/mountinfo`, 'utf8');
@@ -130,11 +124,10 @@ export async function whyNotMounted(
 interface MountedVolumes {
   readonly cgroup: string;
   readonly volumes: readonly VolumeHere[];
-  /** In their order, where the container has them. */
   readonly mounted: readonly { readonly device: string }[];
 }
 
-/** At the source, once it is frozen: it was looked at while it ran, and may have deleted a file or bound a socket since. */
+/** Repeats the check for the frozen source, which may since have deleted a file or bound a socket. */
 export async function refuseOpen({ cgroup, volumes, mounted }: MountedVolumes): Promise<void> {
   const pids = await processesIn(cgroup);
   for (const [index, { shared }] of volumes.entries()) {
@@ -144,7 +137,7 @@ export async function refuseOpen({ cgroup, volumes, mounted }: MountedVolumes): 
   }
 }
 
-/** At the source, while nothing of the container runs: what it wrote is on the storage, for the other host to read. */
+/** Writes the data of a source without running processes to the storage, for the other host to read. */
 export async function writeOut(
   { runc }: { readonly runc: Pick<HostContext['runc'], 'run'> },
   volumes: readonly VolumeHere[],

@@ -9,14 +9,15 @@ import type { VolumeHere } from './volumes.ts';
 import type { CommandOptions } from '../command.ts';
 
 /**
- * What a container has in files: what was written above the layers, and its volumes, each a tree.
+ * Container's files: the tree above the layers, and one tree per volume.
  *
- * Where the destination takes changes, a tree goes as an archive while the container runs, and then as one of what changed
- * and a list of what is gone. Else it goes as a whole archive both times, of which the last one counts.
+ * If the destination accepts changes, a tree is sent as an archive while the container runs, and then as an
+ * archive of changes with a list of removed files. Otherwise a whole archive is sent twice, and the second
+ * counts.
  */
 
 export interface Tree extends VolumeHere {
-  /** As the wire has it: `root`, or `volume-N`. */
+  /** Name on the wire: `root` or `volume-N`. */
   readonly name: string;
 }
 
@@ -35,45 +36,40 @@ export function volumeName(index: number): string {
 }
 
 const ARCHIVE_MS = 120_000;
-/** What the slowest storage takes. */
+/** Rate of the slowest supported storage. */
 const BYTES_PER_MS = 50_000;
 
-/** What packing or unpacking so much may take, ms. */
+/** Time limit for packing or unpacking that many bytes, ms. */
 export function archiveMs(bytes: number): number {
   return ARCHIVE_MS + Math.ceil(bytes / BYTES_PER_MS);
 }
 
 const KEEP = ['--xattrs', '--xattrs-include=*', '--numeric-owner'];
 
-/** What changed so long before counts as changed: clocks of file systems are coarse. */
+/** Files changed this long before count as changed: file system clocks are coarse. */
 const BEFORE_NS = 1_000_000_000n;
 
-/** ext4, XFS and Btrfs: there a write to a file that is mapped changes its time too, once what was written before is on disk. */
+/** ext4, XFS and Btrfs: a write to a mapped file also updates its time there, after the earlier data is on disk. */
 const TELLS_WRITES: ReadonlySet<number> = new Set([0xef53, 0x5846_5342, 0x9123_683e]);
 
 interface Sending {
   readonly runc: Pick<Runc, 'run'>;
   readonly sender: PageSender;
-  /** Where archives are until they are sent. */
   readonly directory: string;
   readonly signal: AbortSignal;
 }
 
-/** What went of a tree before its changes. */
 interface SentTree {
   readonly scan: Scan;
   readonly sinceNs: bigint;
-  /** Names of the archive that the look before it did not see: they may be gone by the next one, which nobody would notice. */
+  /** Archived names that the scan before did not see: their later removal would go unnoticed. */
   readonly unseen: readonly string[];
 }
 
-/** The trees of one container on their way out. */
 export class TreeSender {
   readonly #sending: Sending;
   readonly #trees: readonly Tree[];
-  /** What has gone of a tree, as it was before it was packed. */
   readonly #sent = new Map<string, SentTree>();
-  /** Bytes of the largest archive of a tree. */
   readonly #packed = new Map<string, number>();
 
   constructor(sending: Sending, trees: readonly Tree[]) {
@@ -81,7 +77,7 @@ export class TreeSender {
     this.#trees = trees;
   }
 
-  /** While the container runs. What cannot be packed now could not be once it is frozen either: it rejects. */
+  /** Runs while the container runs. Rejects if a tree cannot be packed, which would also fail after the freeze. */
   async first(): Promise<void> {
     const { sender } = this.#sending;
     for (const tree of this.#trees) {
@@ -90,22 +86,20 @@ export class TreeSender {
     }
   }
 
-  /** What unpacking all that was sent may take at the destination, ms. */
   get unpackMs(): number {
     return this.#trees.reduce((sum, tree) => sum + archiveMs(this.#bytesOf(tree)), 0);
   }
 
-  /** It may have grown since it was counted. */
   #bytesOf({ name, bytes }: Tree): number {
     return Math.max(bytes, this.#packed.get(name) ?? 0);
   }
 
-  /** Of one that could not be counted in time, and of which nothing has gone: it has no more than its file system. */
+  /** A tree that was not counted in time is limited by the used space of its file system. */
   async #packMs(tree: Tree): Promise<number> {
     return archiveMs(this.#bytesOf(tree) || (await usedBytes(tree.path)));
   }
 
-  /** While nothing writes to them. */
+  /** Runs while nothing writes to the trees. */
   async last(): Promise<void> {
     for (const tree of this.#trees) {
       const before = this.#sent.get(tree.name);
@@ -140,13 +134,13 @@ export class TreeSender {
     const list = path.join(directory, `${tree.name}.list`);
     await writeFile(list, listed(changed));
     await this.#archive(tree, 'changed', ['--no-recursion', '--null', '-T', list], false);
-    // Of those that are there still, all goes again: the look before has none of it.
+    // Existing ones of these are sent again: the earlier scan has none of them.
     await writeFile(list, listed([...gone, ...before.unseen]));
     await sender.file(tree.name, 'gone', list, { digest: digestOf(now) });
     await rm(list);
   }
 
-  /** `runs`: that a file changed while it was read does no harm. */
+  /** `runs`: a file may change during the read. */
   async #archive(
     tree: Tree,
     what: 'root' | 'volume' | 'base' | 'changed',
@@ -158,7 +152,7 @@ export class TreeSender {
     const keep = [...KEEP, '--one-file-system', '--sparse', '--warning=no-file-changed'];
     const at = tree.kind === 'directory' ? tree.path : path.dirname(tree.path);
     const argv = [...keep, '-C', at, '-cf', file, ...content];
-    // Its status 1 says that files differ from what was read of them.
+    // tar's status 1 means that files changed during the read.
     const differs = runs ? { alsoDone: 1 } : {};
     const deadlineMs = await this.#packMs(tree);
     await runc.run(['tar', ...argv], { deadlineMs, signal, whole: true, ...differs });
@@ -169,7 +163,7 @@ export class TreeSender {
   }
 }
 
-/** The names that tar has put into an archive, by its list with escapes, each as `Scan` has it. Pure. */
+/** Names in tar's escaped list, in the form of `Scan`. Pure. */
 export function namesIn(index: string): string[] {
   const plain = (_: string, code: string): string =>
     /^\d/.test(code) ? String.fromCharCode(Number.parseInt(code, 8)) : (ESCAPES[code] ?? code);
@@ -197,7 +191,7 @@ function listed(keys: readonly string[]): Buffer {
   return Buffer.from(keys.map((key) => `${key}\0`).join(''), 'latin1');
 }
 
-/** A tree of which only what changed goes while nothing writes to it. */
+/** True if only a tree's changes must be sent during the freeze. */
 export async function tellsWrites({ path: from, kind }: Tree): Promise<boolean> {
   return kind === 'directory' && TELLS_WRITES.has((await statfs(from)).type);
 }
@@ -212,7 +206,7 @@ interface Unpacking {
   readonly bytes: number;
 }
 
-/** Into a directory that holds nothing of another archive: a link of it would be followed. */
+/** Unpacks into a directory without contents of another archive, whose links would be followed. */
 export async function unpack(
   runc: Pick<Runc, 'run'>,
   file: string,
@@ -223,7 +217,7 @@ export async function unpack(
   await runc.run(argv, { deadlineMs: archiveMs(bytes), signal, whole: true });
 }
 
-/** What a tree is to be in the end, over what was unpacked before: nothing that links of that lead to is touched. */
+/** Applies changes to an unpacked tree; nothing outside is touched through its links. */
 export async function applyChanges(
   runc: Pick<Runc, 'run'>,
   {
@@ -245,8 +239,8 @@ export async function applyChanges(
 }
 
 /**
- * A program that sees the system's programs, one directory that it may write in (`/tree`) and one that it may read (`/in`),
- * and nothing else. Links that another host has made lead no further than that. Its mounts are its own, and end with it.
+ * Program that sees only the system's programs, one writable directory (`/tree`) and one readable directory
+ * (`/in`), so that links from another host lead nowhere else. Its mounts end with it.
  */
 const SCRIPT = `
 mount -t tmpfs -o mode=0700 tmpfs "$1"
@@ -267,7 +261,7 @@ shift 3
 exec chroot . "$@"
 `;
 
-/** `input` is a directory of this process's alone; a directory of it is used. */
+/** `input`: a directory of this process, in which a subdirectory is used. */
 async function inChroot(
   runc: Pick<Runc, 'run'>,
   { tree, input }: { readonly tree: string; readonly input: string },

@@ -1,9 +1,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 
-/** What a volume is called, and how it may be mounted. Pure. */
-
-/** Options of a bind mount that travel; how it passes mounts on does not: nothing is passed on. */
+/** Bind mount options that are carried over. Mount propagation is not, because the destination uses none. */
 export const VOLUME_OPTIONS = [
   'ro',
   'rw',
@@ -25,13 +23,12 @@ export const VOLUME_OPTIONS = [
 export type VolumeOption = (typeof VOLUME_OPTIONS)[number];
 const travelling: ReadonlySet<string> = new Set(VOLUME_OPTIONS);
 
-/** What makes it a bind mount, and what the destination says in place of it. */
 const SAID = new Set(['bind', 'rbind', 'private', 'rprivate']);
 
 const MAX_PARTS = 8;
 const MAX_PART = 200;
 
-/** A path below a directory of volumes, without `.` and `..`: it is put together with a directory of another host. */
+/** Path below a volume directory, without `.` and `..`, because it is appended to another host's directory. */
 const nameOfVolume = z
   .string()
   .min(1)
@@ -52,21 +49,19 @@ function isPart(part: string): boolean {
 }
 
 export const volume = z.strictObject({
-  /** The directory of volumes at the source; the destination takes its own of that name, or its first. */
+  /** Volume directory at the source; the destination uses its directory of the same path, or its first. */
   dir: z.string().max(1024),
   name: nameOfVolume,
   kind: z.enum(['directory', 'file']),
-  /** What it holds. */
   bytes: z.number().int().nonnegative(),
 });
 export type Volume = z.infer<typeof volume>;
 
-/** Whether one is the other, or lies in it. */
 export function overlaps(one: string, other: string): boolean {
   return one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`);
 }
 
-/** The directory of volumes in which a path lies, and its name there; undefined where it lies in none. */
+/** Volume directory of a path, and the name in it; undefined outside all of them. */
 export function placeIn(
   source: string,
   volumeDirs: readonly string[],
@@ -79,19 +74,19 @@ export function placeIn(
   return undefined;
 }
 
-/** Options that travel, and the first that does not. */
+/** Options that are carried over, and the first invalid one. */
 export function readOptions(options: readonly string[]): {
   readonly options: VolumeOption[];
   readonly wrong: string | undefined;
 } {
   const rest = options.filter((each) => !SAID.has(each));
-  // In their order: of two that contradict each other, the last one holds.
+  // In order: the last of contradicting options applies.
   const last = rest.filter((each, index) => rest.lastIndexOf(each) === index);
   const known = last.filter((each): each is VolumeOption => travelling.has(each));
   return { options: known, wrong: rest.find((each) => !travelling.has(each)) };
 }
 
-/** Where a volume of another host goes: below the directory of the same path, or the first. */
+/** Place of another host's volume: below the directory of the same path, or the first. */
 export function placeFor(
   { dir, name }: Pick<Volume, 'dir' | 'name'>,
   volumeDirs: readonly string[],

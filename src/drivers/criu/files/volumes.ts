@@ -11,18 +11,15 @@ import { readConfig } from '../read-config.ts';
 import { unescaped } from './rootfs.ts';
 import { overlaps, type Volume } from './volume-names.ts';
 
-/** The volumes of a container at its source: what they are, and whether they can be copied. Nothing is touched. */
-
-/** A volume where it lies on this host. */
 export interface VolumeHere {
   readonly path: string;
   readonly kind: Volume['kind'];
   readonly bytes: number;
-  /** The destination sees it too: it stays, and is not sent. */
+  /** The destination sees it too: it stays and is not sent. */
   readonly shared?: true | undefined;
 }
 
-/** A look at all names of a volume may take so long. */
+/** Time limit for a scan of a volume's names, ms. */
 export const LOOK_MS = 60_000;
 
 export interface LookedAt {
@@ -31,7 +28,7 @@ export interface LookedAt {
   readonly obstacles: readonly Obstacle[];
 }
 
-/** `processes`: of the container itself; `all`: of what runc lists here. */
+/** `processes`: the container's; `all`: those of all runc containers here. */
 export async function lookAtVolumes(
   context: HostContext,
   binds: readonly Bind[],
@@ -65,7 +62,7 @@ export async function lookAtVolumes(
   return { volumes, here, obstacles };
 }
 
-/** Those of one that is to end, by its configuration. Rejects where one is not there. */
+/** Volumes of a container that will be ended, by its configuration. Rejects if one is missing. */
 export async function volumesHere(
   context: Pick<HostContext, 'volumeDirs'> & { readonly runc: Pick<Runc, 'run'> },
   config: string,
@@ -102,7 +99,7 @@ function mountObstacle({ destination, source }: Bind, table: string): Obstacle |
   return { device: destination, type: 'volume', reason, hint };
 }
 
-/** A Btrfs subvolume is not in the list of mounts, and `tar --one-file-system` leaves it out: it would not move. */
+/** A Btrfs subvolume is not a mount, but `tar --one-file-system` omits it, so it would not move. */
 async function subvolumeObstacle(
   { runc }: { readonly runc: Pick<Runc, 'run'> },
   { destination, source }: Bind,
@@ -132,9 +129,7 @@ function useObstacle(
   return { device: destination, type: 'volume', reason: `${user} mounts ${source} too`, hint };
 }
 
-/** A file by its file system and its path there. */
 interface Place {
-  /** Major and minor number, as mountinfo has them. */
   readonly device: string;
   readonly inside: string;
 }
@@ -151,12 +146,12 @@ function linesOf(mountinfo: string): MountLine[] {
   });
 }
 
-/** Where a path without symbolic links leads. Pure. */
+/** Place of a path without symbolic links. Pure. */
 export function placeOf(mountinfo: string, file: string): Place | undefined {
   let found: MountLine | undefined;
   for (const line of linesOf(mountinfo)) {
     const within = line.point === '/' || file === line.point || file.startsWith(`${line.point}/`);
-    // A later mount at the same place covers the one before.
+    // A later mount covers an earlier one at the same place.
     if (within && line.point.length >= (found?.point.length ?? 0)) found = line;
   }
   if (found === undefined) return undefined;
@@ -166,7 +161,7 @@ export function placeOf(mountinfo: string, file: string): Place | undefined {
   };
 }
 
-/** Whether a mount namespace has a mount of that volume, of a part of it, or of more below its directory of volumes. Pure. */
+/** True if a mount namespace mounts that volume, a part of it, or more of its volume directory. Pure. */
 export function mountsPart(
   mountinfo: string,
   volume: Place | undefined,
@@ -175,12 +170,12 @@ export function mountsPart(
   if (volume === undefined || dir === undefined) return false;
   return linesOf(mountinfo).some(({ device, inside }) => {
     if (device !== volume.device || !overlaps(inside, volume.inside)) return false;
-    // The file system that the directory itself is on is mounted for all.
+    // The volume directory's own file system is mounted for all.
     return dir.device !== device || inside.startsWith(`${dir.inside.replace(/\/$/, '')}/`);
   });
 }
 
-/** The mounts of every mount namespace of this machine but the container's own, with a name for who is in it. */
+/** Mounts of all other mount namespaces, with a name of their users. */
 async function otherTables(
   own: readonly number[],
   all: readonly RuncState[],
@@ -203,7 +198,7 @@ function namespaceOf(pid: number): Promise<string | undefined> {
   return readlink(`/proc/${pid}/ns/mnt`).catch(() => undefined);
 }
 
-/** What it takes on its file system; what is removed meanwhile does not count. */
+/** Used bytes on its file system; files removed meanwhile do not count. */
 export async function bytesIn(
   { runc }: { readonly runc: Pick<Runc, 'run'> },
   file: string,

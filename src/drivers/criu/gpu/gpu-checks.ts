@@ -3,25 +3,21 @@ import type { Obstacle } from '../obstacle.ts';
 import type { HostGpuFacts } from './gpu.ts';
 import type { GpuSpec } from '../host/host-parts.ts';
 
-/** Whether the state that a container has on its GPUs can move. Pure. */
-
 /** Measured on one H200, bytes/s: docs/measurements/containers.md. */
 const TAKEN_BYTES_PER_S = 1.75e9;
 const GIVEN_BYTES_PER_S = 5.9e9;
-/** Of what was on GPUs, as memory of the container: read, compared and sent; and what the freeze takes of it. */
+/** Rates for GPU state in container memory: reading, comparing and sending it, and the freeze. */
 const SENT_BYTES_PER_S = 0.21e9;
 const FROZEN_BYTES_PER_S = 0.3e9;
-/** Slower than measured: eight H100s gave back 290 GB in 122 s, at 2.4 GB/s (nvcf#1183). */
+/** Margin for slower systems: eight H100s restored 290 GB in 122 s, at 2.4 GB/s (nvcf#1183). */
 const GIVE_TIMES = 10;
-/** What the driver needs beside what is on the GPU. */
 const SPARE = 1.1;
 
 export interface GpuUse {
-  /** What all of them have on GPUs; of one that the driver says nothing of, all that is used there. */
+  /** GPU memory of all its processes; if the driver does not report one, all used GPU memory. */
   readonly bytes: number;
 }
 
-/** `pids`: those of the container that work on a GPU, as this host counts them. */
 export function useOf({ gpus, apps }: HostGpuFacts, pids: readonly number[]): GpuUse {
   const own = apps.filter(({ pid }) => pids.includes(pid));
   const isWhole = own.every(({ bytes }) => bytes !== undefined);
@@ -35,16 +31,13 @@ export function useOf({ gpus, apps }: HostGpuFacts, pids: readonly number[]): Gp
 
 export interface SourceRoom {
   readonly availableBytes: number;
-  /** What the container may have, and has; absent: no limit. */
   readonly limit?: { readonly bytes: number; readonly usedBytes: number } | undefined;
 }
 
-/** It only speaks against moving memory. */
 export function gpuObstacle(reason: string, hint: string): Obstacle {
   return { device: 'the GPU', type: 'GPU state', reason, hint, ofMemory: true };
 }
 
-/** What stands in the way at the source; each only speaks against moving its memory. */
 export function gpuObstacles(
   facts: HostGpuFacts | string,
   use: GpuUse,
@@ -77,7 +70,6 @@ export function gpuObstacles(
   return found;
 }
 
-/** Why a destination cannot take it; undefined where it can. */
 export function whyNoGpu(
   spec: GpuSpec,
   facts: HostGpuFacts | string,
@@ -115,12 +107,12 @@ export function whyNoGpu(
   return undefined;
 }
 
-/** On a machine that is busy, and to begin to work with the driver, ms. */
+/** Time limit on a busy machine, including the driver's start, ms. */
 export function giveBackMs(bytes: number): number {
   return 60_000 + Math.ceil((GIVE_TIMES * bytes * 1000) / GIVEN_BYTES_PER_S);
 }
 
-/** For how long the GPU's work stops, for people: as it was measured, on a machine and a link with nothing else to do. */
+/** Predicted pause of the GPU's work as text, from measurements on an idle machine and link. */
 export function predictedSeconds(bytes: number): string {
   const parts = [
     [TAKEN_BYTES_PER_S, 'to take away'],

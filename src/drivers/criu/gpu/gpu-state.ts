@@ -9,18 +9,15 @@ import type { ContainerRecord } from '../link/records.ts';
 import { imageMs } from '../runtimes/runc.ts';
 import type { ContainerSpec } from '../spec.ts';
 
-/** The state of a container's GPUs, by its record: at either end, and whoever took it away. */
-
 type Dependencies = Pick<HostContext, 'host' | 'records' | 'gpus'>;
 
-/** All of it, whatever the driver does, ms: longer than it may take to copy what one process has on its GPUs. */
+/** Total time limit, ms: exceeds the copy of a process's GPU memory. */
 const GIVE_MS = 2_400_000;
-/** Between two looks at whether a helper has ended. */
 const LOOK_MS = 50;
 
 /**
- * Gives it back, and says so in the record; nothing where nothing was taken away. May be repeated: whoever stops waiting, on
- * the signal, leaves it to be given back, and what the driver is at goes on.
+ * Restores the state and updates the record; does nothing if no state was removed. Can be repeated: an abort
+ * leaves the state to be restored later, and the driver's present work continues.
  */
 export async function giveGpus(
   deps: Dependencies,
@@ -52,14 +49,14 @@ async function give(
   const suspended = await gpus.suspended(await processesIn(cgroup));
   signal.throwIfAborted();
   await gpus.giveBack(suspended, pairs);
-  // Who gave up waiting may have begun anew.
+  // A caller that gave up may have started again.
   signal.throwIfAborted();
   await records.change(name, { gpu: undefined });
 }
 
 /**
- * What the helper of a mover that has ended does comes to its end first: else it would take away what is given back. It ends
- * by itself then. Nobody ends it within a call of the driver. Rejects where it goes on for too long.
+ * Waits for the helper of an ended mover, because it could remove the restored state. A helper is never killed
+ * during a driver call; it ends by itself. Rejects after too long.
  */
 async function helperEnded(
   host: string,
@@ -82,7 +79,6 @@ async function helperEnded(
   }
 }
 
-/** Which GPU it finds in place of which: for the record of a container that comes with the state of its GPUs. */
 export async function gpuPairs(
   { gpus }: Pick<HostContext, 'gpus'>,
   { gpu }: ContainerSpec,

@@ -19,19 +19,19 @@ import { filesOf, hasEnded, identify } from '../host/processes.ts';
 import type { Runc } from '../runtimes/runc.ts';
 
 /**
- * The GPUs of a host, and the state that a container's processes have on them. It is taken away before the container is
- * frozen, and given back once it runs: the driver does not answer for a process that is frozen.
+ * Host's GPUs, and the state of a container's processes on them. It is removed before the container freezes and
+ * restored once it runs, because the driver does not answer for frozen processes.
  */
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/gpu-helper.ts', import.meta.url));
-/** For what a process has asked of its GPU to be done. */
+/** Time for a process's outstanding GPU work. */
 const LOCK_MS = 30_000;
 const FORMAT = '--format=csv,noheader,nounits';
 
 export interface HostGpuFacts {
   readonly gpus: readonly GpuFacts[];
   readonly apps: readonly GpuApp[];
-  /** A server that shares GPUs between processes (MPS). */
+  /** A server shares GPUs between processes (MPS). */
   readonly shared: boolean;
 }
 
@@ -46,7 +46,6 @@ export class HostGpus {
     this.#helper = new GpuHelper([process.execPath, PROGRAM, library]);
   }
 
-  /** What the driver says; why it says nothing, where there is none, or one that cannot take state away. */
   async facts(signal: AbortSignal): Promise<HostGpuFacts | string> {
     const ask = (what: string): Promise<string> =>
       this.#runc.run(['nvidia-smi', what, FORMAT], { signal });
@@ -63,17 +62,17 @@ export class HostGpus {
     }
   }
 
-  /** All or none: where it rejects, each of them works on as it did. */
+  /** All or none: if it rejects, each process continues to work. */
   async takeAway(pids: readonly number[]): Promise<void> {
     await this.#named('checkpoint', () => suspendAll(this.#helper, pids, LOCK_MS));
   }
 
-  /** May be repeated. Rejects where a state is still in the host's memory. */
+  /** Can be repeated. Rejects if some state remains in host memory. */
   async giveBack(pids: readonly number[], pairs: readonly GpuPair[]): Promise<void> {
     await this.#named('restore', () => resumeAll(this.#helper, pids, pairs));
   }
 
-  /** Those whose state the driver has taken away, or has locked. Rejects where it does not say that of one. */
+  /** Processes whose state was removed or locked. Rejects if the driver does not report one. */
   async suspended(pids: readonly number[]): Promise<number[]> {
     return this.#named('state', async () => {
       const found: number[] = [];
@@ -94,7 +93,7 @@ export class HostGpus {
     }
   }
 
-  /** Why processes that have the driver's library, and no GPU open, may have state all the same; undefined where none has. */
+  /** Reason why processes with the driver's library but no open GPU may have removed state; undefined if none has. */
   async whySuspended(pids: readonly number[]): Promise<string | undefined> {
     try {
       const [pid] = await this.suspended(pids);
@@ -107,7 +106,7 @@ export class HostGpus {
     }
   }
 
-  /** Who calls the driver for this process. It goes on with a call where this process ends. */
+  /** Helper process that calls the driver. It finishes a call even if this process ends. */
   async helper(): Promise<BootProcess> {
     return this.#named('gpus', async () => {
       await this.#helper.gpus();
@@ -133,12 +132,11 @@ export class HostGpus {
   }
 }
 
-/** Of a process that has the library and does not work with it. */
+/** Errors for a process that has the library but does not use it. */
 const NO_STATE: ReadonlySet<string> = new Set([
   'CUDA_ERROR_INVALID_VALUE',
   'CUDA_ERROR_NOT_INITIALIZED',
 ]);
-/** Where the kernel has the driver. */
 const CONTROL = '/dev/nvidiactl';
 
 const HINTS: Readonly<Record<string, string>> = {
@@ -153,12 +151,10 @@ function hintOf(cause: Error): string {
   return known ?? 'The container works on where it is. `dmesg` has what the driver reported.';
 }
 
-/** A file of NVIDIA's driver. Pure. */
 function isGpuFile(target: string): boolean {
   return target.startsWith('/dev/nvidia');
 }
 
-/** Those of these processes that work on a GPU. */
 export async function onGpu(pids: readonly number[]): Promise<number[]> {
   const found: number[] = [];
   for (const pid of pids) {
@@ -167,7 +163,7 @@ export async function onGpu(pids: readonly number[]): Promise<number[]> {
   return found;
 }
 
-/** The name of a process has fifteen characters in the kernel. */
+/** The kernel limits process names to 15 characters. */
 async function hasMps(): Promise<boolean> {
   for (const pid of allProcesses()) {
     const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');

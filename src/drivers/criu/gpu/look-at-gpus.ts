@@ -9,13 +9,11 @@ import type { GpuSpec } from '../host/host-parts.ts';
 import type { Obstacle } from '../obstacle.ts';
 import { residentBytes } from '../host/processes.ts';
 
-/** What a container has on GPUs, found out without touching it. */
-
 const SUSPENDED_HINT =
   'See what has happened to it (`dmesg`, `cuda-checkpoint --get-state`), or move the container cold.';
 
 export interface LookedAtGpus {
-  /** Undefined where none of its processes works on one, or its state cannot be taken away. */
+  /** Undefined if no process uses a GPU, or its state cannot be removed. */
   readonly spec: GpuSpec | undefined;
   readonly obstacles: readonly Obstacle[];
   readonly checks: readonly NamedCheck[];
@@ -49,7 +47,7 @@ export async function lookAtGpus(
   return { spec, obstacles, checks: [pass('blocked', evidence)] };
 }
 
-/** Memory that the kernel could give without taking any from programs. */
+/** Memory that is available without taking any from programs. */
 export async function availableBytes(): Promise<number> {
   return parseMemory(await readFile('/proc/meminfo', 'utf8')).availableBytes;
 }

@@ -2,18 +2,18 @@ import { z } from 'zod';
 import type { Obstacle } from '../obstacle.ts';
 
 /**
- * Hooks of config.json. No program travels between hosts. Those by which NVIDIA's Container Toolkit makes a container ready
- * (CDI) have done their work once it runs: what they made is in its root file system, or mounted in its own namespace, and
- * moves with it. Pure.
+ * Hooks in config.json. Programs do not move between hosts. Hooks of NVIDIA's Container Toolkit (CDI) have
+ * finished once the container runs: their results are in the root file system or mount namespace and move with
+ * it. Pure.
  */
 
 const hook = z.looseObject({ path: z.string(), args: z.array(z.string()).optional() });
 const given = z.record(z.string(), z.array(hook).nullish());
 type Hook = z.infer<typeof hook>;
 
-/** They run in the container's mount namespace before its program does, and runc runs none of them at a restore. */
+/** Run in the container's mount namespace before its program; runc does not run them at a restore. */
 const STAGE = 'createContainer';
-/** What each leaves: links, the loader's cache and its configuration, modes, a file mounted over one of /proc. */
+/** Hooks that only leave links, loader cache and configuration, modes, or a file mounted over one in /proc. */
 const DONE: ReadonlySet<string> = new Set([
   'create-symlinks',
   'create-soname-symlinks',
@@ -22,7 +22,7 @@ const DONE: ReadonlySet<string> = new Set([
   'chmod',
   'disable-device-node-modification',
 ]);
-/** These mount what config.json does not have, which CRIU then cannot tell from the host's. */
+/** Mount paths that are not in config.json, so CRIU cannot distinguish them from the host's. */
 const LEGACY: ReadonlySet<string> = new Set([
   'nvidia-container-runtime-hook',
   'nvidia-container-toolkit',
@@ -33,7 +33,6 @@ const PLAIN_HINT = 'Start the container without hooks; Godwit’s own do their w
 const LEGACY_HINT =
   'Start it by CDI, which says in config.json what it mounts: `nvidia-ctk cdi generate`, and `nvidia-ctk config --in-place --set nvidia-container-runtime.mode=cdi`.';
 
-/** Each hook that stands in the way; none of those that have done their work. */
 export function hookObstacles(hooks: unknown): Obstacle[] {
   if (hooks === undefined || hooks === null) return [];
   const parsed = given.safeParse(hooks);
@@ -66,7 +65,6 @@ function obstacleOf(stage: string, { path, args = [] }: Hook): Obstacle | undefi
   return { device, type, reason, hint };
 }
 
-/** What a program of the toolkit is asked to do; undefined of any other. */
 function verbOf(program: string, args: readonly string[]): string | undefined {
   const [, first, second] = args;
   if (program === 'nvidia-cdi-hook') return first;

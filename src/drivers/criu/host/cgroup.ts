@@ -7,20 +7,23 @@ import { processesIn, setFrozen } from './processes.ts';
 
 const EMPTY_MS = 10_000;
 
-/** 2 where one hierarchy has all controllers; 1 also where one without controllers is mounted beside the older ones. */
+/**
+ * Returns 2 if one hierarchy has all controllers, and 1 even if a v2 hierarchy without controllers is mounted
+ * next to v1.
+ */
 export function cgroupVersion(prefix: string): 1 | 2 {
   return existsSync(`${prefix}/sys/fs/cgroup/cgroup.controllers`) ? 2 : 1;
 }
 
-/** What a source says of its cgroups in the version of its hypervisor; undefined of an earlier build. Pure. */
+/** Source's cgroup version in its hypervisor version; undefined for an earlier build. Pure. */
 export function cgroupsIn(hypervisorVersion: string): number | undefined {
   const said = /, cgroups ([12])$/.exec(hypervisorVersion)?.[1];
   return said === undefined ? undefined : Number(said);
 }
 
 /**
- * Ends what is in a cgroup that was made for a container, and removes it: a restore that was killed leaves processes in it
- * that runc knows nothing of, and they would be in the way of the next one. Repeatable; rejects where one does not end.
+ * Kills the processes in a container's cgroup and removes it: a killed restore leaves processes that runc does
+ * not list, which would block the next one. Can be repeated; rejects if a process does not end.
  */
 export async function removeCgroup(
   prefix: string,

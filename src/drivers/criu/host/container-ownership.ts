@@ -5,13 +5,13 @@ import { handleIn } from '../handle.ts';
 import type { ContainerRecord, Records } from '../link/records.ts';
 
 /**
- * What becomes of the files of a container that a migration brought. Once the container was whole here they may be the only
- * copy: only its own migration takes them down, and another that brings a container of that name is refused.
+ * Ownership of a migrated container's files. A complete copy may be the only one: only its own migration removes
+ * it, and another migration with the same name is refused.
  */
 
 type Migration = Pick<DestinationOptions, 'migration'>;
 
-/** What a mover left of a container that was never whole here: the beginning of a copy, which may go. */
+/** Incomplete copy that a mover left, which may be removed. */
 export function isAbandonedCopy(
   record: ContainerRecord | undefined,
   { migration }: Migration,
@@ -23,7 +23,6 @@ export function isAbandonedCopy(
   return isSame || lifeOf(record.mover).state === 'gone';
 }
 
-/** Whether what a record says was made here was made for the migration of a session. */
 export function isMadeFor(
   record: ContainerRecord | undefined,
   { migration, handle }: Pick<DestinationOptions, 'migration' | 'handle'>,
@@ -32,12 +31,12 @@ export function isMadeFor(
   if (migration !== undefined && record.migration === migration) return true;
   const token = handle === undefined ? undefined : handleIn(handle)?.token;
   if (token === record.token) return true;
-  // Of a build before this one, or for a session that only clears up: what was never whole is nobody's.
+  // Records of an earlier build, and cleanup sessions: an incomplete copy has no owner.
   const isNobodys = record.init === undefined && record.cold === undefined;
   return isNobodys && (migration === undefined || record.migration === undefined);
 }
 
-/** Why no other container may take the name and the places of one that came here before; undefined where it may. */
+/** Reason why another container may not use the name and paths of an earlier arrival; undefined if it may. */
 export function whyNameInUse(
   records: Records,
   options: Pick<DestinationOptions, 'host' | 'guest' | 'migration'>,

@@ -4,16 +4,16 @@ import type { CountedBy, CountedCgroup } from '../../../host/machine/guest-count
 import { groupsIn } from './processor-use.ts';
 
 /**
- * A container is counted by the cgroup of its first process, since that process alone may use next to nothing of it. One
- * that has moved to a cgroup further down, as systemd does, is counted from there on.
+ * A container's use is counted in its first process's cgroup, because that process alone may use little. If it
+ * moves to a lower cgroup, as systemd does, that one is counted.
  */
 export function countedBy(pid: number, prefix: string): CountedBy {
   return { pid, ports: [], cgroup: countedCgroup(textOf(`/proc/${pid}/cgroup`), prefix) };
 }
 
 /**
- * The files that count, by the text of /proc/PID/cgroup; undefined for a process in no cgroup of its own, since the root
- * counts the whole machine. Pure.
+ * Counter files from the text of /proc/PID/cgroup; undefined for a process in the root cgroup, which counts the
+ * whole machine. Pure.
  */
 export function countedCgroup(text: string, prefix: string): CountedCgroup | undefined {
   const groups = groupsIn(text);

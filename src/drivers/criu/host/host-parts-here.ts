@@ -6,7 +6,7 @@ import type { HostContext } from './host-context.ts';
 import type { ContainerSpec } from '../spec.ts';
 import { fileDigest, layerDigest } from '../files/rootfs.ts';
 
-/** What a container reads of its host, such as the files of a GPU's driver: the other host has to have the same. */
+/** Host files that a container reads, such as a GPU driver's; the other host must have equal ones. */
 
 type Dependencies = Pick<HostContext, 'hostDirs' | 'records'>;
 type HostPart = NonNullable<ContainerSpec['hostParts']>[number];
@@ -37,7 +37,7 @@ export async function hostPartsOf(
   return { parts, obstacles };
 }
 
-/** The first that this host has not, or has with other content; undefined where it has all of them. */
+/** First part that is missing here or has other contents; undefined if there is none. */
 export async function missingPart(
   here: Dependencies,
   wanted: readonly HostPart[],
@@ -53,7 +53,7 @@ export async function missingPart(
   return undefined;
 }
 
-/** Of NVIDIA's persistence daemon, which the toolkit mounts where it runs. */
+/** Socket of NVIDIA's persistence daemon, which the toolkit mounts if the daemon runs. */
 const GPU_SOCKET = '/run/nvidia-persistenced/socket';
 
 const NOWHERE = 'it is below no directory of `drivers.criu.hostDirs`';
@@ -62,7 +62,6 @@ function isBelow(path: string, dirs: readonly string[]): boolean {
   return dirs.some((dir) => path === dir || path.startsWith(`${dir}/`));
 }
 
-/** For `catch`: what went wrong, as a value. */
 function said(signal: AbortSignal): (thrown: unknown) => Error {
   return (thrown) => {
     signal.throwIfAborted();
@@ -70,7 +69,7 @@ function said(signal: AbortSignal): (thrown: unknown) => Error {
   };
 }
 
-/** Of what the path leads to, as a mount would follow it: a link to another version of a driver stays in its directory. */
+/** Digest of the path's target, as a mount follows it: a link to another driver version stays in its directory. */
 async function digestOf(
   { records, hostDirs }: Dependencies,
   path: string,
@@ -81,7 +80,7 @@ async function digestOf(
   if (!isBelow(real, dirs)) throw new Error(`it leads to ${real}, and ${NOWHERE}`);
   const facts = await lstat(real);
   if (facts.isDirectory()) return layerDigest(real, records.directory, signal);
-  // It has no content: what listens there is each host's own.
+  // A socket has no content; its server is host-specific.
   if (facts.isSocket() && path === GPU_SOCKET)
     return createHash('sha256').update('socket').digest('hex');
   if (!facts.isFile()) throw new Error('it is neither a directory nor a plain file');

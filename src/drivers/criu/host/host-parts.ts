@@ -1,18 +1,17 @@
 import { z } from 'zod';
 import { VOLUME_OPTIONS } from '../files/volume-names.ts';
 
-/** What a container uses of its host and of its GPUs, as it travels. Pure. */
+/** Container's dependencies on its host and GPUs, as sent to the destination. Pure. */
 
 export const absolute = z
   .string()
   .max(1024)
   .regex(/^\/[^\0]*$/, 'an absolute path');
-/** NVIDIA's toolkit mounts each file of the driver: some sixty of them. */
+/** NVIDIA's toolkit mounts about sixty driver files. */
 export const MAX_HOST_PARTS = 256;
-/** Below /dev. */
 export const GPU_DEVICE = /^nvidia(\d{1,3}|ctl|-uvm|-uvm-tools|-modeset)$/;
 
-/** What a container only reads of its host, by its number: the other host has the same below a directory that it names. */
+/** Host path that a container only reads, by number; the other host has the same below a directory that it names. */
 export const hostMount = z
   .strictObject({
     destination: absolute,
@@ -29,7 +28,7 @@ export const hostMount = z
   );
 export type HostMount = z.infer<typeof hostMount>;
 
-/** A device of NVIDIA's driver: the other host has it under the same numbers. */
+/** Device of NVIDIA's driver; the other host has it with the same numbers. */
 export const gpuDevice = z.strictObject({
   name: z.string().regex(GPU_DEVICE),
   major: z.number().int().nonnegative().max(4095),
@@ -37,9 +36,7 @@ export const gpuDevice = z.strictObject({
 });
 export type GpuDevice = z.infer<typeof gpuDevice>;
 
-/** What its processes have on GPUs. */
 export const gpuSpec = z.strictObject({
-  /** All of the source, in their order there. */
   gpus: z
     .array(z.strictObject({ name: z.string().max(128), uuid: z.string().regex(/^[0-9a-f]{32}$/) }))
     .min(1)

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import type { Obstacle } from '../obstacle.ts';
 
 /**
- * What a container's network namespace has besides links, addresses and plain routes. It is given to runc from outside, so
- * CRIU writes nothing of it down: Godwit makes links, addresses and routes anew, and what else there is would be lost.
+ * Settings of a container's network namespace besides links, addresses and plain routes. CRIU does not dump the
+ * namespace, because runc gets it from outside. Godwit recreates links, addresses and routes, so other settings
+ * would be lost.
  */
 
 const lines = z.array(z.looseObject({}));
@@ -26,13 +27,11 @@ const nftables = z.looseObject({
   ),
 });
 
-/** Of a section whose program is not there, or failed. */
 const UNSEEN = 'unseen';
 const MARK = '== ';
 
 interface Section {
   readonly command: string;
-  /** What is read of it, for people. */
   readonly what: string;
   readonly lostIn: (text: string) => readonly Obstacle[];
 }
@@ -43,10 +42,9 @@ const lost = (device: string, type: string, hint: string): Obstacle => {
 
 const FILTER = 'Filter at the host’s end of its link instead';
 
-/** Of a kernel without it there is nothing to see. */
+/** A kernel without IPv6 has nothing to read. */
 const NO_IPV6 = 'test ! -e /proc/sys/net/ipv6';
 
-/** Each is run in the namespace. */
 const SECTIONS: readonly Section[] = [
   {
     command: 'nft -j list tables',
@@ -60,7 +58,7 @@ const SECTIONS: readonly Section[] = [
       }),
   },
   {
-    // The kernel lists a table here once somebody has asked for it in this namespace.
+    // The kernel lists a table here after its first use in this namespace.
     command:
       'cat /proc/self/net/ip_tables_names /proc/self/net/ip6_tables_names /proc/self/net/arp_tables_names 2>/dev/null || true',
     what: 'rules of iptables',
@@ -78,7 +76,7 @@ const SECTIONS: readonly Section[] = [
     what: 'traffic control',
     lostIn: (text) =>
       parsed(discipline, text)
-        // Those that the kernel sets by itself have no number.
+        // The kernel's defaults have no number.
         .filter(({ handle }) => handle !== '0:')
         .map(({ kind, dev }) => {
           const hint = `Shape its traffic at the host’s end of its link, and remove it there (\`tc qdisc del dev ${dev} ${kind === 'ingress' || kind === 'clsact' ? kind : 'root'}\`).`;
@@ -115,7 +113,7 @@ const SECTIONS: readonly Section[] = [
       }),
   },
   {
-    // A kernel without it has none.
+    // A kernel without IPsec has none.
     command: 'ip xfrm policy 2>/dev/null || true',
     what: 'policies of IPsec',
     lostIn: (text) => {
@@ -126,12 +124,11 @@ const SECTIONS: readonly Section[] = [
 ];
 
 function parsed<T>(row: z.ZodType<T>, text: string): T[] {
-  // `ip` says nothing where it has found nothing.
+  // `ip` prints nothing if it finds nothing.
   const found = lines.parse(JSON.parse(text.trim() || '[]'));
   return found.filter((each) => Object.keys(each).length > 0).map((each) => row.parse(each));
 }
 
-/** Those of every namespace: local, main and default. */
 const EVERY_RULE = new Set([0, 32_766, 32_767]);
 
 function rulesIn(text: string): Obstacle[] {
@@ -147,7 +144,7 @@ function roadsIn(text: string): Obstacle[] {
   const seen = new Set<string>();
   return parsed(road, text).flatMap((each) => {
     const { dst, dev, type, table, protocol, nexthops, metrics } = each;
-    // The kernel makes its own with the addresses, and learns some from routers.
+    // The kernel creates these routes from addresses, or learns them from routers.
     if (['kernel', 'ra'].includes(protocol ?? '')) return [];
     const isTwice = table === 'main' && seen.has(dst);
     if (table === 'main') seen.add(dst);
@@ -168,10 +165,9 @@ function roadsIn(text: string): Obstacle[] {
   });
 }
 
-/** What of a plain route is made anew, or is nothing that anybody has set. */
+/** Route properties that are recreated, or that nobody has set. */
 const PLAIN = new Set(['type', 'dst', 'dev', 'gateway', 'table', 'protocol', 'metric', 'flags']);
 
-/** A route may say more than is known here: that would be lost. */
 function furtherOf(found: Road): string | undefined {
   const isUsual = (key: string, value: unknown): boolean =>
     PLAIN.has(key) ||
@@ -185,24 +181,21 @@ function furtherOf(found: Road): string | undefined {
   );
 }
 
-/** As `ip route` is told. */
 const NAMED = new Map([
   ['prefsrc', 'src'],
   ['flow', 'realm'],
 ]);
 
-/** Prints each section after its mark. */
 export const SCRIPT = SECTIONS.map(
   ({ command }, at) => `echo '${MARK}${at}'; ${command} || echo ${UNSEEN}`,
 ).join('\n');
 
 export interface Rules {
   readonly obstacles: readonly Obstacle[];
-  /** What nobody could look at: a program is missing, fails, or says what is not understood. */
+  /** Sections that could not be read: a program is missing, fails, or prints unknown output. */
   readonly unseen: readonly string[];
 }
 
-/** Of what the script printed. Pure. */
 export function rulesOf(text: string): Rules {
   const obstacles: Obstacle[] = [];
   const unseen: string[] = [];

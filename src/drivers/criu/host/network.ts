@@ -7,8 +7,6 @@ import type { Runc } from '../runtimes/runc.ts';
 import { nic as nicSchema, type Nic } from '../spec.ts';
 import type { Obstacle } from '../obstacle.ts';
 
-/** A container's links: what they are at the source, and the same ones made at the destination. */
-
 const links = z.array(
   z.looseObject({
     ifindex: z.number().int(),
@@ -35,7 +33,6 @@ const routes = z.array(
   }),
 );
 
-/** A link of a container with the port of its host that it ends in. */
 export interface FoundNic {
   readonly nic: Nic;
   readonly port: string;
@@ -44,25 +41,24 @@ export interface FoundNic {
 export interface FoundNetwork {
   readonly nics: readonly FoundNic[];
   readonly obstacles: readonly Obstacle[];
-  /** What of it nobody could look at, for people. */
   readonly unseen: readonly string[];
 }
 
 const NEXT = '--';
-/** One program that enters the namespace, for all that is asked there. */
+/** One program enters the namespace for all queries. */
 const LOOK = [
   ...['addr', 'route', '-6 route'].map((what) => `ip -j -d ${what} || exit 1; echo '${NEXT}'`),
   SCRIPT,
 ].join('\n');
 
-/** What the network namespace of the process holds; `path`: by which its config.json names it. */
+/** Contents of the process's network namespace; `path`: its path in config.json. */
 export async function networkOf(
   run: Runc['run'],
   pid: number,
   signal: AbortSignal,
   path?: string,
 ): Promise<FoundNetwork> {
-  // Its links and rules are the host's: nobody is to remove them for a container.
+  // The network is the host's: its links and rules must not be removed for a container.
   if (await isOfHost(pid))
     return { nics: [], obstacles: path === undefined ? [] : [OF_HOST], unseen: [] };
   const enter = ['nsenter', '-t', String(pid), '-n'];
@@ -113,7 +109,7 @@ export async function networkOf(
   return { nics, obstacles: [...obstacles, ...rules], unseen };
 }
 
-/** Without a path, config.json says so itself. */
+/** Without a path, config.json already says that it is the host's. */
 const OF_HOST: Obstacle = {
   device: 'the network namespace',
   type: 'namespace',
@@ -127,7 +123,7 @@ async function isOfHost(pid: number): Promise<boolean> {
   return own === host;
 }
 
-/** The other host's namespace has a loopback as every one has. */
+/** The other host's namespace has a standard loopback. */
 function ownAddresses(
   addresses: readonly { scope: string; local?: string | undefined }[] = [],
 ): Obstacle[] {
@@ -139,13 +135,11 @@ function ownAddresses(
   });
 }
 
-/** What is made for a container here. */
 export interface MadeNetwork {
   readonly netns: string;
   readonly nics: { port: string; name: string }[];
 }
 
-/** The names of what `makeNetwork` makes for the copy of that token. */
 export function networkNames(token: string, nics: readonly Nic[]): MadeNetwork {
   const own = token.slice(0, 10);
   return {
@@ -154,7 +148,7 @@ export function networkNames(token: string, nics: readonly Nic[]): MadeNetwork {
   };
 }
 
-/** Makes the namespace with its links, whose ports on the host stay down. What an earlier call made is made anew. */
+/** Creates the namespace with its links, whose host ports stay down. Replaces the result of an earlier call. */
 export async function makeNetwork(
   run: Runc['run'],
   { netns, nics: names }: MadeNetwork,
@@ -177,7 +171,7 @@ export async function makeNetwork(
     }
     await ip('link', 'set', name, 'up');
     for (const { to, via } of roads) {
-      // A gateway may be of a network that the link has no address in.
+      // A gateway may be in a network in which the link has no address.
       const over = via === undefined ? [] : ['via', via, 'onlink'];
       const family = `${to}${via ?? ''}`.includes(':') ? ['-6'] : [];
       await ip(...family, 'route', 'replace', to, ...over, 'dev', name);
@@ -187,7 +181,6 @@ export async function makeNetwork(
   }
 }
 
-/** Takes a port from the network, or gives it back. */
 export async function setPorts(
   run: Runc['run'],
   ports: readonly string[],
@@ -196,13 +189,13 @@ export async function setPorts(
   for (const port of ports) await run(['ip', 'link', 'set', port, state]);
 }
 
-/** Pauses before each announcement, ms: QEMU announces its guests at this pace. */
+/** Pauses before each announcement, ms, at QEMU's pace. */
 const ANNOUNCE_MS = [0, 50, 150, 250, 350];
 
 /**
- * Setting a link's own address again makes the kernel announce to the network where it is. Once is not enough: on a
- * busy host one announcement of 29 left no trace on the bridges, perhaps since a link whose port has just come up does not
- * send yet. A container that only listens was then not found for as long as its peers believed their old entry.
+ * Setting a link's address again makes the kernel announce it. Once is not enough: on a busy host, one of 29
+ * announcements left no trace on the bridges. Peers of a container that only listens then kept using their old
+ * entry.
  */
 export async function announceNics(
   run: Runc['run'],
@@ -219,7 +212,7 @@ export async function announceNics(
   }
 }
 
-/** Repeatable. */
+/** Can be repeated. */
 export async function removeNetwork(run: Runc['run'], { netns, nics }: MadeNetwork): Promise<void> {
   const [listed, known] = await Promise.all([
     run(['ip', '-j', 'link']),

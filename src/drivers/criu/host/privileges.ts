@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { godwitError } from '../../../errors.ts';
 import { refusal, type NamedCheck } from '../../../migration/preflight/check.ts';
 
-/** What runc and CRIU need of the kernel besides root, and what the packaged unit takes away for everything else. */
+/** Kernel privileges that runc and CRIU need besides root, and that the packaged unit removes from other uses. */
 
-/** Numbered as linux/capability.h does. */
+/** Numbers from linux/capability.h. */
 const NEEDED = {
   CAP_SETPCAP: 8n,
   CAP_NET_ADMIN: 12n,
@@ -17,19 +17,16 @@ const NEEDED = {
 const HINT =
   'If systemd runs the agent, give it the drop-in of containers: `install -D -m 644 -t /etc/systemd/system/godwit-agent.service.d /usr/lib/godwit/containers.conf`, `systemctl daemon-reload`, `systemctl restart godwit-agent` (docs/drivers/criu.md, “Under systemd”).';
 
-/** The capabilities that a process lacks, by its /proc/PID/status. Pure. */
 export function lacksOf(status: string): string[] {
   const [, effective = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(status) ?? [];
   const bits = BigInt(`0x${effective}`);
   return Object.entries(NEEDED).flatMap(([name, bit]) => (((bits >> bit) & 1n) === 1n ? [] : name));
 }
 
-/** Whether a filter of system calls (seccomp) is on a process, by its /proc/PID/status. Pure. */
 export function isFiltered(status: string): boolean {
   return /^Seccomp:\s+[12]$/m.test(status);
 }
 
-/** Why this process, and so what it starts, can neither dump nor make a container; undefined where it can. */
 export async function judgePrivileges(
   host: string,
   side: 'source' | 'destination',

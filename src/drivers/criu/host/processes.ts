@@ -6,20 +6,18 @@ import { godwitError } from '../../../errors.ts';
 import { ignoring } from '../../../system/ignoring.ts';
 import type { BootProcess } from '../../../system/processes/life.ts';
 
-/** For `catch`: of a process that has ended; whatever else the kernel says is no answer. */
+/** Accepts, in a `catch`, only the errors of an ended process. */
 export const hasEnded = ignoring('ENOENT', 'ESRCH');
 
-/** Open files of one process: they are read one by one. */
+/** Limit of one process's open files, which are read one by one. */
 const MAX_FILES = 100_000;
-
-/** What the kernel reports of a container's processes and of its cgroup. */
 
 export function identify(pid: number): BootProcess | undefined {
   const startTicks = startTicksOf(pid);
   return startTicks === undefined ? undefined : { pid, startTicks, bootId: bootId() };
 }
 
-/** The directory of a process's cgroup in which the freezer's files are, as this process gets to it. */
+/** Cgroup directory of a process with the freezer's files, as a path for this process. */
 export async function cgroupOf(pid: number, prefix: string): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
   const lines = text
@@ -32,7 +30,7 @@ export async function cgroupOf(pid: number, prefix: string): Promise<string | un
   return unified && `${prefix}/sys/fs/cgroup${unified.slice(2).join(':')}`;
 }
 
-/** Freezes or thaws all of it; resolves once the kernel says that it is so. */
+/** Freezes or thaws the cgroup; resolves once the kernel confirms it. */
 export async function setFrozen(
   cgroup: string,
   frozen: boolean,
@@ -57,7 +55,7 @@ export async function isFrozen(cgroup: string): Promise<boolean> {
   return /^frozen 1$/m.test(events);
 }
 
-/** Every process of the container, also those in cgroups below its own. */
+/** All processes of the container, including lower cgroups. */
 export async function processesIn(cgroup: string): Promise<number[]> {
   const own = await readFile(path.join(cgroup, 'cgroup.procs'), 'utf8').catch(() => '');
   const below = await readdir(cgroup, { withFileTypes: true }).catch(() => []);
@@ -69,7 +67,6 @@ export async function processesIn(cgroup: string): Promise<number[]> {
   return [...own.trim().split('\n').filter(Boolean).map(Number), ...rest.flat()];
 }
 
-/** Whether a signal has stopped it. */
 export function isStoppedNow(pid: number): boolean {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.state === 'T';
@@ -78,12 +75,11 @@ export function isStoppedNow(pid: number): boolean {
   }
 }
 
-/** Whether a signal has stopped a container's first process, or its cgroup is frozen. */
 export async function standsStill(pid: number, cgroup: string): Promise<boolean> {
   return isStoppedNow(pid) || isFrozen(cgroup);
 }
 
-/** Where a process's files lead, by number; empty where it has ended. */
+/** Targets of a process's descriptors, by number; empty if it has ended. */
 export async function filesOf(pid: number): Promise<Map<number, string>> {
   const numbers = (await readdir(`/proc/${pid}/fd`).catch(hasEnded)) ?? [];
   if (numbers.length > MAX_FILES) {
@@ -98,8 +94,8 @@ export async function filesOf(pid: number): Promise<Map<number, string>> {
 }
 
 /**
- * Processes of this program, by the name of its file, that have this working directory. A directory of a container may have
- * the same path in its mounts, and be another one.
+ * Processes of this program (by file name) with this working directory. A container's directory may have the
+ * same path in its mounts but be a different one.
  */
 export async function runningIn(directory: string, program: string): Promise<BootProcess[]> {
   const name = path.basename(program);
@@ -113,31 +109,29 @@ export async function runningIn(directory: string, program: string): Promise<Boo
     const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
     if (!words.some((word) => path.basename(word) === name)) continue;
     const cwd = `/proc/${pid}/cwd`;
-    // Where it leads asks no storage, and the storage of another directory may not answer.
+    // Reading the link accesses no storage, and another directory's storage may not answer.
     if ((await readlink(cwd).catch(() => '')) !== at) continue;
     if ((await directoryOf(cwd)) === own) found.push(seen);
   }
   return found;
 }
 
-/** Which one it is, whatever its path; undefined where there is none. */
+/** Directory's identity, independent of its path; undefined if there is none. */
 async function directoryOf(file: string): Promise<string | undefined> {
   const found = await stat(file, { bigint: true }).catch(() => undefined);
   return found && `${found.dev}:${found.ino}`;
 }
 
-/** Bytes of memory that it has in use. */
 export async function residentBytes(pids: readonly number[]): Promise<number> {
   return sumOf(await inStatus(pids, 'VmRSS'));
 }
 
-/** Bytes that CRIU would write down at most: what its processes share is counted once, and files that they map not at all. */
+/** Upper limit of CRIU's dump, bytes: shared memory counts once, and mapped files do not count. */
 export async function dumpedBytes(pids: readonly number[]): Promise<number> {
   const shared = await inStatus(pids, 'RssShmem');
   return sumOf(await inStatus(pids, 'RssAnon')) + Math.max(0, ...shared);
 }
 
-/** What /proc/PID/status says of each, bytes; 0 of one that has ended. */
 function inStatus(pids: readonly number[], field: string): Promise<number[]> {
   const line = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm');
   return Promise.all(

@@ -4,24 +4,20 @@ import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
 import { MS_PER_TICK, startTicksOf } from '../../../system/processes/process.ts';
 
-/** What a container may use of its host's processors, and what it uses: it has none of its own. */
-
-/** Two looks within less say little. */
 const MIN_MS = 5000;
-/** The kernel's weights for one processor, by the version of its cgroups. */
+/** Kernel's weight of one processor, by cgroup version. */
 const SHARES = 1024;
 const WEIGHT = 100;
 
 export interface ProcessorAllowance {
-  /** What it may fill of them, by its quota and those of the cgroups above; absent: none limits it. */
+  /** Processors by its quota and its parents' quotas; absent: no limit. */
   readonly quota?: number | undefined;
-  /** Those that it may run on. */
   readonly cpuset: number;
-  /** What it gets of a busy host, by its weight. */
+  /** Share of a busy host, by its weight. */
   readonly share: number;
 }
 
-/** As many processors as a guest of its size would have. Without a limit its weight and its use count, and not the whole host. Pure. */
+/** Processors of a guest of equal size. Without a limit, its weight and use count instead of the whole host. Pure. */
 export function sizeOf(
   { quota, cpuset, share }: ProcessorAllowance,
   host: number,
@@ -32,7 +28,7 @@ export function sizeOf(
   return Math.min(most, Math.max(1, Math.ceil(share), Math.ceil(used)));
 }
 
-/** Of `0-3,7`: 5. 0 where nothing is listed. Pure. */
+/** `0-3,7` is 5; 0 for an empty list. Pure. */
 export function listedCount(list: string): number {
   const parts = list
     .trim()
@@ -44,7 +40,7 @@ export function listedCount(list: string): number {
   }, 0);
 }
 
-/** `50000 100000` is half of one; undefined for `max 100000` and `-1 100000`, which limit nothing. Pure. */
+/** `50000 100000` is 0.5; undefined for `max 100000` and `-1 100000`, which are unlimited. Pure. */
 export function quotaIn(text: string): number | undefined {
   const [quota, period] = text.trim().split(/\s+/).map(Number);
   if (quota === undefined || period === undefined) return undefined;
@@ -60,11 +56,11 @@ interface UsageSample {
 
 export interface ProcessorUse {
   readonly vcpus: number;
-  /** Cores, by the mean since the last look, or since it began; absent where the kernel does not count. */
+  /** Mean since the last look or the start, in cores; absent if the kernel does not count. */
   readonly usedCores?: number;
 }
 
-/** Remembers what each container had used, by its first process. */
+/** Keeps each container's last use, by its first process. */
 export class ProcessorUses {
   #seen = new Map<number, UsageSample>();
   readonly #prefix: string;
@@ -84,7 +80,6 @@ export class ProcessorUses {
     return { vcpus, usedCores: Math.min(vcpus, Math.round(cores * 100) / 100) };
   }
 
-  /** All others have ended. */
   keep(pids: ReadonlySet<number>): void {
     for (const pid of this.#seen.keys()) if (!pids.has(pid)) this.#seen.delete(pid);
   }
@@ -135,19 +130,19 @@ export class ProcessorUses {
     };
   }
 
-  /** Of a controller of version 1, or of version 2 (''). */
+  /** Directory of a v1 controller, or of v2 (''). */
   #at(groups: Groups, controller: string): string | undefined {
     const found = groups.get(controller);
     const root = `${this.#prefix}/sys/fs/cgroup`;
-    // A host may mount several controllers in one place and link to it by each name.
+    // A host may mount several controllers in one place, with a link for each name.
     return found === undefined ? undefined : path.join(root, controller, found);
   }
 }
 
-/** By controller, where a process is; '' is version 2. */
+/** Cgroup of a process by controller; '' is v2. */
 export type Groups = ReadonlyMap<string, string>;
 
-/** Of the text of /proc/PID/cgroup. Pure. */
+/** Parses /proc/PID/cgroup. Pure. */
 export function groupsIn(text: string): Groups {
   return new Map(
     text
@@ -160,7 +155,7 @@ export function groupsIn(text: string): Groups {
   );
 }
 
-/** The cgroup's own directory and those above it, as many as its path has parts: the root of all has no limit. */
+/** Cgroup's directory and its parents, without the root, which has no limit. */
 function directoriesTo(own: string, inHierarchy: string): string[] {
   const found: string[] = [];
   let at = own;

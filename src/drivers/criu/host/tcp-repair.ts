@@ -2,7 +2,7 @@ import { readdir, readlink } from 'node:fs/promises';
 import { libc } from '../pager/libc.ts';
 import { close, copyFrom } from '../pager/kernel.ts';
 
-/** The socket option by which CRIU holds a connection still while it dumps it (linux/tcp.h). */
+/** Socket option with which CRIU freezes a connection during a dump (linux/tcp.h). */
 const SOL_TCP = 6;
 const TCP_REPAIR = 19;
 const SOL_SOCKET = 1;

@@ -2,79 +2,81 @@ import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 
 /**
- * What passes between the two ends of a container's migration: frames of a kind (one byte), a length (four, little-endian)
- * and that many bytes.
+ * Messages between both ends of a container's migration. A frame is its kind (one byte), its length (four bytes,
+ * little-endian) and its body.
  */
 
 export const KINDS = {
-  /** Source: who sends (JSON). */
+  /** Source: its identity (JSON). */
   hello: 1,
-  /** Pages that the destination lacks: it numbers them in the order in which they come. */
+  /** Pages that the destination lacks; it numbers them in the order of arrival. */
   pages: 2,
-  /** The same, compressed with zstd. */
   packed: 3,
-  /** A file follows (JSON): its name and length; then its pages. */
+  /** A file follows: its name and length (JSON), then its page numbers. */
   file: 4,
-  /** Numbers of pages, four bytes each, that make up the file; ZERO for one of zeroes. */
+  /** Page numbers of the file, four bytes each; ZERO is a page of zeroes. */
   refs: 5,
-  /** All is there: restore it, or make ready to start it. */
+  /** Everything was sent: restore it, or prepare its start. */
   done: 6,
-  /** Digests of pages, 32 bytes each: which has the destination kept from before? */
+  /** Digests of pages, 32 bytes each: asks which pages the destination has kept. */
   ask: 7,
-  /** Post-copy: pages that were left for later. The number of their file, that of the first one in it, then the pages. */
+  /** Post-copy: remaining pages. File number, number of the first page, pages. */
   late: 8,
-  /** The same, the pages compressed with zstd. */
+  /** Remaining pages, compressed with zstd. */
   latePacked: 9,
   /**
-   * How many pages (four bytes); then of each group of them the first half of its first page's digest, and the SHA-256 of the
-   * digests of all of its pages: which groups has the destination kept?
+   * Number of pages (four bytes), then for each group the first half of its first page's digest and the SHA-256
+   * of all its pages' digests: asks which groups the destination has kept.
    */
   askGroups: 10,
-  /** As `refs`, but a number and how many follow one another from it on, four bytes each. */
+  /** Like `refs`, but pairs of a number and a count of consecutive numbers, four bytes each. */
   runs: 11,
-  /** Destination: it waits for pages. */
   ready: 16,
-  /** It has taken in that many frames. */
   taken: 17,
-  /** The container is made, and is paused; or all that it is started from is here. */
+  /** The container is restored and paused, or everything for its start is here. */
   restored: 18,
-  /** Why not (JSON). */
   failed: 19,
-  /** A bit for each digest, the lowest first: it has that page. All are numbered in that order; those that it lacks come next. */
+  /**
+   * One bit per digest, lowest first: set if the destination has that page. All are numbered in that order;
+   * missing pages follow.
+   */
   have: 20,
-  /** Post-copy: somebody waits for this page. Its file, its number in it. */
+  /** Post-copy: a process waits for this page. File number, page number. */
   want: 21,
-  /** Over a new connection: a file, the number of a first page, and a bit for each from that on which has not come. */
+  /** After a reconnect: file number, number of a first page, and one bit per missing page from there on. */
   missing: 22,
-  /** Each page has come, and is where it belongs. */
+  /** All pages have arrived and are in place. */
   whole: 23,
-  /** A bit for each group. All pages are numbered in their order; those of the other groups are asked for next. */
+  /** One bit per group. All pages are numbered in that order; pages of missing groups are asked for next. */
   haveGroups: 24,
 } as const;
 export type Kind = (typeof KINDS)[keyof typeof KINDS];
 
 export const ZERO = 0xffff_ffff;
-/** Of a page that comes later. */
+/** Number of a page that follows later. */
 export const LATE = 0xffff_fffe;
 export const MAX_FRAME = 4 * 1024 * 1024;
 const HEAD = 5;
 
-/** Of CRIU; what was written above the layers; what a volume holds; of one of these what it was first, and what changed since. */
+/**
+ * CRIU's image; root file system above the layers; volume; and for one of these: its first archive, its changes,
+ * and its removed files.
+ */
 const FILE_KINDS = ['image', 'root', 'volume', 'base', 'changed', 'gone'] as const;
 export type FileKind = (typeof FILE_KINDS)[number];
 
 export const hello = z.strictObject({
   version: z.literal(1),
   guest: z.string().max(64),
-  /** No memory comes, only files: the container is started anew. */
+  /** Only files are sent: the container starts again. */
   cold: z.literal(true).optional(),
-  /** The container is there, and the rest of its memory comes. */
+  /** The container is already there, and the rest of its memory follows. */
   rest: z.literal(true).optional(),
 });
-/** With `done`: pages were left for later. */
+/** In `done`: pages remain for later. */
 export const doneBody = z.strictObject({ late: z.literal(true) });
 const TREE = /^(root|volume-\d{1,2})$/;
-/** Of CRIU and runc: no file that Godwit itself makes beside them has such a name, and none has another. */
+/** Names of CRIU's and runc's files. They cannot collide with Godwit's files in the same directory. */
 const IMAGE = /^([a-z][A-Za-z0-9._-]*\.img|descriptors\.json)$/;
 export const fileHead = z
   .strictObject({
@@ -85,7 +87,7 @@ export const fileHead = z
       .nonnegative()
       .max(2 ** 42),
     what: z.enum(FILE_KINDS),
-    /** SHA-256 of what the tree is to be once what is gone is removed. */
+    /** SHA-256 of the complete tree after its changes. */
     digest: z
       .string()
       .regex(/^[0-9a-f]{64}$/)
@@ -94,18 +96,17 @@ export const fileHead = z
   .refine(({ name, what }) => (what === 'image' ? IMAGE : TREE).test(name), 'a file by its name')
   .refine(({ what, digest }) => (what === 'gone') === (digest !== undefined), 'a digest');
 export type FileHead = z.infer<typeof fileHead>;
-/** What a destination can do that not every build can; one of before says nothing. */
+/** Optional abilities of a destination; absent in earlier builds. */
 export const ready = z.object({
   changes: z.boolean().optional(),
-  /** It has kept pages, and may be asked for them. */
+  /** It has kept pages and can be asked for them. */
   kept: z.boolean().optional(),
-  /** It may be asked for groups of them, and takes runs of numbers. */
+  /** It can be asked for groups, and accepts runs of numbers. */
   groups: z.boolean().optional(),
 });
-/** Pages that are asked for at once. */
 export const MAX_ASKED = 1024;
 export const DIGEST_BYTES = 32;
-/** Pages of a group, of which the last one of a question may have fewer. */
+/** Pages per group; the last group of a question may have fewer. */
 export const GROUP = 32;
 export const KEY_BYTES = 16;
 export const failure = z.strictObject({ reason: z.string().max(4096) });
@@ -122,7 +123,7 @@ export function encodeFrame(kind: Kind, body: Buffer = Buffer.alloc(0)): Buffer 
   return body.length === 0 ? head : Buffer.concat([head, body]);
 }
 
-/** Takes bytes as they come; gives whole frames. Throws for one that is longer than any may be. */
+/** Splits received bytes into frames. Throws for a frame above the limit. */
 export class FrameReader {
   #parts: Buffer[] = [];
   #length = 0;
@@ -156,7 +157,6 @@ export class FrameReader {
   }
 }
 
-/** Writes, and waits until there is room for more. */
 export async function write(stream: Duplex, bytes: Buffer): Promise<void> {
   if (stream.destroyed) throw new Error('the connection is closed');
   if (stream.write(bytes)) return;

@@ -13,7 +13,7 @@ import { DEFAULT_LIMITS } from '../../../rpc/limits.ts';
 import { CONNECTION, ownRefusals } from '../../../rpc/refusals.ts';
 import { clientTls, serverTls, wrongServer, type Credentials } from '../../../rpc/tls.ts';
 
-/** The connection over which a container goes, from mover to mover: TLS 1.3 with certificates on both sides. */
+/** Connection between movers for a container: TLS 1.3 with certificates on both sides. */
 
 const CONNECT_MS = 10_000;
 
@@ -54,13 +54,15 @@ export async function connectTo(
   }
 }
 
-/** Where the destination waits for one connection of its source. */
 export interface Listener {
   readonly address: string;
   close(): void;
 }
 
-/** GODWIT_PORT_NONE where no port of the range is free. `onPeer`: the first connection whose certificate is the source's. */
+/**
+ * Throws GODWIT_PORT_NONE if no port of the range is free. `onPeer`: gets the first connection with the source's
+ * certificate.
+ */
 export async function listenForSource(
   { host, listenHost, ports }: DestinationOptions,
   setup: StreamSetup,
@@ -80,7 +82,7 @@ export async function listenForSource(
   throw godwitError('GODWIT_PORT_NONE', { host, from: ports.from, to: ports.to });
 }
 
-/** Takes a connection of the source's host alone: its role, its name, and the fleet's list at this moment. */
+/** Accepts only the source host's connection: checks role, name and the fleet's present list. */
 function sourceServer(
   given: Credentials,
   { peer, refuses }: StreamTls,

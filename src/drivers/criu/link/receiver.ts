@@ -24,10 +24,9 @@ import { cameFile } from '../pager/pages.ts';
 
 const unpack = promisify(zstdDecompress);
 const MAX_IMAGES = 4096;
-/** Numbers of pages in one frame: as many as make a frame of pages. */
+/** Page numbers in one frame, as many as a frame of pages has bytes for. */
 const MAX_REFS = MAX_FRAME / PAGE;
 
-/** What archives and lists of trees are called, after the tree. */
 const ENDINGS = {
   root: '.tar',
   volume: '.tar',
@@ -36,14 +35,14 @@ const ENDINGS = {
   gone: '.gone',
 } as const;
 
-/** Takes in pages and makes files of them, in a directory of its own. */
+/** Receives pages and builds files in its directory. */
 export class PageReceiver {
   readonly #directory: string;
   readonly #guest: string;
   readonly #mostBytes: number;
-  /** Told of each tree whose first archive is whole. */
+  /** Called with each tree whose first archive is complete. */
   readonly #onBase: (tree: string) => void;
-  /** Opens what is kept; called once the source has said that memory comes. */
+  /** Opens kept pages; called once the source announces memory. */
   readonly #open: (() => Promise<PageLookup>) | undefined;
   #kept: PageLookup | undefined;
   #store: FileHandle | undefined;
@@ -54,32 +53,27 @@ export class PageReceiver {
         readonly base?: string;
         readonly image?: string;
         at: number;
-        /** Of pages: a byte for each, 0 for one that comes later. */
+        /** One byte per page; 0 for a page that follows later. */
         readonly came?: { readonly file: number; readonly pages: Uint8Array };
       }
     | undefined;
   #pages = 0;
   readonly #answers: KeptAnswers;
-  /** Of the file that is made: used for each part of it. */
   #part: Buffer | undefined;
   #images = 0;
   #fileBytes = 0;
-  /** Bytes of each archive of a tree. */
   readonly #trees = new Map<string, number>();
   #greeted = false;
   receivedBytes = 0;
-  /** Of trees that came in parts: what they are to be. */
   readonly digests = new Map<string, string>();
-  /** The source said that no memory comes. */
   isCold = false;
-  /** Pages were left for later: they come behind, over the same connection, from `rest` on. */
+  /** Remaining pages follow on the same connection, starting with `rest`. */
   isLate = false;
-  /** Told of each file of an image that is whole. */
   onImage: ((name: string) => void) | undefined;
   readonly reader = new FrameReader();
   rest: Frame[] = [];
 
-  /** `mostBytes`: of pages in all, and half of what the files made of them may have; more than that is not taken. */
+  /** `mostBytes`: limit of all pages, and half the limit of the files built from them. */
   constructor(
     directory: string,
     guest: string,
@@ -99,11 +93,11 @@ export class PageReceiver {
     this.#mostBytes = mostBytes;
   }
 
-  /** Reads the stream until the source says that all is sent. Throws for anything that is not in the format. */
+  /** Reads the stream until the source has sent everything. Throws for an invalid format. */
   async take(stream: Duplex): Promise<void> {
     this.#store = await open(path.join(this.#directory, 'pages.store'), 'w+', 0o600);
     try {
-      // The stream stays open: the answer goes back over it.
+      // The stream stays open for the answer.
       for await (const bytes of stream.iterator({
         destroyOnReturn: false,
       }) as AsyncIterable<Buffer>) {
@@ -174,7 +168,7 @@ export class PageReceiver {
     return Array.from({ length: count }, (_, index) => first + index);
   }
 
-  /** Pages that were asked for in vain come first, into the places that were kept for them. */
+  /** Places requested but not kept pages first, at their reserved numbers. */
   async #fill(pages: Buffer): Promise<void> {
     for (let at = 0; at < pages.length;) {
       const first = this.#answers.lacking.shift() ?? 0;
@@ -200,7 +194,7 @@ export class PageReceiver {
     this.#images += 1;
     if (this.#images > MAX_IMAGES) throw new Error(`more than ${MAX_IMAGES} files`);
     const file = what === 'image' ? path.join('images', name) : `${name}${ENDINGS[what]}`;
-    // A whole tree is sent again once the container is frozen, in place of the first one.
+    // A complete tree is sent again during the freeze and replaces the first one.
     const before = what === 'image' ? 0 : (this.#trees.get(file) ?? 0);
     if (before > 0 && what === 'base') throw new Error(`${name} came twice`);
     this.#fileBytes += bytes - before;
@@ -247,7 +241,7 @@ export class PageReceiver {
       length += bytes;
       file.at += bytes;
     }
-    // Pages of zeroes alone stay a hole.
+    // Zero pages stay a hole.
     if (!isZero) await whole(file.handle.write(part, 0, length, file.at - length), length);
   }
 
@@ -266,7 +260,7 @@ export class PageReceiver {
   }
 }
 
-/** Less than that would leave the rest of a page as whatever the memory held before. */
+/** A short read or write would leave old memory contents in the rest of a page. */
 async function whole(
   work: Promise<{ readonly bytesRead?: number; readonly bytesWritten?: number }> | undefined,
   bytes: number,

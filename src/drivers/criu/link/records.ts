@@ -8,8 +8,8 @@ import { renameSynced } from '../../../system/files/whole-file.ts';
 import { Mutex } from '../../../mutex.ts';
 
 /**
- * What this driver remembers of a container between processes, one file each in a directory of its own: which migration
- * brought it, and how far one that leaves is. Written before what it announces.
+ * This driver's records of containers between processes, one file per container in a separate directory: its
+ * migration, and the progress of a departure. Each is written before the action that it announces.
  */
 
 const alive = z.object({
@@ -24,17 +24,19 @@ const madeVolume = z.object({
   path: z.string().max(4096),
   kind: z.enum(['directory', 'file']),
   bytes: z.number().int().nonnegative(),
-  /** Its number in the container; absent in records of earlier versions: its place in the list. */
+  /** Number in the container; absent in records of earlier versions, which use the list position. */
   index: z.number().int().nonnegative().max(31).optional(),
-  /** Absent until it is made. */
   ino: z.string().max(20).optional(),
-  /** When its inode was made, ns; absent in records of earlier versions, and where its file system does not know. */
+  /**
+   * Creation time of its inode, ns; absent in records of earlier versions, and if its file system does not
+   * report it.
+   */
   bornNs: z.string().max(24).optional(),
 });
 export type MadeVolume = z.infer<typeof madeVolume>;
 
 const volumeHere = madeVolume.pick({ path: true, kind: true, bytes: true }).extend({
-  /** The destination sees it too: it stays as it is, whatever becomes of the container here. */
+  /** The destination also sees it, so it stays unchanged here. */
   shared: z.literal(true).optional(),
 });
 
@@ -47,17 +49,15 @@ const sharedVolume = z.object({
 });
 export type SharedVolume = z.infer<typeof sharedVolume>;
 
-/** A container of podman: its id in podman, its runtime by name, and the facts of its arrival here. */
 const podmanContainer = z.object({
   id: z.string().regex(/^[0-9a-f]{64}$/),
   runtime: z.enum(['runc', 'crun']),
-  /** The arriving record must match: the container's name, and podman's directories. */
+  /** The arriving record must have this name and these podman directories. */
   expected: z
     .object({ name: z.string().max(128), graph: z.string().max(4096), run: z.string().max(4096) })
     .optional(),
-  /** The ports of its links, on this host's bridges, once they are known. */
   ports: z.array(z.string().max(15)).max(8).optional(),
-  /** Of its links: frames with them are dropped here until it is restored. */
+  /** MACs of its links: their frames are dropped here until it is restored. */
   macs: z
     .array(z.string().regex(/^[0-9a-f:]{17}$/))
     .max(8)
@@ -66,20 +66,18 @@ const podmanContainer = z.object({
 export type PodmanContainer = z.infer<typeof podmanContainer>;
 
 const record = z.object({
-  /** A number of this copy that no other has. */
+  /** Unique id of this copy. */
   token: z.string().max(64),
-  /** The process of Godwit that works on it. */
   mover: alive,
-  /** The id of the migration that brought it; absent in records of earlier versions. */
+  /** Id of its migration; absent in records of earlier versions. */
   migration: z.string().max(64).optional(),
-  /** runc, while it dumps or restores: nothing else may be done with the container meanwhile. */
+  /** runc during a dump or restore; nothing else may be done with the container then. */
   worker: alive.optional(),
-  /** Its first process, once it is restored. */
+  /** First process, after the restore. */
   init: alive.optional(),
   memoryBytes: z.number().int().nonnegative(),
-  /** As much of that is what it had on GPUs when it was last looked at. */
+  /** Part of `memoryBytes` that was on GPUs at the last look. */
   gpuBytes: z.number().int().nonnegative().optional(),
-  /** What was made here for it. */
   made: z
     .object({
       netns: z.string().max(64),
@@ -87,47 +85,46 @@ const record = z.object({
       overlay: z.boolean(),
       cgroup: z.string().min(8).max(256).optional(),
       volumes: z.array(madeVolume).max(32).optional(),
-      /** Those that its source sees too: nothing of them was made here, and nothing is removed. */
+      /** Volumes that its source also sees: not made here, and never removed. */
       shared: z.array(sharedVolume).max(32).optional(),
-      /** Those above its volumes that were not there; the outermost come first. */
+      /** Directories created above its volumes, outermost first. */
       directories: z.array(z.string().max(4096)).max(512).optional(),
     })
     .optional(),
-  /** The volumes that it mounts here, of one that is to leave. */
   volumes: z.array(volumeHere).max(32).optional(),
-  /** It is ending, or has ended, for a cold move: its first process, where it is started from if it stays, what it wrote. */
+  /** Set while it ends, or has ended, for a cold move: first process, bundle for a restart, and its writable layer. */
   down: z
     .object({ init: alive, bundle: z.string().max(4096), upper: z.string().max(4096) })
     .optional(),
-  /** Of one that was started again here: its first process before, which handles still name. */
+  /** First process before a restart here; handles still name it. */
   was: alive.optional(),
-  /** One that comes without memory: its files are here; runc has made it; runc was asked to let it run. */
+  /** Arrival without memory: its files are here; runc has created it; runc was asked to start it. */
   cold: z.enum(['arrived', 'created', 'started']).optional(),
   /**
-   * On its way out: `sending` until the destination has all of it, then `sent`. `late`: the destination has it, and may run
-   * it, but for memory that is still here.
+   * Departure: `sending` until the destination has everything, then `sent`. `late`: the destination has it and
+   * may run it, but some memory is still here.
    */
   leaving: z.enum(['sending', 'late', 'sent']).optional(),
-  /** Of one that came: the rest of its memory is yet to come. */
+  /** Arrival: the rest of its memory is still to come. */
   late: z.literal(true).optional(),
-  /** The state of its GPUs is taken away, or is to be: where it runs on, it has to be given back. */
+  /** The GPU state is removed or about to be, so it must be restored if the container stays. */
   gpu: z
     .object({
       pairs: z.array(z.object({ from: z.string().max(32), to: z.string().max(32) })).max(64),
-      /** Who calls the driver for that: it goes on with a call where its mover has ended. */
+      /** Process that calls the driver; it finishes a call even after its mover ended. */
       helper: alive.optional(),
     })
     .optional(),
-  /** Absent: runc alone has it. */
+  /** Absent: only runc manages it. */
   podman: podmanContainer.optional(),
-  /** The bridges from which its ports were taken, which they return to. */
+  /** Bridges to which its unplugged ports must return. */
   unplugged: z.array(z.string().max(15)).max(8).optional(),
 });
 export type ContainerRecord = z.infer<typeof record>;
 
 export class Records {
   readonly directory: string;
-  /** Two changes at once would write to one file, and the later one would not know of the other. */
+  /** Serializes changes, because each rewrites the same file. */
   readonly #turn = new Mutex();
 
   constructor(directory: string) {
@@ -138,14 +135,13 @@ export class Records {
     return path.join(this.directory, name);
   }
 
-  /** Of those that there may be a record of. The first record makes the directory. */
   async names(): Promise<string[]> {
     const found = readdir(this.directory, { withFileTypes: true });
     const entries = (await found.catch(ignoring('ENOENT'))) ?? [];
     return entries.filter((each) => each.isDirectory()).map(({ name }) => name);
   }
 
-  /** Undefined only where there is none. Throws for one that cannot be read: it is no proof that nothing runs. */
+  /** Undefined only if there is none. Throws for an unreadable record, which does not prove that nothing runs. */
   readSync(name: string): ContainerRecord | undefined {
     const file = path.join(this.dirOf(name), 'record.json');
     try {
@@ -165,12 +161,11 @@ export class Records {
   async #put(name: string, changed: ContainerRecord): Promise<void> {
     const file = path.join(this.dirOf(name), 'record.json');
     await mkdir(this.dirOf(name), { recursive: true, mode: 0o700 });
-    // An empty record after a power loss could not be told from a damaged one.
+    // Synced, because an empty record after a power loss would look damaged.
     await writeFile(`${file}.new`, JSON.stringify(changed), { mode: 0o600, flush: true });
     renameSynced(`${file}.new`, file);
   }
 
-  /** Changes what is there; nothing where nothing is. */
   change(name: string, change: Partial<ContainerRecord>): Promise<void> {
     return this.#turn.run(async () => {
       const before = this.readSync(name);

@@ -23,9 +23,8 @@ import { digestPage } from '../pages/page-digests.ts';
 import { runsOf, groupQuestion, groupsIn, hasBit } from '../pages/page-groups.ts';
 import { PageNumbers } from '../pages/page-numbers.ts';
 
-/** Pages of one frame. */
 const BATCH = 256;
-/** A destination that says nothing for so long is taken for lost, ms. */
+/** Time after which a silent destination counts as lost, ms. */
 const SILENT_MS = 180_000;
 const NEVER = new AbortController().signal;
 
@@ -35,37 +34,32 @@ interface FileOptions {
   readonly digests?: ((part: Buffer) => void) | undefined;
 }
 
-/** Sends pages that the other end lacks, and files as lists of pages that it has. */
+/** Sends pages that the peer lacks, and files as lists of pages that it has. */
 export class PageSender {
   readonly #stream: Duplex;
   readonly #packs: boolean;
-  /** Of pages that are at the other end. */
   readonly #numbers = new PageNumbers();
   readonly #reader = new FrameReader();
   readonly #waiting = new Map<number, () => void>();
   readonly #broken = Promise.withResolvers<never>();
-  /** Pages that are sent together, and how many there are by now. */
   readonly #batch = Buffer.allocUnsafe(BATCH * PAGE);
   #batched = 0;
   readonly #digest = Buffer.alloc(DIGEST_BYTES);
   #paidMs = 0;
   bytesPerS: number | undefined;
   sentBytes = 0;
-  /** The destination has said that a tree may come in parts. */
   takesChanges = false;
-  /** It has pages of earlier, and may be asked for them. */
+  /** It has kept pages and can be asked for them. */
   #asks = false;
-  /** It may be asked for groups, and takes runs. */
+  /** It can be asked for groups, and accepts runs. */
   #groups = false;
   #asked: AskedPages | undefined;
   #spare: AskedPages | undefined;
-  /** Settles once what was asked last is answered, and what the destination lacks of it is on its way. */
+  /** Settles once the last question is answered and the missing pages are being sent. */
   #answered: Promise<void> = Promise.resolve();
   #answer = Buffer.alloc(0);
-  /** Pages looked at that needed no sending. */
   knownPages = 0;
   newPages = 0;
-  /** Told of what the destination says of its own accord. */
   onFrame: ((frame: Frame) => void) | undefined;
 
   constructor(stream: Duplex, packs: boolean) {
@@ -79,7 +73,7 @@ export class PageSender {
     );
   }
 
-  /** Rejects once nothing more can be sent. */
+  /** Rejects once sending is impossible. */
   get broken(): Promise<never> {
     return this.#broken.promise;
   }
@@ -116,7 +110,7 @@ export class PageSender {
     await this.#pay(frame.length);
   }
 
-  /** Waits until the other end has said so, so many ms at most; rejects at once where the signal came before. */
+  /** Waits up to `silentMs` for the peer's message; rejects at once if the signal has aborted. */
   async heard(kind: Kind, signal: AbortSignal, silentMs = SILENT_MS): Promise<void> {
     signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -132,9 +126,8 @@ export class PageSender {
     }
   }
 
-  /** Sends those of these pages that the other end lacks; the number of each. `digests`: gets theirs. */
+  /** Sends those of these pages that the peer lacks; returns their numbers. `digests`: receives the digests. */
   async pages(bytes: Buffer, digests?: Buffer): Promise<number[]> {
-    // Their numbers come after those of what was asked for.
     await this.#settleAsked();
     const into = digests ?? this.#digest;
     const numbers: number[] = [];
@@ -165,7 +158,7 @@ export class PageSender {
     if (this.#batched === BATCH) await this.flush();
   }
 
-  /** Makes pages known at the other end; where it has kept pages, those that it lacks alone are sent. */
+  /** Makes pages known to the peer; if it has kept pages, only missing ones are sent. */
   async learn(bytes: Buffer): Promise<void> {
     if (!this.#asks) return void (await this.pages(bytes));
     for (let at = 0; at < bytes.length; at += PAGE) {
@@ -181,7 +174,7 @@ export class PageSender {
     }
   }
 
-  /** Until all that was to be learned is on its way. */
+  /** Resolves once everything to learn is being sent. */
   async learned(): Promise<void> {
     await this.#settleAsked();
     await this.flush();
@@ -193,8 +186,8 @@ export class PageSender {
   }
 
   /**
-   * One question is open at a time: what comes after it is hashed meanwhile. The other end numbers all of them in the order in
-   * which it is asked; those that it lacks follow at once, before any other page.
+   * Only one question is open; later pages are hashed meanwhile. The peer numbers all pages in the order of the
+   * question, and the missing ones follow before any other page.
    */
   async #ask(asked: AskedPages): Promise<void> {
     await this.#answered;
@@ -214,7 +207,6 @@ export class PageSender {
     this.#spare = asked;
   }
 
-  /** A bit for each of so many. */
   async #answerTo(kind: Kind, question: Buffer, count: number): Promise<Buffer> {
     const answered = this.heard(kind === KINDS.ask ? KINDS.have : KINDS.haveGroups, NEVER);
     answered.catch(() => {});
@@ -233,8 +225,8 @@ export class PageSender {
   }
 
   /**
-   * Sends a file; what it has in common with pages that were sent costs four bytes a page. `late`: 1 for each page that may
-   * come later; 0 afterwards for each that need not. `digests`: told those of each part.
+   * Sends a file; each page that was already sent costs four bytes. `late`: 1 for each page that may follow
+   * later; set to 0 for pages that need not. `digests`: gets the digests of each part.
    */
   async file(
     name: string,
@@ -270,7 +262,7 @@ export class PageSender {
     }
   }
 
-  /** Sends none of those that may come later; what the destination has of them need not come at all. */
+  /** Sends none of the pages that may follow later; those that the destination has are not needed at all. */
   async #numbered(pages: Buffer, late: Uint8Array): Promise<number[]> {
     const numbers: number[] = [];
     for (let at = 0; at < pages.length; at += PAGE) {
@@ -300,9 +292,9 @@ export class PageSender {
   }
 }
 
-/** Pages of which the other end is to say whether it has them, and their digests. Used again for the next ones. */
+/** Reusable list of pages for a question, with their digests. */
 class AskedPages {
-  /** The place after the last one is for the digest of the page that is looked at. */
+  /** One place more, for the digest of the examined page. */
   readonly digests = Buffer.alloc((MAX_ASKED + 1) * DIGEST_BYTES);
   readonly #pages = Buffer.allocUnsafe(MAX_ASKED * PAGE);
   count = 0;
@@ -311,7 +303,7 @@ class AskedPages {
     return this.count === MAX_ASKED;
   }
 
-  /** Copies the page at `from`, whose digest is at the next place already. */
+  /** Copies the page at `from`, whose digest is already in the next place. */
   take(pages: Buffer, from: number): void {
     pages.copy(this.#pages, this.count * PAGE, from, from + PAGE);
     this.count += 1;
@@ -321,7 +313,7 @@ class AskedPages {
     return this.#pages.subarray(index * PAGE, (index + 1) * PAGE);
   }
 
-  /** Which of them the other end lacks, by its answers: where it takes such a question, it is asked for groups first. */
+  /** Pages that the peer lacks, by its answers. It is asked for groups first if it supports that. */
   async lacking(
     byGroups: boolean,
     ask: (kind: Kind, question: Buffer, count: number) => Promise<Buffer>,
@@ -337,7 +329,7 @@ class AskedPages {
     return left.filter((_, at) => !hasBit(pages, at));
   }
 
-  /** The digests of these; a copy, since it is sent while the next ones are looked at. */
+  /** Copy of these digests, because it is sent while the next ones are computed. */
   #question(indices: readonly number[]): Buffer {
     const question = Buffer.alloc(indices.length * DIGEST_BYTES);
     for (const [at, index] of indices.entries()) {

@@ -1,13 +1,12 @@
 import { PAGE } from '../pages/memory.ts';
 
-/** Where the pages of one process come from that have not come yet. Pure. */
+/** Sources of a process's missing pages. Pure. */
 
-/** Pages that lie beside one another, in memory and in a file of pages. */
+/** Pages that are contiguous in memory and in a page file. */
 export interface Span {
   readonly from: number;
   readonly pages: number;
   readonly file: number;
-  /** Number of the first one in the file. */
   readonly at: number;
 }
 
@@ -17,14 +16,14 @@ export interface Source {
 }
 
 export class AddressSpace {
-  /** By address, none over another. */
+  /** Sorted by address, without overlaps. */
   #spans: Span[];
 
   constructor(spans: readonly Span[]) {
     this.#spans = [...spans].sort((left, right) => left.from - right.from);
   }
 
-  /** As they are now: what is dropped or moved later changes nothing in it. */
+  /** Snapshot: later drops and moves do not change it. */
   get spans(): readonly Span[] {
     return [...this.#spans];
   }
@@ -33,14 +32,14 @@ export class AddressSpace {
     return this.#spans.length === 0;
   }
 
-  /** Undefined where nothing is to come: the page is one of zeros, or is there. */
+  /** Undefined if the page is zero or already present. */
   find(address: number): Source | undefined {
     const span = this.#spans[this.#first(address)];
     if (span === undefined || span.from > address) return undefined;
     return { file: span.file, page: span.at + Math.floor((address - span.from) / PAGE) };
   }
 
-  /** What lies there comes no more: it has come, or was given up. */
+  /** The pages are no longer needed: they have arrived or were unmapped. */
   drop(from: number, to: number): void {
     this.#cut(from, to);
   }
@@ -57,7 +56,6 @@ export class AddressSpace {
     return new AddressSpace(this.#spans);
   }
 
-  /** The first span that ends behind an address. */
   #first(address: number): number {
     let [low, high] = [0, this.#spans.length];
     while (low < high) {
@@ -69,7 +67,6 @@ export class AddressSpace {
     return low;
   }
 
-  /** Takes a range out; what was in it. */
   #cut(from: number, to: number): Span[] {
     const taken: Span[] = [];
     const left: Span[] = [];

@@ -1,6 +1,6 @@
 import { addressOf, done, libc } from './libc.ts';
 
-/** The unix socket on which CRIU gives the userfaultfds of the processes that it restores. */
+/** Unix socket on which CRIU passes the userfaultfds of restored processes. */
 
 const O_CLOEXEC = 0o2000000;
 const AF_UNIX = 1;
@@ -8,7 +8,7 @@ const SOCK_STREAM = 1;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const MSG_WAITALL = 0x100;
 
-/** Listens on a unix socket in the current directory. */
+/** Listens in the current directory. */
 export function listenOn(name: string): number {
   const fd = done('socket', libc().socket(AF_UNIX, SOCK_STREAM | O_CLOEXEC, 0));
   const address = Buffer.alloc(3 + name.length);
@@ -23,16 +23,15 @@ export function accept(fd: number): number {
   return done('accept', libc().accept(fd, 0, 0, O_CLOEXEC));
 }
 
-/** Four bytes as a number; undefined where the other end has closed. */
 export function receiveInt(fd: number): number | undefined {
   const bytes = Buffer.alloc(4);
   const received = done('recv', libc().recv(fd, bytes, 4, MSG_WAITALL));
   return received === 4 ? bytes.readInt32LE(0) : undefined;
 }
 
-/** One descriptor (SCM_RIGHTS), which comes with one byte. */
+/** Receives one descriptor (SCM_RIGHTS) with one byte. */
 export function receiveFd(fd: number): number {
-  // A structure names the others by their address: all lie in one buffer.
+  // The structures contain pointers to each other, so all are in one buffer.
   const bytes = Buffer.alloc(128);
   const base = addressOf(bytes);
   const [parts, control, data] = [64, 80, 120];

@@ -4,11 +4,10 @@ import * as kernel from './kernel.ts';
 import type { Pages } from './pages.ts';
 
 const { EAGAIN, EEXIST, ENOENT, ENOMEM, ESRCH, ENOSPC } = kernel.ERRNO;
-/** Pages that are given at once. */
 const AT_ONCE = 256;
-/** Until pages are given again that the kernel did not take while it did what a message was about. */
+/** Pause before a retry of pages that the kernel refused during an event, ms. */
 const BEHIND_MS = 5;
-/** Until those are that it had no room for. */
+/** Pause before a retry after a lack of memory, ms. */
 const ROOM_MS = 1000;
 
 interface Waiting {
@@ -16,22 +15,18 @@ interface Waiting {
   readonly address: number;
 }
 
-/** Whom pages are given to, and who is told what. */
 export interface Giver {
-  /** By userfaultfd: what each process still lacks. */
   readonly spaces: ReadonlyMap<number, AddressSpace>;
   readonly mayGive: boolean;
-  /** A process waits for this page. */
   wants(file: number, page: number): void;
-  /** A process that has ended. */
   over(fd: number): void;
 }
 
-/** Gives processes the pages of their memory: those that they wait for, and those that came unasked. */
+/** Gives pages to processes: requested ones, and unrequested ones that have arrived. */
 export class Giving {
   readonly #pages: Pages;
   readonly #giver: Giver;
-  /** Each once, however often a signal has its process ask again. */
+  /** Each waiting page once, however often a signal repeats its fault. */
   #waiting = new Map<string, Waiting>();
   readonly #wanted = new Map<string, readonly [file: number, page: number]>();
   #behindMs: number | undefined;
@@ -45,7 +40,7 @@ export class Giving {
     return this.#wanted.values();
   }
 
-  /** Until what could not be given is to be given again (`spread`); undefined where there is nothing of the kind. */
+  /** Pause before the next retry (`spread`); undefined if nothing is left to retry. */
   get behindMs(): number | undefined {
     return this.#behindMs;
   }
@@ -58,12 +53,10 @@ export class Giving {
     this.#waiting.set(`${fd}:${address}`, { fd, address });
   }
 
-  /** Nobody waits there any more. */
   forget(fd: number): void {
     for (const [key, waiting] of this.#waiting) if (waiting.fd === fd) this.#waiting.delete(key);
   }
 
-  /** A process touched a page that it lacks. */
   fault(fd: number, address: number): void {
     const source = this.#giver.spaces.get(fd)?.find(address);
     if (source === undefined) {
@@ -87,12 +80,11 @@ export class Giving {
     this.#giver.wants(file, page);
   }
 
-  /** Pages that have come; they are in their file. */
   came(file: number, first: number, count: number): void {
     this.#pages.came(file, first, count);
     for (let page = first; page < first + count; page += 1) this.#wanted.delete(`${file}:${page}`);
     this.#answer();
-    // Until CRIU has moved all to its place and that was looked at, a page that nobody waits for is not given.
+    // Pages are given only on request until CRIU's restore was checked.
     if (!this.#giver.mayGive) return;
     for (const [fd, space] of this.#giver.spaces) {
       for (const span of space.spans) {
@@ -105,7 +97,7 @@ export class Giving {
     }
   }
 
-  /** Gives all that has come to whom it has not been given. */
+  /** Gives all arrived pages to processes that lack them. */
   spread(): void {
     this.#behindMs = undefined;
     this.#answer();
@@ -123,7 +115,6 @@ export class Giving {
     }
   }
 
-  /** Those that wait for what is there now. */
   #answer(): void {
     const waiting = this.#waiting;
     this.#waiting = new Map();
@@ -142,7 +133,8 @@ export class Giving {
       const given = kernel.givePages(fd, address, source, bytes);
       index += given.bytes / PAGE;
       space.drop(address, address + given.bytes);
-      // The kernel takes no pages of two mappings at once, and says of them what it says of pages that are nowhere.
+      // The kernel copies only into one mapping at a time; across two it reports the same error as for unmapped
+      // pages.
       most = given.errno === ENOENT && count > 1 ? count >> 1 : AT_ONCE;
       if (given.bytes > 0 || given.errno === 0 || most < count) continue;
       if (!this.#isPassed(fd, given.errno)) return;
@@ -152,10 +144,10 @@ export class Giving {
     }
   }
 
-  /** Whether a page that the kernel did not take needs none any more. */
+  /** True if a page that the kernel refused is no longer needed. */
   #isPassed(fd: number, errno: number): boolean {
     if (errno === EEXIST || (errno === ENOENT && this.#giver.mayGive)) return true;
-    // A message has to be read first.
+    // An event must be read first.
     if (errno === EAGAIN) this.#isBehind(BEHIND_MS);
     else if (errno === ESRCH || errno === ENOSPC) this.#giver.over(fd);
     else if (errno !== ENOENT) this.#isBehind(ROOM_MS);

@@ -11,18 +11,17 @@ import {
 import { entriesOf, type Entry, type PagerState } from './journal.ts';
 import * as kernel from './kernel.ts';
 
-/** A journal is written anew once it has so many bytes more than twice what it had then. */
+/** A journal is rewritten once it exceeds twice its last size by this. */
 const MIN_BYTES = 256 * 1024;
-/** Room that is set aside at once, and what of it has to be left before a message is read. */
+/** Space reserved at once, and the minimum left before a message is read. */
 const ROOM_BYTES = 64 * 1024;
 const MIN_ROOM_BYTES = 16 * 1024;
-/** Until a write is tried again that the disk had no room for. */
 const AGAIN_MS = 50;
 const { ENOSYS, EOPNOTSUPP } = kernel.ERRNO;
 
 /**
- * The journal of a pager on its disk. Room for the next entries is set aside before anything is read that would have to be
- * written down, and it is written anew, shorter, before it grows without a bound.
+ * Pager's journal on disk. Space for the next entries is reserved before a message that needs one is read. The
+ * journal is rewritten in a shorter form before it grows too large.
  */
 export class JournalFile {
   readonly #file: string;
@@ -34,10 +33,10 @@ export class JournalFile {
   constructor(file: string) {
     this.#file = file;
     this.#fd = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600);
-    // A last line that is torn would be the beginning of the next one.
+    // A torn last line would become part of the next line.
     const before = readFileSync(this.#fd);
     this.#bytes = before.lastIndexOf('\n') + 1;
-    // Else what is set aside behind it stays so.
+    // Otherwise the space reserved behind it stays.
     if (this.#bytes < before.length) ftruncateSync(this.#fd, this.#bytes);
     this.#mostBytes = this.#bytes + MIN_BYTES;
   }
@@ -46,12 +45,10 @@ export class JournalFile {
     return readFileSync(this.#file, 'utf8');
   }
 
-  /** Of the lines that are whole. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Whether what a message says could be written down. */
   hasRoom(): boolean {
     if (this.#roomBytes - this.#bytes >= MIN_ROOM_BYTES) return true;
     if (!setsAside(this.#fd, this.#bytes)) return false;
@@ -72,7 +69,7 @@ export class JournalFile {
     return this.#bytes >= this.#mostBytes;
   }
 
-  /** Writes it anew, as short as it can be. Where the disk has no room for that it stays as it is. */
+  /** Rewrites it as short as possible. Unchanged if the disk has no space for that. */
   shorten(known: PagerState): void {
     const text = Buffer.from(entriesOf(known).map(lineOf).join(''));
     this.#mostBytes = this.#bytes + MIN_BYTES;
@@ -81,7 +78,7 @@ export class JournalFile {
     try {
       fd = openSync(next, 'w', 0o600);
       for (let at = 0; at < text.length;) at += writeSync(fd, text, at);
-      // The room that the old one has set aside goes with it.
+      // The old file's reserved space goes with it.
       if (!setsAside(fd, text.length)) return letGoOf(next, fd);
       renameSync(next, this.#file);
     } catch (error) {
@@ -95,12 +92,15 @@ export class JournalFile {
   }
 }
 
-/** Room for the next entries; true also where the file system cannot do that: then the write waits for it. */
+/**
+ * Reserves space for the next entries; also true if the file system does not support it, in which case the write
+ * waits.
+ */
 function setsAside(fd: number, bytes: number): boolean {
   return [0, EOPNOTSUPP, ENOSYS].includes(kernel.reserve(fd, bytes, ROOM_BYTES));
 }
 
-/** One that is not whole has what may be the last room of its disk. */
+/** An incomplete file may occupy the disk's last space. */
 function letGoOf(file: string, fd: number | undefined): void {
   if (fd !== undefined) closeSync(fd);
   rmSync(file, { force: true });
@@ -108,7 +108,7 @@ function letGoOf(file: string, fd: number | undefined): void {
 
 const lineOf = (entry: Entry): string => `${JSON.stringify(entry)}\n`;
 
-/** What was read has to be written down before this process does anything else: it waits for the disk, and all with it. */
+/** A message that was read must be recorded before anything else, so this process blocks until the disk has space. */
 function onceThereIsRoom<T>(write: () => T): T {
   for (;;) {
     try {

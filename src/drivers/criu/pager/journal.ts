@@ -3,24 +3,23 @@ import type { BootProcess } from '../../../system/processes/life.ts';
 import { PAGE } from '../pages/memory.ts';
 import { AddressSpace, type Span } from './address-space.ts';
 
-/** What a pager writes down before it acts on it, so that another one can go on with its container. Pure. */
+/** Pager's journal, written before each action, so that another pager can continue. Pure. */
 
 const number = z.number().int().nonnegative();
 
 const entry = z.union([
-  /** A process of the container, by its number in it, and the descriptor of its userfaultfd. */
+  /** Process by its number in the container, and its userfaultfd. */
   z.strictObject({ task: number, fd: number }),
-  /** A copy of a process, which it made of itself. */
   z.strictObject({ forkOf: number, fd: number }),
   z.strictObject({ fd: number, drop: z.tuple([number, number]) }),
   z.strictObject({ fd: number, move: z.tuple([number, number, number]) }),
-  /** All that a process lacks, in the place of whatever was said of it before: address, pages, file, page in it. */
+  /** All missing pages of a process, replacing earlier entries: address, pages, file, first page in it. */
   z.strictObject({ fd: number, spans: z.array(z.tuple([number, number, number, number])) }),
-  /** The process has ended, or all of it is there. */
+  /** The process has ended, or all its pages are present. */
   z.strictObject({ over: number }),
-  /** CRIU has all of the container in place. */
+  /** CRIU has restored the whole container. */
   z.strictObject({ restored: z.literal(true) }),
-  /** Processes that hold the descriptors. Earlier builds wrote no boot. */
+  /** Processes that hold the descriptors. Earlier builds wrote no boot id. */
   z.strictObject({
     keepers: z
       .array(
@@ -32,7 +31,6 @@ const entry = z.union([
       )
       .max(16),
   }),
-  /** Every page that anybody could ask for is there. */
   z.strictObject({ all: z.literal(true) }),
 ]);
 export type Entry = z.infer<typeof entry>;
@@ -44,7 +42,7 @@ export interface PagerState {
   readonly all: boolean;
 }
 
-/** `spansOf`: where the pages of a process lie at first. A last line that is torn does not count. */
+/** `spansOf`: initial page sources of a process. A torn last line is ignored. */
 export function replay(text: string, spansOf: (task: number) => readonly Span[]): PagerState {
   const spaces = new Map<number, AddressSpace>();
   let keepers: PagerState['keepers'] = [];
@@ -65,7 +63,7 @@ export function replay(text: string, spansOf: (task: number) => readonly Span[])
   return { spaces, keepers, restored, all };
 }
 
-/** A journal that says the same in as few words: of each process what it lacks, and not how that came to be. */
+/** Equivalent shorter journal: only the present missing pages of each process. */
 export function entriesOf({ spaces, keepers, restored, all }: PagerState): Entry[] {
   return [
     ...[...spaces].map(([fd, space]): Entry => ({ fd, spans: joined(space.spans) })),
@@ -79,7 +77,6 @@ type SpanTuple = [from: number, pages: number, file: number, at: number];
 
 const spanOf = ([from, pages, file, at]: SpanTuple): Span => ({ from, pages, file, at });
 
-/** What was cut in parts that still lie beside one another is one. */
 function joined(spans: readonly Span[]): SpanTuple[] {
   const found: SpanTuple[] = [];
   for (const { from, pages, file, at } of spans) {

@@ -6,25 +6,24 @@ import { isNoRoom } from './reading.ts';
 import { beginSharer, reap } from './sharer.ts';
 
 const KEEPERS = 2;
-/** Of pagers that ended one after another before they ended the keepers before theirs. A journal takes 16 in all. */
+/** Keepers of earlier pagers that ended before they had ended them. A journal accepts 16 in all. */
 const MAX_BEFORE = 14;
 
 /**
- * They keep the container from reading zeros once its pager has ended: a userfaultfd that nobody holds any more gives each page
- * that has not come as one of zeros. Each holds all of the pager's, also those of processes that were forked an instant ago.
+ * Keepers prevent zero pages after the pager's end: the kernel fills missing pages with zeros once no process
+ * holds their userfaultfd. Each keeper holds all descriptors of the pager, including those of processes that
+ * were just forked.
  */
 export class Keepers {
-  /** By descriptor. */
   readonly #pids = new Map<number, number>();
   readonly #changed: (keepers: PagerState['keepers']) => void;
-  /** The host lets no more of them begin. */
+  /** The host allows no more processes. */
   isShort = false;
 
   constructor(changed: (keepers: PagerState['keepers']) => void) {
     this.#changed = changed;
   }
 
-  /** A descriptor of each, which can be read once it has ended. */
   get fds(): Iterable<number> {
     return this.#pids.keys();
   }
@@ -43,8 +42,8 @@ export class Keepers {
   }
 
   /**
-   * Throws where the host lets too few begin: then none is there. `before`: those of a pager that has ended. They end once the
-   * new ones are written down beside them, so that each is known whenever this process ends.
+   * Throws, without any keeper left, if the host allows too few. `before`: keepers of an earlier pager, which
+   * end after the new ones are recorded next to them, so that each is always known.
    */
   begin(before: PagerState['keepers'] = []): void {
     try {
@@ -60,7 +59,6 @@ export class Keepers {
     this.#changed(this.identities);
   }
 
-  /** One has ended. */
   lost(fd: number): void {
     const pid = this.#pids.get(fd);
     this.#pids.delete(fd);
@@ -69,7 +67,7 @@ export class Keepers {
     this.again();
   }
 
-  /** Where the host lets none begin now, the next try may. */
+  /** If the host allows none now, the next attempt may succeed. */
   again(): void {
     const before = this.#pids.size;
     try {
@@ -98,11 +96,11 @@ export class Keepers {
   }
 }
 
-/** Of an earlier boot none is, whoever has its number now. */
+/** Keepers of an earlier boot are gone, even if their pids are in use. */
 export const livingOf = (keepers: PagerState['keepers']): PagerState['keepers'] =>
   keepers.filter((each) => lifeOf(each).state === 'alive');
 
-/** Has `take` take all that keepers hold from one of them: the one that began last, where it has all. Undefined, or why none could. */
+/** Lets `take` take all descriptors from the newest keeper that has them. Undefined, or the reason for failure. */
 export function takeFromOne(keepers: PagerState['keepers'], take: (pid: number) => void): unknown {
   let why: unknown = new Error('no keeper is left');
   for (const { pid } of keepers.toReversed()) {
@@ -110,7 +108,7 @@ export function takeFromOne(keepers: PagerState['keepers'], take: (pid: number) 
       take(pid);
       return undefined;
     } catch (error) {
-      // Where this host has no room for them, the keeper holds them on.
+      // If this host lacks resources, the keeper keeps holding them.
       if (isNoRoom(error)) throw error;
       why = error;
     }

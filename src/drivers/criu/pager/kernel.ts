@@ -2,7 +2,7 @@ import { ftruncateSync, readlinkSync } from 'node:fs';
 import { PAGE } from '../pages/memory.ts';
 import { done, errno, KernelError, libc, viewOf } from './libc.ts';
 
-/** What a pager asks of the kernel: userfaultfds, and descriptors of other processes. */
+/** Pager's kernel interfaces: userfaultfds and descriptors of other processes. */
 
 const PIDFD_SEND_SIGNAL = 424;
 const PIDFD_OPEN = 434;
@@ -24,10 +24,9 @@ const UFFDIO_COPY = 0xc028aa03;
 const UFFDIO_ZEROPAGE = 0xc020aa04;
 const UFFDIO_CONTINUE = 0xc020aa07;
 const UFFD_API = 0xaan;
-/** Forks, moved mappings, pages given up and mappings that end: each waits until it is read. */
+/** Events of fork, mremap, madvise and munmap; the process waits until each is read. */
 const EVENTS = 0x2n | 0x4n | 0x8n | 0x40n;
 const MESSAGE_BYTES = 32;
-/** Where a process's memory may lie. */
 const MIN_ADDRESS = 0x10000;
 const MAX_ADDRESS = process.arch === 'arm64' ? 2 ** 48 : 2 ** 47 - PAGE;
 
@@ -44,12 +43,12 @@ export const ERRNO = {
   EOPNOTSUPP: 95,
 } as const;
 
-/** Throws where this process may not give pages. */
+/** Throws if this process may not give pages. */
 export function kernelGivesPages(): void {
   close(openUserfaultfd());
 }
 
-/** A userfaultfd with each event that a pager needs; throws where this process gets none. */
+/** userfaultfd with all events for a pager; throws if this process gets none. */
 export function openUserfaultfd(): number {
   const fd = done('userfaultfd', libc().syscall(USERFAULTFD, O_CLOEXEC | O_NONBLOCK, 0, 0, 0, 0));
   const api = Buffer.alloc(24);
@@ -70,14 +69,13 @@ export type Message =
   | { readonly type: 'move'; readonly from: number; readonly to: number; readonly bytes: number }
   | { readonly type: 'drop'; readonly from: number; readonly to: number };
 
-/** Puts the next message of a userfaultfd that does not block there; false where there is none. */
+/** Reads the next message of a non-blocking userfaultfd; false if there is none. */
 export function readMessage(fd: number, at: bigint): boolean {
   if (libc().read(fd, at, MESSAGE_BYTES) >= 0) return true;
   if (errno() === ERRNO.EAGAIN) return false;
   throw new KernelError('read', errno());
 }
 
-/** What the kernel has put there. */
 export function messageIn(message: Buffer): Message {
   const at = (offset: number): number => Number(message.readBigUInt64LE(offset));
   switch (message[0]) {
@@ -95,14 +93,12 @@ export function messageIn(message: Buffer): Message {
   }
 }
 
-/** What was given, and why not more. */
 export interface PageCopyResult {
   readonly bytes: number;
-  /** 0: all of it was. EEXIST: the next page is there already. */
+  /** 0: complete. EEXIST: the next page is already present. */
   readonly errno: number;
 }
 
-/** `from`: an address of this process. */
 export function givePages(fd: number, to: number, from: bigint, bytes: number): PageCopyResult {
   const copy = Buffer.alloc(40);
   copy.writeBigUInt64LE(BigInt(to), 0);
@@ -121,12 +117,11 @@ export function giveZeros(fd: number, to: number, bytes: number): number {
   return libc().ioctl(fd, UFFDIO_ZEROPAGE, zero) < 0 ? errno() : 0;
 }
 
-/** Everybody who waits for a page tries once more. */
+/** All waiting threads fault again. */
 export function wakeAll(fd: number): void {
   wake(fd, MIN_ADDRESS, MAX_ADDRESS - MIN_ADDRESS);
 }
 
-/** Lets those go on that wait for these pages. */
 export function wake(fd: number, from: number, bytes: number): void {
   const range = Buffer.alloc(16);
   range.writeBigUInt64LE(BigInt(from), 0);
@@ -138,7 +133,7 @@ export function close(fd: number): void {
   libc().close(fd);
 }
 
-/** The same at a number from `least` on; the given one is closed. */
+/** Moves the descriptor to a number from `least` on. */
 export function raise(fd: number, least: number): number {
   const raised = copyOf(fd, least);
   libc().close(fd);
@@ -149,15 +144,15 @@ export function copyOf(fd: number, least: number): number {
   return done('fcntl', libc().fcntl(fd, F_DUPFD_CLOEXEC, least));
 }
 
-/** The same in the place of a descriptor that is open, which needs no further one; the given one is closed. */
+/** Replaces an open descriptor, so that no further number is needed; closes the given one. */
 export function putAt(fd: number, place: number): void {
   done('dup3', libc().dup3(fd, place, O_CLOEXEC));
   libc().close(fd);
 }
 
 /**
- * Whether the process of a userfaultfd has ended. Asks for a page of a file's memory where none can lie: that gives nothing
- * to a process that lives. A kernel before 5.13 does not know the question, and says of none that it has ended.
+ * True if a userfaultfd's process has ended. Requests a file page at an impossible address, which gives nothing
+ * to a live process. A kernel before 5.13 does not support the request, so it never reports an end.
  */
 export function hasEnded(fd: number): boolean {
   const range = Buffer.alloc(32);
@@ -166,7 +161,7 @@ export function hasEnded(fd: number): boolean {
   return libc().ioctl(fd, UFFDIO_CONTINUE, range) < 0 && errno() === ERRNO.ESRCH;
 }
 
-/** Another process's descriptor, under the same number here or the one given. */
+/** Takes another process's descriptor, with the same number or the given one. */
 export function takeFrom(pid: number, fd: number, place = fd): void {
   const from = pidfd(pid);
   try {
@@ -177,7 +172,7 @@ export function takeFrom(pid: number, fd: number, place = fd): void {
   }
 }
 
-/** Another process's descriptor as one more here; undefined where it, or the process, is gone or not to be had. */
+/** Copies another process's descriptor; undefined if it or the process is gone or not accessible. */
 export function copyFrom(pid: number, fd: number): number | undefined {
   const from = Number(libc().syscall(PIDFD_OPEN, pid, 0, 0, 0, 0));
   if (from < 0) return undefined;
@@ -198,12 +193,12 @@ export function signal(process: number, which: number): void {
   libc().syscall(PIDFD_SEND_SIGNAL, process, which, 0, 0, 0);
 }
 
-/** Has the file system set room aside behind what a file holds; its length stays. 0, or why not. */
+/** Reserves space behind a file's contents without changing its length. 0, or the error number. */
 export function reserve(fd: number, from: number, bytes: number): number {
   return libc().fallocate(fd, FALLOC_FL_KEEP_SIZE, from, bytes) < 0 ? errno() : 0;
 }
 
-/** Has it set room aside for all that a file of that length may hold. Beside this thread. */
+/** Reserves space for a file of that length, in another thread. */
 export async function reserveAll(fd: number, bytes: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   libc().posix_fallocate.async(fd, 0, bytes, (error: Error | null, result: number) => {
@@ -214,7 +209,7 @@ export async function reserveAll(fd: number, bytes: number): Promise<void> {
   if (why !== 0) throw new KernelError('posix_fallocate', why);
 }
 
-/** Which of them have something to read, or are over; waits so many ms at most. Beside this thread. */
+/** Descriptors that are readable or closed; waits up to `withinMs`, in another thread. */
 export function readable(fds: readonly number[], withinMs: number): Promise<Set<number>> {
   const asked = polled(fds);
   const { promise, resolve, reject } = Promise.withResolvers<Set<number>>();
@@ -234,19 +229,18 @@ function polled(fds: readonly number[]): Buffer {
   return asked;
 }
 
-/** A file in the memory of this process, to be given away page by page; where it begins. */
+/** Maps a file into this process for giving its pages; returns its address. */
 export function mapFile(fd: number, bytes: number): bigint {
   return mapped(fd, bytes, PROT_READ);
 }
 
-/** A page of memory that has a descriptor. */
 export function makeMemory(name: string): number {
   const fd = done('memfd_create', libc().memfd_create(name, MFD_CLOEXEC));
   ftruncateSync(fd, PAGE);
   return fd;
 }
 
-/** Such a page in the memory of this process. It is locked there: the kernel can always write to it. */
+/** Maps such a page, locked, so that the kernel can always write to it. */
 export function mapShared(fd: number): { readonly at: bigint; readonly bytes: Buffer } {
   const at = mapped(fd, PAGE, PROT_READ | PROT_WRITE);
   done('mlock', libc().mlock(at, PAGE));

@@ -1,7 +1,5 @@
 import { nativeLibrary, type NativeLibrary } from '../../../system/native-calls.ts';
 
-/** The calls of the C library that a pager makes. */
-
 const SIGNATURES = {
   syscall: 'long syscall(long, long, long, long, long, long)',
   ioctl: 'int ioctl(int, unsigned long, void *)',
@@ -34,7 +32,6 @@ const library = nativeLibrary(SIGNATURES);
 
 export const libc = (): NativeLibrary<keyof typeof SIGNATURES>['calls'] => library().calls;
 
-/** A call that the kernel refused, with its number for the reason. */
 export class KernelError extends Error {
   readonly errno: number;
 
@@ -49,12 +46,9 @@ export function done(call: string, result: number | bigint): number {
   return Number(result);
 }
 
-/** Why the last call failed. */
 export const errno = (): number => library().koffi.errno();
 
-/** Where a buffer lies in the memory of this process. */
 export const addressOf = (buffer: Buffer): bigint => BigInt(library().koffi.address(buffer));
 
-/** Memory of this process as a buffer. */
 export const viewOf = (at: bigint, bytes: number): Buffer =>
   Buffer.from(library().koffi.view(at, bytes));

@@ -7,27 +7,26 @@ import { LostContainer, Pager, type Listener } from './pager.ts';
 import { Pages } from './pages.ts';
 
 /**
- * The pager of one container, a process of its own: it goes on when the mover that began it ends. Who brings pages connects to
- * its socket in its directory, and speaks and hears lines of JSON.
+ * Pager of one container in a separate process, which continues after its mover ends. Clients that bring pages
+ * connect to the socket in its directory and exchange lines of JSON.
  */
 
-/** Each has its own: keepers hold that of one that has ended open. */
+/** Each pager has a separate socket, because keepers hold an ended pager's socket open. */
 export const controlOf = (pid: number): string => `control-${pid}`;
-/** CRIU's own name for it. */
+/** CRIU's name for it. */
 const LAZY_SOCKET = 'lazy-pages.socket';
 export const JOURNAL = 'pager.journal';
 export const PAGERS = 'pagers';
-/** It ended since nobody can go on with its container. */
+/** Exit status if no pager can continue. */
 export const LOST_STATUS = 3;
 
 export const pagerSetup = z.strictObject({
-  /** In the place of one that has ended. */
   again: z.boolean(),
 });
 export type PagerSetup = z.infer<typeof pagerSetup>;
 
 const number = z.number().int().nonnegative();
-/** Pages of a file that are there; whatever is there, by the files; the restored processes were looked at. */
+/** `came`: pages of a file are here. `look`: read the files. `looked`: the restored processes were checked. */
 const told = z.union([
   z.strictObject({ came: z.tuple([number, number, number]) }),
   z.strictObject({ look: z.literal(true) }),
@@ -36,12 +35,12 @@ const told = z.union([
 export const said = z.union([
   z.strictObject({ wants: z.tuple([number, number]) }),
   z.strictObject({ state: z.enum(['restored', 'all']) }),
-  /** Why it does not hear what the processes do; null: it does again. */
+  /** Reason why it does not read the processes' events; null once it does again. */
   z.strictObject({ waits: z.string().max(1000).nullable() }),
 ]);
 export type PagerMessage = z.infer<typeof said>;
 
-/** Its working directory is that of the images. */
+/** The working directory is the image directory. */
 export async function servePages({ again }: PagerSetup): Promise<void> {
   endWhenAsked();
   let peer: net.Socket | undefined;
@@ -92,7 +91,7 @@ export async function servePages({ again }: PagerSetup): Promise<void> {
 
 function hear(socket: net.Socket, pager: Pager): void {
   const lines = createInterface({ input: socket });
-  // A mover that was killed resets its connection.
+  // A killed mover resets its connection.
   lines.on('error', () => undefined);
   lines.on('line', (line) => {
     const word = told.parse(JSON.parse(line));

@@ -6,13 +6,13 @@ import * as kernel from './kernel.ts';
 import { KernelError } from './libc.ts';
 
 /**
- * Of the pagers of one container the last one that wrote its name here is the one: it ends those before it, and waits for their
- * end, before it reads anything of what the processes do. So there is one at a time, whoever began them.
+ * Ensures a single pager per container: the last one listed here is valid. It ends the earlier ones and waits
+ * for their end before it reads any event, whoever started them.
  */
 
 const SIGTERM = 15;
 const SIGKILL = 9;
-/** It ends between two messages, which takes no time; one that is stopped does not. */
+/** It ends between two messages, without delay unless it is stopped. */
 const BY_ITSELF_MS = 5000;
 const KILLED_MS = 30_000;
 
@@ -22,7 +22,7 @@ const name = z.strictObject({
   bootId: z.string().max(64),
 });
 
-/** In the order in which they began. A line that is not whole is of one that got no further. */
+/** Oldest first. Ignores an incomplete line, whose pager did nothing more. */
 export function pagersIn(text: string): BootProcess[] {
   return text.split('\n').flatMap((line) => {
     try {
@@ -33,12 +33,12 @@ export function pagersIn(text: string): BootProcess[] {
   });
 }
 
-/** Writes down this process, and ends those before it. Throws where one does not end. */
+/** Records this process and ends earlier ones. Throws if one does not end. */
 export async function becomeTheOne(file: string): Promise<void> {
   const own = { ...ownIdentity(), bootId: bootId() };
   appendFileSync(file, `\n${JSON.stringify(own)}\n`, { mode: 0o600 });
   for (const each of pagersIn(readFileSync(file, 'utf8'))) {
-    // One behind it ends this one.
+    // A later pager ends this one.
     if (each.pid === own.pid && each.startTicks === own.startTicks) return;
     await end(each);
   }
@@ -49,7 +49,7 @@ async function end(pager: BootProcess): Promise<void> {
   const fd = descriptorOf(pager.pid);
   if (fd === undefined) return;
   try {
-    // Only now is it sure that nobody else gets its number.
+    // Only now is it certain that the pid is not reused.
     const life = lifeOf(pager);
     if (life.state === 'gone') return;
     if (life.state === 'unknown') throw new Error(life.reason);
@@ -66,7 +66,6 @@ async function end(pager: BootProcess): Promise<void> {
   }
 }
 
-/** Undefined once it has ended. */
 function descriptorOf(pid: number): number | undefined {
   try {
     return kernel.pidfd(pid);
@@ -77,15 +76,15 @@ function descriptorOf(pid: number): number | undefined {
 }
 
 /**
- * This process ends as soon as it is asked to: between two messages, none of which it has read and not written down. An exit
- * would wait for the thread that waits for the next message.
+ * Ends at once on request, between two messages, so that none is read without being recorded. A normal exit
+ * would wait for the thread that waits for messages.
  */
 export function endWhenAsked(): void {
   process.on('SIGTERM', () => process.kill(process.pid, 'SIGKILL'));
   process.on('uncaughtException', endWith);
 }
 
-/** Another one takes its place; its log says why. */
+/** Another pager replaces it; its log has the reason. */
 export function endWith(error: unknown): void {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.kill(process.pid, 'SIGKILL');

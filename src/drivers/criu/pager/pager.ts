@@ -10,41 +10,35 @@ import { becomeTheOne } from './one-pager.ts';
 import type { Pages } from './pages.ts';
 import { MIN_FD, Reading, type Change } from './reading.ts';
 
-/** CRIU's word that all is in place. */
 const RESTORED = 0x5253_5446;
-/** Messages that are read at once. */
 const MESSAGES = 64;
-/** Processes that are there before it is looked which of them have ended. */
+/** Number of processes from which ended ones are searched. */
 const MIN_PROCESSES = 64;
-/** Between two looks at whether the host has room again: for descriptors, for what is written down, for keepers. */
+/** Interval of checks for free descriptors, disk space and processes. */
 const ROOM_MS = 100;
 
 export interface PagerFiles {
-  /** What is written down before it is acted on. */
   readonly journal: string;
-  /** The pagers of the container, each before it does anything else. */
+  /** All pagers of the container, each recorded before any action. */
   readonly pagers: string;
   /** CRIU looks for it in its working directory, which is this process's. */
   readonly socket: string;
 }
 
-/** Who is told what. */
 export interface Listener {
-  /** A process waits for this page. */
   wants(file: number, page: number): void;
   restored(): void;
-  /** Why it does not hear what the processes do, which wait meanwhile; undefined: it does again. */
+  /** Reason why the processes' events are not read, so that they wait; undefined once they are. */
   waits(reason: string | undefined): void;
-  /** Every page is there: nothing is left to do. */
   all(): void;
 }
 
-/** Why a container cannot be gone on with: its memory may be wrong, or will be. */
+/** The container's memory is, or will be, wrong. */
 export class LostContainer extends Error {}
 
 /**
- * Brings the processes of a container the pages of their memory, as these come. It answers each fault, and gives what comes
- * unasked too. What the processes do to their memory meanwhile is written down before anything else is done.
+ * Gives a container's processes their pages as they arrive: answers faults, and gives unrequested pages too.
+ * Each event of the processes is recorded before any other action.
  */
 export class Pager {
   readonly #pages: Pages;
@@ -56,13 +50,12 @@ export class Pager {
   readonly #keepers = new Keepers((all) => this.#journal.write({ keepers: [...all] }));
   readonly #giving: Giving;
   #isRestored = false;
-  /** The restored processes were seen to wait for each page that is yet to come. */
+  /** A check has shown that the restored processes wait for all missing pages. */
   #isLooked = false;
   #listens: number | undefined;
   #criu: number | undefined;
-  /** Once so many processes are there, it is looked which of them have ended. */
+  /** At this number of processes, ended ones are searched. */
   #mostProcesses = MIN_PROCESSES;
-  /** What the processes do is not read, for this reason. */
   #why: string | undefined;
   #isOver = false;
   #again: { readonly timer: NodeJS.Timeout; readonly ms: number } | undefined;
@@ -87,13 +80,12 @@ export class Pager {
     });
   }
 
-  /** Once there is no other: opens what is written down. */
+  /** Opens the journal, after every other pager has ended. */
   static async open(pages: Pages, files: PagerFiles, listener: Listener): Promise<Pager> {
     await becomeTheOne(files.pagers);
     return new Pager(pages, files, listener);
   }
 
-  /** Before CRIU begins. */
   begin(): void {
     this.#reading.begin();
     this.#listens = criu.listenOn(this.#files.socket);
@@ -101,8 +93,8 @@ export class Pager {
   }
 
   /**
-   * In the place of a pager that has ended. LostContainer where nobody held the userfaultfds meanwhile, or where it is not
-   * known what the processes did to their memory.
+   * Replaces an ended pager. Throws LostContainer if nobody held the userfaultfds meanwhile, or the processes'
+   * changes to their memory are unknown.
    */
   takeOver(): void {
     const known = replay(this.#journal.text, (task) => this.#pages.spansOf(task));
@@ -120,7 +112,7 @@ export class Pager {
     this.#keepers.begin(before);
     this.#reading.finished();
     this.#listener.restored();
-    // What the one before had read and not answered is asked anew.
+    // Requests that the last pager read but did not answer are raised again.
     for (const fd of this.#spaces.keys()) kernel.wakeAll(fd);
     this.#giving.spread();
     this.#after();
@@ -130,7 +122,6 @@ export class Pager {
     return this.#giving.wanted;
   }
 
-  /** Runs until every page is there. */
   async serve(): Promise<void> {
     while (!this.#isOver) {
       if (this.#keepers.isShort) this.#keepers.again();
@@ -163,7 +154,7 @@ export class Pager {
     this.#listens = undefined;
   }
 
-  /** CRIU gives the number of a process and its userfaultfd, or says that all are in place. */
+  /** CRIU sends a process's number and userfaultfd, or reports that all are restored. */
   #hear(fd: number): void {
     const task = criu.receiveInt(fd);
     if (task === undefined || task === RESTORED) {
@@ -175,14 +166,14 @@ export class Pager {
       this.#listener.restored();
       return;
     }
-    // One that had ended when it was dumped has no memory.
+    // A process that had ended before the dump has no memory.
     if (task < 0) return;
     const given = kernel.raise(criu.receiveFd(fd), MIN_FD);
     this.#journal.write({ task, fd: given });
     this.#spaces.set(given, new AddressSpace(this.#pages.spansOf(task)));
   }
 
-  /** Whether what the processes do can be read, and is; they wait meanwhile. */
+  /** True if events can be read; otherwise the processes wait. */
   #isHeard(): boolean {
     const why = this.#reading.whyNot();
     if (why !== this.#why) this.#listener.waits(why);
@@ -216,13 +207,12 @@ export class Pager {
     }
   }
 
-  /** Pages that have come; they are in their file. */
   came(file: number, first: number, count: number): void {
     this.#giving.came(file, first, count);
     this.#after();
   }
 
-  /** All is in place, and would wait for what is yet to come: from now on pages are given unasked. */
+  /** The check succeeded: from now on pages are given without a request. */
   looked(): void {
     if (this.#isLooked || this.#isOver) return;
     this.#isLooked = true;
@@ -230,7 +220,7 @@ export class Pager {
     this.#after();
   }
 
-  /** What the kernel did not take is given again, also where no message comes. One timer: the shortest time counts. */
+  /** Retries pages that the kernel refused, even without a message. One timer with the shortest pause. */
   #after(): void {
     this.#endIfAll();
     const ms = this.#giving.behindMs;
@@ -245,20 +235,18 @@ export class Pager {
     this.#again = { timer, ms };
   }
 
-  /** Pages may have come that nobody told of. */
+  /** Pages may have arrived without a message. */
   look(): void {
     this.#pages.look();
     this.#giving.spread();
     this.#after();
   }
 
-  /** Those whose processes have ended are let go of: where no page comes nobody else notices. */
   #passOver(): void {
     for (const fd of this.#spaces.keys()) if (kernel.hasEnded(fd)) this.#over(fd);
     this.#mostProcesses = Math.max(MIN_PROCESSES, 2 * this.#spaces.size);
   }
 
-  /** A process that has ended. */
   #over(fd: number): void {
     this.#journal.write({ over: fd });
     this.#spaces.delete(fd);

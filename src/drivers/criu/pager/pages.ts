@@ -5,14 +5,11 @@ import { readPagemap } from '../pages/pagemap.ts';
 import type { Span } from './address-space.ts';
 import { mapFile } from './kernel.ts';
 
-/** The files of pages that a container is made of, and which pages of them are there. */
-
-/** A byte for each page of `pages-N.img`: 1 where it has come. */
+/** One byte per page of `pages-N.img`: 1 if it has arrived. */
 export const cameFile = (images: string, file: number): string =>
   path.join(images, `came-${file}.map`);
 
 interface PageFile {
-  /** In the memory of this process. */
   readonly at: bigint;
   readonly came: Uint8Array;
 }
@@ -41,13 +38,11 @@ export class Pages {
     }
   }
 
-  /** Looks again which are there. */
   look(): void {
     for (const [file, { came }] of this.#files)
       came.set(readFileSync(cameFile(this.#images, file)));
   }
 
-  /** Of a process, by its number in the container. */
   spansOf(task: number): readonly Span[] {
     return readPagemap(readFileSync(path.join(this.#images, `pagemap-${task}.img`))).lazy;
   }
@@ -60,14 +55,13 @@ export class Pages {
     return this.#files.get(file)?.came[page] === 1;
   }
 
-  /** How many pages are there, one after the other, from this one on. */
   thereFrom(file: number, page: number, most: number): number {
     let count = 0;
     while (count < most && this.isThere(file, page + count)) count += 1;
     return count;
   }
 
-  /** Where a page lies in the memory of this process. Throws for one that is not there. */
+  /** Page's address in this process. Throws if it has not arrived. */
   addressOf(file: number, page: number): bigint {
     const found = this.#files.get(file);
     if (found?.came[page] !== 1) throw new Error(`page ${page} of ${file} has not come`);

@@ -4,32 +4,30 @@ import type { Message } from './kernel.ts';
 import { KernelError } from './libc.ts';
 import { BUFFER_FD, MessageBuffer, type Unwritten } from './message-buffer.ts';
 
-/** Userfaultfds have numbers from here on, the same in each pager of a container. */
+/** First userfaultfd number; numbers are the same in all pagers of a container. */
 export const MIN_FD = BUFFER_FD + 1;
 
-/** What a process did to its memory; of a fork, the descriptor of the child under its number for good. */
+/** Change of a process's memory; for a fork, the child's descriptor with its permanent number. */
 export type Change = Exclude<Message, { readonly type: 'fault' }>;
 type Note = (fd: number, change: Change) => void;
 
 /**
- * Reads what the processes do to their memory, so that what was read is written down: none is read without room for what it
- * says and for the descriptor that it may bring, and the next pager writes down what this one had no time for.
+ * Reads the processes' events without losing any: an event is read only if there is space for its entry and a
+ * possible descriptor, and the next pager records an event that this one could not.
  */
 export class Reading {
   readonly #journal: JournalFile;
   #buffer: MessageBuffer | undefined;
-  /** Of the pager before. */
   #left: Unwritten | undefined;
-  /** Its place is the next child's. */
+  /** Placeholder for the next child's descriptor. */
   #spare: number | undefined;
-  /** There was none for the moment in which a fork is read. */
+  /** No descriptor was free when a fork had to be read. */
   #wasFull = false;
 
   constructor(journal: JournalFile) {
     this.#journal = journal;
   }
 
-  /** Takes up the room that it needs. Throws where the host has less. */
   begin(): void {
     this.#buffer = MessageBuffer.make();
     const why = this.whyNot();
@@ -37,8 +35,8 @@ export class Reading {
   }
 
   /**
-   * In the place of a pager that has ended, from one of its keepers: also these userfaultfds, and that of the child of which
-   * that pager read last. Throws where the keeper does not hold each.
+   * Takes over from an ended pager through one of its keepers, including these userfaultfds and the last read
+   * child's. Throws if the keeper lacks one.
    */
   takeFrom(pid: number, known: Iterable<number>): void {
     this.#buffer = MessageBuffer.takeFrom(pid);
@@ -47,13 +45,13 @@ export class Reading {
     const left = this.#left?.message.type === 'fork' ? [this.#left.place] : [];
     for (const fd of [...known, ...left]) {
       kernel.takeFrom(pid, fd);
-      // That pager was killed before it put the child's there. Another one may have written down since that it is there.
+      // The pager was killed before it moved the child's descriptor there. Another pager may have recorded its
+      // place since.
       if (fd === child?.place && !kernel.isUserfaultfd(fd)) kernel.takeFrom(pid, child.fd, fd);
       if (!kernel.isUserfaultfd(fd)) throw new Error(`descriptor ${fd} is no userfaultfd`);
     }
   }
 
-  /** Has `note` write down what the pager before had read last, where it has not. */
   finish(note: Note): void {
     if (this.#left === undefined) return;
     const { fd, message, place } = this.#left;
@@ -62,19 +60,22 @@ export class Reading {
     this.#left = undefined;
   }
 
-  /** This pager has keepers of its own. Those before may hold the child's under the number that is in the buffer alone. */
+  /**
+   * This pager has its own keepers. Earlier ones may hold the child's descriptor only under the number in the
+   * buffer.
+   */
   finished(): void {
     this.#buffer?.written();
   }
 
-  /** Why none may be read now; the processes wait meanwhile. */
+  /** Reason why no event may be read now; the processes wait. */
   whyNot(): string | undefined {
     if (!this.#journal.hasRoom()) return 'the disk has no room for its journal';
     try {
       this.#spare ??= kernel.copyOf(BUFFER_FD, MIN_FD);
       if (!this.#wasFull) return undefined;
       kernel.close(kernel.copyOf(BUFFER_FD, 0));
-      // What the kernel lacked may be something else: it is asked a moment later.
+      // The kernel may have lacked something else, so it is tried again soon.
       this.#wasFull = false;
     } catch (error) {
       if (!isNoRoom(error)) throw error;
@@ -82,7 +83,7 @@ export class Reading {
     return 'it may open no more files';
   }
 
-  /** Reads one, and has `note` write down what it changes. Undefined where there is none, or none may be read. */
+  /** Reads one event and lets `note` record its change. Undefined if there is none, or none may be read. */
   next(fd: number, note: Note): Message | undefined {
     if (this.whyNot() !== undefined || this.#buffer === undefined) return undefined;
     let message: Message | undefined;
@@ -90,7 +91,7 @@ export class Reading {
       message = this.#buffer.read(fd, this.#spare ?? 0, this.#journal.bytes);
     } catch (error) {
       if (!isNoRoom(error)) throw error;
-      // The kernel keeps a fork for which there is no descriptor, and its process waits.
+      // The kernel keeps a fork event that has no descriptor, and its process waits.
       this.#wasFull = true;
     }
     if (message === undefined || message.type === 'fault') return message;
@@ -99,7 +100,6 @@ export class Reading {
     return message;
   }
 
-  /** The number of a child's descriptor from now on. */
   #place(fd: number): number {
     const child = this.#spare;
     if (child === undefined) throw new Error('a child without a place for its descriptor');
@@ -109,7 +109,7 @@ export class Reading {
   }
 }
 
-/** It is for want of descriptors or memory that the kernel refuses: it may be otherwise in a moment. */
+/** The kernel lacks descriptors or memory, perhaps briefly. */
 export function isNoRoom(error: unknown): boolean {
   const { EMFILE, ENFILE, ENOMEM } = kernel.ERRNO;
   return error instanceof KernelError && [EMFILE, ENFILE, ENOMEM].some((no) => no === error.errno);

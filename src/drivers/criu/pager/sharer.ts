@@ -9,9 +9,10 @@ const SIG_SETMASK = 2;
 const SIGNAL_SET_BYTES = 128;
 
 /**
- * Begins a process that shares this one's table of descriptors: each that is opened here, at any time, stays open as long as
- * one of both lives. It does nothing but wait, in the C library's `pause`: V8's code is not in the copy of the memory that it
- * has. Of signals it takes SIGKILL alone: its copy of libuv's handlers would tell this process of any other. Returns its number.
+ * Starts a process that shares this one's descriptor table, so that every descriptor opened here stays open
+ * while either lives. It only waits in the C library's `pause`, because V8's code is not in its copy of the
+ * memory. Only SIGKILL reaches it: its copy of libuv's handlers would report other signals to this process.
+ * Returns its pid.
  */
 export function beginSharer(): number {
   const stack = done('mmap', libc().mmap(0, STACK_BYTES, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0));
@@ -21,7 +22,7 @@ export function beginSharer(): number {
   done('sigprocmask', libc().sigprocmask(SIG_SETMASK, all, before));
   try {
     const pid = done('clone', libc().clone(pause, stack + STACK_BYTES, CLONE_FILES | SIGCHLD, 0));
-    // What is meant for the whole group of this process does not end it.
+    // A signal to this process's group must not end it.
     libc().setpgid(pid, pid);
     return pid;
   } finally {
@@ -30,7 +31,6 @@ export function beginSharer(): number {
   }
 }
 
-/** Of a child that has ended. */
 export function reap(pid: number): void {
   libc().waitpid(pid, null, 1);
 }

@@ -2,19 +2,19 @@ import { crc32 } from 'node:zlib';
 import { PAGE } from './memory.ts';
 
 /**
- * Which pages of a process changed since they were last looked at, by a CRC-32 of each at its address. Pure.
+ * Finds changed pages of a process by a CRC-32 of each page at its address. Pure.
  *
- * Two contents may have the same CRC: such a page is taken for unchanged here. Only rounds while the container runs may go
- * by that, since the dump in the freeze compares each page by its SHA-256, and sends what a round left out.
+ * Two contents may have the same CRC, so that a changed page is missed. Only rounds of a running container may
+ * use this: the final dump compares each page's SHA-256 and sends the missed pages.
  */
 
 const SPAN_PAGES = 1024;
 
 export class ChangedPages {
-  /** By where a span begins; in the order in which its pages are. A page that was never seen has NaN. */
+  /** Keys are the span's start, in page order. NaN for an unseen page. */
   readonly #spans = new Map<number, Float64Array>();
 
-  /** Those of the pages from this address on that changed, together where they lie beside one another. */
+  /** Changed pages among these, adjacent ones together. */
   of(pages: Buffer, from: number): Buffer[] {
     const changed: Buffer[] = [];
     let first = -1;

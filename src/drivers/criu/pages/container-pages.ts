@@ -6,29 +6,25 @@ import { ProcessPages } from '../../../host/memory-sample/process-pages.ts';
 import { ENTRY_BYTES, PAGE, isDumped, regionsOf, type Region } from './memory.ts';
 import { hasEnded } from '../host/processes.ts';
 
-/** The pages of all processes of a container, looked at from outside as they run. */
-
-/** Two files of each are open while it is looked at. */
+/** Two files per process are open during the look. */
 export const MAX_PROCESSES = 256;
-/** Of its processes' page maps, 128 MiB are read: those of 64 GiB of addresses, whether or not there is memory. */
+/** Limit of page map entries: 128 MiB of maps cover 64 GiB of addresses, with or without memory. */
 const MAX_ENTRIES = 16 * 1024 ** 2;
-/** Pages one after the other, each such run about 130 bytes of this process. */
+/** Limit of contiguous runs, each about 130 bytes in this process. */
 const MAX_RUNS = 256 * 1024;
 const AT_ONCE = 8192;
-/** Below the last address that the kernel gives a process. */
+/** Up to the highest user address. */
 const ALL_ADDRESSES = { address: 0, bytes: 2 ** 47 };
 
-/** Pages that lie beside one another. */
 export interface Run<T> {
-  /** Its number among all pages. */
+  /** Number among all pages. */
   readonly first: number;
   readonly count: number;
-  /** Its number in its process. */
+  /** Number in its process. */
   readonly page: number;
   readonly of: T;
 }
 
-/** The run that holds the page of that number; they are in its order. Pure. */
 export function runWith<T>(runs: readonly Run<T>[], number: number): Run<T> | undefined {
   let [low, high] = [0, runs.length - 1];
   while (low < high) {
@@ -43,8 +39,8 @@ export function runWith<T>(runs: readonly Run<T>[], number: number): Run<T> | un
 export class TooLarge extends Error {}
 
 /**
- * What the first round of a migration would read: the pages that are in memory when this is made. Pages that are made later
- * are not among them, and one that goes away is not counted as written.
+ * Pages that the first round of a migration would read: those in memory at creation. Later pages are not
+ * included, and a disappearing page does not count as written.
  */
 export class ContainerPages implements Pages {
   readonly #opened: ProcessPages[] = [];
@@ -52,7 +48,7 @@ export class ContainerPages implements Pages {
   #entries = 0;
   count = 0;
 
-  /** Those of `pids` that live still. TooLarge where there is more than it looks at. */
+  /** Adds those of `pids` that live. Throws TooLarge above its limits. */
   async add(pids: readonly number[], signal: AbortSignal): Promise<void> {
     if (pids.length > MAX_PROCESSES)
       throw new TooLarge(`it has ${pids.length} processes, and ${MAX_PROCESSES} are looked at`);

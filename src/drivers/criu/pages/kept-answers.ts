@@ -8,18 +8,15 @@ export type PageLookup = Pick<KeptPages, 'size' | 'find' | 'group'>;
 
 interface Dependencies {
   readonly kept: () => PageLookup | undefined;
-  /** So many numbers for pages that nobody has numbered. */
   readonly next: (count: number) => number[];
-  /** Pages to the place of this number, and after it. */
   readonly write: (pages: Buffer, first: number) => Promise<void>;
 }
 
-/** A destination’s answers to questions for pages that it has kept. */
 export class KeptAnswers {
   readonly #deps: Dependencies;
-  /** Numbers of pages that it was asked for and does not have: they come next. */
+  /** Requested pages that it lacks; they follow next. */
   lacking: number[] = [];
-  /** Numbers of pages of groups that it does not have: they are asked for next. */
+  /** Pages of groups that it lacks; they are asked for next. */
   unasked: number[] = [];
   #pagesRead: Buffer | undefined;
 
@@ -27,12 +24,11 @@ export class KeptAnswers {
     this.#deps = deps;
   }
 
-  /** The source still owes pages, or a question. */
   get isOpen(): boolean {
     return this.lacking.length > 0 || this.unasked.length > 0;
   }
 
-  /** Says which of the pages were kept, and numbers all of them, if they have no numbers by a question for groups. */
+  /** Answers which pages are kept, and numbers all pages that a group question has not numbered. */
   async pages(digests: Buffer, stream: Duplex): Promise<void> {
     const count = digests.length / DIGEST_BYTES;
     const isFirst = this.unasked.length === 0;
@@ -43,12 +39,12 @@ export class KeptAnswers {
     this.unasked = [];
     const found = await this.#find(digests);
     this.lacking.push(...numbers.filter((_, index) => found[index] === 0));
-    // The source looks at the next pages while these are written down.
+    // Answered first, so that the source examines the next pages during the write.
     await write(stream, encodeFrame(KINDS.have, bitsOf(found)));
     await this.#writeFound(found, numbers);
   }
 
-  /** Says which of the groups were kept as a whole; pages of the others are asked for next. */
+  /** Answers which groups are kept completely; pages of the others are asked for next. */
   async groups(body: Buffer, stream: Duplex): Promise<void> {
     if (this.isOpen) throw new Error('two questions');
     const groups = groupsOf(body);
@@ -74,7 +70,6 @@ export class KeptAnswers {
     return found ?? new Uint8Array(digests.length / DIGEST_BYTES);
   }
 
-  /** Those of the pages that were found go to where their numbers are. */
   async #writeFound(found: Uint8Array, numbers: readonly number[]): Promise<void> {
     for (let from = found.indexOf(1); from !== -1;) {
       let to = from + 1;

@@ -22,25 +22,24 @@ import type { AskedGroup } from './page-groups.ts';
 import { PageNumbers } from './page-numbers.ts';
 
 /**
- * Memory of containers that have left this host, as CRIU wrote it down: one that comes back finds here what did not change
- * meanwhile. It is found by content alone, and only by a container of the same name.
+ * Memory images of containers that have left. If one returns, unchanged pages are found here by content, and
+ * only for a container of the same name.
  */
 
-/** Longer than this nobody's memory stays. */
 const KEPT_MS = 24 * 3_600_000;
 const PART_PAGES = 256;
-/** The source waits meanwhile: what is not read by then comes again. */
+/** The source waits for this read; unread pages are sent again. */
 const READ_MS = 20_000;
-/** So much more has to be free where they are: what is kept never stands in the way of a migration. */
+/** Free space required, as a multiple: kept memory must not block a migration. */
 const ROOM_TIMES = 4;
 const PAGES = /^pages-\d{1,9}\.img$/;
 
-/** Where the digests of a file's pages are, so that nobody has to hash them once more: a container that comes back waits. */
+/** File with the digests of a page file, so that a returning container need not wait for hashing. */
 export function digestsFile(pages: string): string {
   return pages.replace(/\.img$/, '.digests');
 }
 
-/** Writes these down as they come. Nobody waits for it or fails by it: what is not whole is not used. */
+/** Writes digests as they arrive. Nothing waits for it or fails with it; an incomplete file is not used. */
 export class DigestsOut {
   readonly #file: WriteStream;
 
@@ -57,12 +56,12 @@ export class DigestsOut {
   }
 }
 
-/** Below the directory of records; its own name begins with a dot, as no container's does. */
+/** Below the record directory; the leading dot differs from every container name. */
 export function keptDirectory(records: string): string {
   return path.join(records, '.kept');
 }
 
-/** Keeps the pages of a dump in place of those of the container's earlier one; not more than `mostBytes` of all together. */
+/** Keeps a dump's pages instead of the container's earlier ones, up to `mostBytes` in total. */
 export async function keepPages(
   images: string,
   { records, name, mostBytes }: { records: string; name: string; mostBytes: number },
@@ -92,7 +91,6 @@ interface KeptOf {
   readonly atMs: number;
 }
 
-/** What is kept of each container. */
 async function allKept(top: string): Promise<KeptOf[]> {
   const names = await readdir(top).catch(() => []);
   return Promise.all(
@@ -108,7 +106,6 @@ async function allKept(top: string): Promise<KeptOf[]> {
   );
 }
 
-/** Drops what is too old, and then the oldest until no more than so many bytes are left. */
 export async function dropKept(top: string, mostBytes: number): Promise<void> {
   const found = await allKept(top);
   let left = 0;
@@ -119,24 +116,20 @@ export async function dropKept(top: string, mostBytes: number): Promise<void> {
   }
 }
 
-/** What all of it takes, bytes: room that is there for the asking. */
+/** Total size, bytes, which can be freed at any time. */
 export async function keptSize(records: string): Promise<number> {
   const found = await allKept(keptDirectory(records));
   return found.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** What is kept of one container, by content. */
 export class KeptPages {
   readonly #files: FileHandle[] = [];
   readonly #numbers = new PageNumbers();
-  /** Of each number: its place in its file, in pages. */
   #places = new Uint32Array(1024);
-  /** And its digest. */
   #digests = Buffer.alloc(1024 * DIGEST_BYTES);
-  /** Of each file: the first number that is in it. */
   readonly #firsts: number[] = [];
 
-  /** Reads of it what can be read, at most `mostBytes`, and `readMs` long. Never rejects: without it all comes anew. */
+  /** Reads at most `mostBytes` for up to `readMs`. Never rejects: unread pages are sent again. */
   static async open(
     directory: string,
     mostBytes: number,
@@ -160,13 +153,13 @@ export class KeptPages {
         if (digests !== undefined && whole && !isOver()) left = kept.#know(digests, left);
         else left = await kept.#read(handle, left, isOver);
       } catch {
-        // Of this file nothing more is known than what was read.
+        // Only the part of this file that was read is used.
       }
     }
     return kept;
   }
 
-  /** By digests that were written down as it left: a page is compared with its own before it is used. */
+  /** Uses the digests recorded at departure; each page is compared with its digest before use. */
   #know(digests: Buffer, mostBytes: number): number {
     const count = Math.min(digests.length / DIGEST_BYTES, Math.floor(mostBytes / PAGE));
     for (let page = 0; page < count; page += 1)
@@ -209,8 +202,8 @@ export class KeptPages {
   }
 
   /**
-   * Reads the pages of these digests into their places in `into`; 1 for each that has that content now. Those beside one
-   * another are read together.
+   * Reads the pages of these digests into `into`; 1 for each page found with that content. Adjacent pages are
+   * read together.
    */
   async find(digests: Buffer, into: Buffer): Promise<Uint8Array> {
     const count = digests.length / DIGEST_BYTES;
@@ -237,7 +230,7 @@ export class KeptPages {
     return found;
   }
 
-  /** The digests of a group's pages, where they are one after the other here; undefined where they are not. */
+  /** Digests of a group's pages if they are consecutive here, otherwise undefined. */
   group({ key, pages, digest }: AskedGroup): Buffer | undefined {
     const first = this.#numbers.get(key);
     if (first === undefined || first + pages > this.size) return undefined;

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { StreamSetup } from '../../../port/direct.ts';
 
-/** How a stream was set up, for the process that goes on with it: paths and figures, no secret. */
+/** Stream settings for a process that takes over: paths and figures, no secrets. */
 
 const NAME = 'setup.json';
 

@@ -3,11 +3,11 @@ import path from 'node:path';
 import { PAGE } from './memory.ts';
 import { readPagemap } from './pagemap.ts';
 
-/** For each file of pages of a dump, by its number: 1 for each page that may come while the container runs. */
+/** Page files of a dump by number, with 1 for each page that may follow while the container runs. */
 export async function lazyPages(images: string): Promise<Map<number, Uint8Array>> {
   const found = new Map<number, Uint8Array>();
   for (const name of await readdir(images)) {
-    // Shared memory has its own, and is needed before anything runs.
+    // Shared memory has other pagemaps, and is needed before anything runs.
     if (!/^pagemap-\d+\.img$/.test(name)) continue;
     const { file, lazy } = readPagemap(await readFile(path.join(images, name)));
     const pages = found.get(file) ?? new Uint8Array(await pagesIn(images, file));
@@ -33,7 +33,6 @@ async function pagesIn(images: string, file: number): Promise<number> {
   }
 }
 
-/** The number of a file of pages by its name. */
 export function pagesNumber(name: string): number | undefined {
   const found = /^pages-(0|[1-9]\d{0,8})\.img$/.exec(name)?.[1];
   return found === undefined ? undefined : Number(found);

@@ -1,17 +1,14 @@
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 
-/** The memory of a process as it runs: read page by page, without stopping it. */
-
 export const PAGE = 4096;
 const MAX_PAGES = 1024;
-/** Of the upper half of an entry of the kernel's page map: the page is in memory, or swapped. */
+/** Upper half of a page map entry: the page is in memory or swapped. */
 const THERE = 0xc000_0000;
-/** A page of a file: not in a dump, unless it was written to. */
+/** File page; in a dump only after a write. */
 const OF_FILE = 0x2000_0000;
 
 export const ENTRY_BYTES = 8;
 
-/** Whether a dump has the page of that entry of a page map. Pure. */
 export function isDumped(entries: Buffer, index: number, shared: boolean): boolean {
   const entry = entries.readUInt32LE(index * ENTRY_BYTES + 4);
   return (entry & THERE) !== 0 && (shared || (entry & OF_FILE) === 0);
@@ -20,11 +17,11 @@ export function isDumped(entries: Buffer, index: number, shared: boolean): boole
 export interface Region {
   readonly from: number;
   readonly to: number;
-  /** Shared memory without a file is in a dump all the same. */
+  /** Shared memory without a file, which a dump contains. */
   readonly shared: boolean;
 }
 
-/** The mappings whose pages a dump has: private ones, and shared ones without a file. Pure. */
+/** Mappings whose pages a dump contains: private ones, and shared ones without a file. Pure. */
 export function regionsOf(maps: string): Region[] {
   return maps.split('\n').flatMap((line): Region[] => {
     const found = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \d+\s*(.*)$/s.exec(line);
@@ -38,8 +35,8 @@ export function regionsOf(maps: string): Region[] {
 }
 
 /**
- * Gives the pages that are in memory to `take` with their address, as many at a time as lie beside one another. Their buffer
- * is used again once `take` has resolved.
+ * Calls `take` with resident pages and their address, adjacent pages together. The buffer is reused after `take`
+ * resolves.
  */
 export async function readMemory(
   pid: number,
@@ -56,7 +53,7 @@ export async function readMemory(
     for (const region of regionsOf(maps)) await readRegion(files, region, take, signal);
   } catch (error) {
     signal.throwIfAborted();
-    // A process that has ended meanwhile has no memory any more.
+    // A process that ended meanwhile has no memory.
     if (!isGone(error)) throw error;
   } finally {
     await memory?.close();
@@ -85,7 +82,7 @@ async function readRegion(
       const read = await memory
         .read(pages, 0, (last - first + 1) * PAGE, at + first * PAGE)
         .catch(() => undefined);
-      // No dump has pages that were unmapped meanwhile.
+      // A dump contains no pages that were unmapped meanwhile.
       const whole = Math.floor((read?.bytesRead ?? 0) / PAGE) * PAGE;
       if (whole > 0) await take(pages.subarray(0, whole), at + first * PAGE);
       first = last;

@@ -3,14 +3,14 @@ import { DIGEST_BYTES } from '../link/frames.ts';
 import { PAGE } from './memory.ts';
 
 /**
- * SHA-256 of pages, one after the other in a buffer. A digest as a string and no buffer for a page: what a container has of
- * pages would else be as many objects, and collecting those took longer than hashing. Pure.
+ * SHA-256 of pages, stored consecutively in a buffer. Separate objects per page would be too many: collecting
+ * them took longer than hashing. Pure.
  */
 
 const NO_PAGE = Buffer.alloc(PAGE);
 const NO_DIGEST = Buffer.alloc(DIGEST_BYTES);
 
-/** The page at `from`, whose digest goes to the place `index`. False for one of zeroes, whose digest is all zeroes here. */
+/** Writes the digest of the page at `from` to place `index`. False for a zero page, whose digest is all zeroes here. */
 export function digestPage(pages: Buffer, from: number, digests: Buffer, index: number): boolean {
   const page = pages.subarray(from, from + PAGE);
   const at = index * DIGEST_BYTES;

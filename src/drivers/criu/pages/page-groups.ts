@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { DIGEST_BYTES, GROUP, KEY_BYTES, MAX_ASKED } from '../link/frames.ts';
 
 /**
- * Questions for groups of pages. Most of what a container that comes back has is as it was, page beside page: one digest of
- * digests asks for all of a group. Pure.
+ * Questions for groups of pages. Most adjacent pages of a returning container are unchanged, so one digest of
+ * digests covers a group. Pure.
  */
 
 const ENTRY = KEY_BYTES + DIGEST_BYTES;
@@ -12,7 +12,6 @@ export function groupsIn(pages: number): number {
   return Math.ceil(pages / GROUP);
 }
 
-/** Of the digests of pages. */
 export function groupQuestion(digests: Buffer): Buffer {
   const pages = digests.length / DIGEST_BYTES;
   const body = Buffer.alloc(4 + groupsIn(pages) * ENTRY);
@@ -31,7 +30,6 @@ export interface AskedGroup {
   readonly digest: Buffer;
 }
 
-/** Throws for what is no such question. */
 export function groupsOf(body: Buffer): AskedGroup[] {
   const pages = body.length < 4 ? 0 : body.readUInt32LE(0);
   const isOurs = pages > 0 && pages <= MAX_ASKED && body.length === 4 + groupsIn(pages) * ENTRY;
@@ -57,7 +55,7 @@ export function hasBit(bits: Buffer, index: number): boolean {
   return ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
 }
 
-/** Numbers that follow one another as a number and how many; those from `alike` on as often as they come. */
+/** Encodes consecutive numbers as number and count; numbers from `alike` on as number and repetitions. */
 export function runsOf(numbers: readonly number[], alike: number): Buffer {
   const runs: number[] = [];
   for (let index = 0; index < numbers.length;) {
@@ -70,7 +68,7 @@ export function runsOf(numbers: readonly number[], alike: number): Buffer {
   return Buffer.from(Uint32Array.from(runs).buffer);
 }
 
-/** At most so many numbers. Throws for what is no list of runs. */
+/** Decodes up to `most` numbers. Throws for an invalid list of runs. */
 export function numbersOf(runs: Buffer, alike: number, most: number): Buffer {
   if (runs.length % 8 !== 0) throw new Error(`${runs.length} bytes of runs`);
   const numbers = Buffer.alloc(most * 4);

@@ -1,14 +1,13 @@
 /**
- * Which page has which number at the other end, by the first half of its SHA-256. Pure.
+ * Peer's numbers of pages, by the first half of their SHA-256. Pure.
  *
- * A Map of JavaScript ends at 2^24 entries, which are 64 GiB of pages. This holds as many as there are numbers on the wire,
- * in 20 bytes for each place of its tables, of which at most three quarters are taken. There are many tables, so that one
- * that grows does not keep all pages waiting.
+ * A JavaScript Map is limited to 2^24 entries, 64 GiB of pages. This holds as many as the wire has numbers, at
+ * 20 bytes per slot with at most three quarters in use. Many tables keep the pause of a growing one short.
  */
 
 const TABLES = 256;
 const FIRST_PLACES = 64;
-/** Four words of the key, and the number plus one: 0 of a place that is free. */
+/** Four words of key, and the number plus one; 0 marks a free slot. */
 const WORDS = 5;
 const KEY_BYTES = 16;
 
@@ -24,12 +23,10 @@ export class PageNumbers {
     return this.#size;
   }
 
-  /** The number of a page by its digest, which is at `at`; undefined where it has none. */
   get(digests: Buffer, at = 0): number | undefined {
     return this.#tableOf(digests, at).get(digests, at);
   }
 
-  /** Gives the next number, from 0 on, to a page that has none. */
   add(digests: Buffer, at = 0): number {
     const number = this.#size;
     this.#tableOf(digests, at).add(digests, at, number);
@@ -44,7 +41,7 @@ export class PageNumbers {
   }
 }
 
-/** Open addressing: a key is at its place, or at the next free one after it. */
+/** Open addressing with linear probing. */
 class Table {
   #words = new Uint32Array(FIRST_PLACES * WORDS);
   #places = FIRST_PLACES;
@@ -64,7 +61,6 @@ class Table {
     this.#taken += 1;
   }
 
-  /** Where the key is, or would be. */
   #find(digests: Buffer, from: number): number {
     const one = digests.readUInt32LE(from);
     const two = digests.readUInt32LE(from + 4);

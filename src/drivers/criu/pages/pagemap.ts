@@ -1,9 +1,8 @@
 import { PAGE } from './memory.ts';
 import type { Span } from '../pager/address-space.ts';
 
-/** CRIU's images of where the pages of a process lie (`pagemap-N.img`). Pure. */
+/** Parses CRIU's `pagemap-N.img`, the page locations of a process. Pure. */
 
-/** An image, and of what. */
 const IMAGE = 0x5456_4319;
 const PAGEMAP = 0x5608_4025;
 const MAX_ENTRIES = 16_777_216;
@@ -13,13 +12,11 @@ const LAZY = 2;
 const PRESENT = 4;
 
 export interface Pagemap {
-  /** Which `pages-N.img` has them. */
   readonly file: number;
-  /** Those that may come while the process runs. */
+  /** Pages that may follow while the process runs. */
   readonly lazy: readonly Span[];
 }
 
-/** Throws for what is in no form that it knows. */
 export function readPagemap(image: Buffer): Pagemap {
   const isOne = image.readUInt32LE(0) === IMAGE && image.readUInt32LE(4) === PAGEMAP;
   if (!isOne) throw new Error('no image of where pages lie');
@@ -49,7 +46,6 @@ export function readPagemap(image: Buffer): Pagemap {
   return { file, lazy };
 }
 
-/** Numbers of a message in protobuf's form; fields of other kinds are passed over. */
 function fieldsOf(message: Buffer): Map<number, number> {
   const found = new Map<number, number>();
   let at = 0;

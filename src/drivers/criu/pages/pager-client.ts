@@ -14,30 +14,24 @@ import { pagersIn } from '../pager/one-pager.ts';
 import { identify, runningIn } from '../host/processes.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/pager.ts', import.meta.url));
-/** Where a pager writes why it ended. */
 const LOG = 'pager.log';
-/** To begin, on a machine that has much else to do. */
+/** Time for the start on a busy machine. */
 const BEGIN_MS = 30_000;
 const LOOK_MS = 20;
-/** Between two looks at whether it lives: its keepers hold its sockets open too. */
+/** Interval of checks whether it lives: its keepers also hold its sockets open. */
 const LIVES_MS = 100;
 const LOOKED = `${JSON.stringify({ looked: true })}\n`;
-/** Until another one is tried where one could not begin, or ended by itself. */
 const AGAIN_MS = 1000;
 
 export interface PagerListener {
   wants(file: number, page: number): void;
   all(): void;
-  /** Why no process is given anything for now, or not all of them; undefined: they are again. */
+  /** Reason why some or all processes are given nothing; undefined once they are. */
   waits(reason: string | undefined): void;
-  /** Nobody can go on with the container's memory. */
   lost(reason: string): void;
 }
 
-/**
- * The pager of one container, as a mover sees it. One that has ended is begun anew, in the place of the old one: its keepers
- * hold what it held.
- */
+/** Mover's connection to a container's pager. An ended pager is replaced, because its keepers hold its descriptors. */
 export class PagerClient {
   readonly #images: string;
   readonly #listener: PagerListener;
@@ -45,11 +39,8 @@ export class PagerClient {
   #socket: net.Socket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
-  /** Another one may take its place. */
   #mayRenew = false;
-  /** One said that nobody can go on. */
   #isLost = false;
-  /** Why it waits, as it was last said. */
   #waits: string | undefined;
   readonly #spawn: typeof spawnPager;
   readonly #restored = Promise.withResolvers<void>();
@@ -61,12 +52,12 @@ export class PagerClient {
     this.#restored.promise.catch(() => undefined);
   }
 
-  /** Before CRIU restores the container. */
+  /** Called before CRIU restores the container. */
   async begin(): Promise<void> {
     if (!(await this.#start(false))) throw new Error(await this.#words());
   }
 
-  /** It has written down that CRIU has all in place: another pager may go on from there. Rejects where it ends before. */
+  /** The pager has recorded CRIU's completion, so another pager can continue. Rejects if it ends before. */
   async heardRestored(signal: AbortSignal): Promise<void> {
     const within = AbortSignal.any([signal, AbortSignal.timeout(BEGIN_MS)]);
     within.throwIfAborted();
@@ -75,18 +66,21 @@ export class PagerClient {
     await this.#restored.promise;
   }
 
-  /** It was looked at what is restored: pages may be given unasked, and a pager that ends is begun anew. */
+  /** The restored container was checked: pages may be given without a request, and an ended pager is replaced. */
   restored(): void {
     this.#mayRenew = true;
     this.#socket?.write(LOOKED);
   }
 
-  /** In a process that did not begin it. One that has not written down its name yet is ended by the next one. */
+  /**
+   * Connects a process that did not start the pager. A pager that has not recorded itself yet is ended by the
+   * next one.
+   */
   async attach(): Promise<void> {
     this.#mayRenew = true;
     if (await wasAllGiven(this.#images)) return await this.#all();
     const pager = (await this.#pagers()).findLast((each) => lifeOf(each).state !== 'gone');
-    // Nobody waits for that: pages that come meanwhile are in their files.
+    // Not awaited: pages that arrive meanwhile are in their files.
     if (pager === undefined) return void this.#renew();
     this.#pager = pager;
     void this.#connect(pager).then((lives) => (lives ? undefined : this.#ended(pager)));
@@ -96,7 +90,7 @@ export class PagerClient {
     this.#socket?.write(`${JSON.stringify({ came: [file, first, count] })}\n`);
   }
 
-  /** False where it has ended already. */
+  /** False if it has already ended. */
   async #start(again: boolean): Promise<boolean> {
     const log = await open(path.join(this.#images, LOG), 'a', 0o600);
     try {
@@ -114,7 +108,10 @@ export class PagerClient {
     return this.#connect(this.#pager);
   }
 
-  /** Its socket is named by its working directory: another path may be too long for one. False where it has ended. */
+  /**
+   * The socket is addressed relative to the working directory, because a longer path may exceed the limit. False
+   * if it has ended.
+   */
   async #connect(pager: BootProcess): Promise<boolean> {
     const until = systemClock.monotonicMs() + BEGIN_MS;
     const at = `/proc/${pager.pid}/cwd/${controlOf(pager.pid)}`;
@@ -137,10 +134,10 @@ export class PagerClient {
   #follow(pager: BootProcess, socket: net.Socket): void {
     this.#socket = socket;
     this.#waitsFor(undefined);
-    // Its end is seen by its process: an error of the connection says no more.
+    // The pager's process shows its end; a connection error adds nothing.
     const lines = createInterface({ input: socket }).on('line', (line) => this.#hear(line));
     lines.on('error', () => undefined);
-    // What came while nobody was connected stands in the files alone.
+    // Pages that arrived without a connection are only in the files.
     socket.write(`${JSON.stringify({ look: true })}\n`);
     if (this.#mayRenew) socket.write(LOOKED);
     clearInterval(this.#timer);
@@ -166,7 +163,7 @@ export class PagerClient {
     this.#listener.waits(reason);
   }
 
-  /** A pager that ended when it had just written that down has left its keepers, for which the processes would wait. */
+  /** A pager that ended right after recording this has left its keepers, for which the processes would wait. */
   async #all(): Promise<void> {
     await this.#endKeepers();
     if (this.#isOver) return;
@@ -188,13 +185,13 @@ export class PagerClient {
     clearInterval(this.#timer);
     this.#socket?.destroy();
     this.#socket = undefined;
-    // What its status was is heard with its end, or a moment later.
+    // The exit status arrives with its end or a moment later.
     await systemClock.sleep(LOOK_MS);
     if (this.#isLost || !this.#mayRenew) return this.#lost(await this.#words());
     return this.#renew();
   }
 
-  /** Until one has begun: its keepers hold what the last one held, and the processes wait. */
+  /** Repeats until one has started: the keepers hold the descriptors and the processes wait. */
   async #renew(): Promise<void> {
     while (!this.#isOver) {
       const why = await this.#whyNotRenewed();
@@ -228,18 +225,16 @@ export class PagerClient {
     return text.trim().split('\n').at(-1)?.slice(0, 500) ?? 'its pager has ended';
   }
 
-  /** In the order in which they began. */
   async #pagers(): Promise<BootProcess[]> {
     const text = await readFile(path.join(this.#images, PAGERS), 'utf8').catch(ignoring('ENOENT'));
     return pagersIn(text ?? '');
   }
 
-  /** Lets it go on without this process. */
   close(): void {
     this.#over();
   }
 
-  /** Ends it, and what holds its userfaultfds: only of a container that has ended, or never runs. */
+  /** Ends it and its keepers; only for a container that has ended or never runs. */
   async end(): Promise<void> {
     this.#over();
     const own = this.#pager === undefined ? [] : [this.#pager];
@@ -247,7 +242,7 @@ export class PagerClient {
     await this.#endKeepers();
   }
 
-  /** Also those that a pager had no time to write down: what runs its program there and is no pager of its list. */
+  /** Includes unrecorded keepers: processes that run its program there and are not listed pagers. */
   async #endKeepers(): Promise<void> {
     const { keepers } = await journalOf(this.#images).catch(() => replay('', () => []));
     const running = await runningIn(this.#images, PROGRAM);
@@ -259,12 +254,11 @@ export class PagerClient {
 
 const lives = (each: BootProcess): boolean => lifeOf(each).state !== 'gone';
 
-/** Whether each page of a container's images has come and was given: its pager wrote that down last. */
+/** True if all pages of a container's images have arrived and were given; its pager records that last. */
 export async function wasAllGiven(images: string): Promise<boolean> {
   return (await journalOf(images)).all;
 }
 
-/** Of one that no pager was begun for: an empty one. */
 async function journalOf(images: string): Promise<ReturnType<typeof replay>> {
   const text = await readFile(path.join(images, JOURNAL), 'utf8').catch(ignoring('ENOENT'));
   return replay(text ?? '', () => []);

@@ -5,9 +5,9 @@ import { readPagemap } from './pagemap.ts';
 import { hasEnded } from '../host/processes.ts';
 import type { Span } from '../pager/address-space.ts';
 
-/** Whether the kernel waits for each page of a container that comes later: elsewhere it would give zeros. */
+/** Checks that the kernel waits for each missing page of a container; elsewhere it would supply zeros. */
 
-/** Mappings whose missing pages are a pager's to give, by `/proc/PID/smaps`. Pure. */
+/** Mappings whose missing pages a pager gives, from `/proc/PID/smaps`. Pure. */
 export function waitingRegions(smaps: string): Pick<Region, 'from' | 'to'>[] {
   const found: Pick<Region, 'from' | 'to'>[] = [];
   let [from, to] = [0, 0];
@@ -24,13 +24,12 @@ export function waitingRegions(smaps: string): Pick<Region, 'from' | 'to'>[] {
   return found;
 }
 
-/** Why such a container is not moved so. */
 export const WIPED =
   'it has memory that is empty in its children (MADV_WIPEONFORK), and they would find their parent’s there';
 
 /**
- * Whether one of these processes has a mapping that is empty in its children (MADV_WIPEONFORK), by `/proc/PID/smaps`. A
- * pager sees a child's empty page as one that is yet to come, and would give it its parent's.
+ * True if a process has a mapping that is empty in its children (MADV_WIPEONFORK), from `/proc/PID/smaps`. A
+ * pager would take a child's empty page for a missing one and give it its parent's.
  */
 export async function wipesOnFork(pids: readonly number[]): Promise<boolean> {
   for (const pid of pids) {
@@ -40,12 +39,11 @@ export async function wipesOnFork(pids: readonly number[]): Promise<boolean> {
   return false;
 }
 
-/** Pure. */
 export function hasWiped(smaps: string): boolean {
   return /^VmFlags:.* wf( |$)/m.test(smaps);
 }
 
-/** The first span that is not in one of these as a whole; they stand in order. Pure. */
+/** First span that is not completely in one of these sorted regions. Pure. */
 export function outside(
   spans: readonly Span[],
   regions: readonly Pick<Region, 'from' | 'to'>[],
@@ -56,7 +54,7 @@ export function outside(
   });
 }
 
-/** Throws where a page of these stopped processes that is yet to come would be one of zeros. */
+/** Throws if a missing page of these stopped processes would be zero. */
 export async function assertWaits(pids: readonly number[], images: string): Promise<void> {
   const tasks = new Set<number>();
   for (const pid of pids) {
@@ -67,7 +65,7 @@ export async function assertWaits(pids: readonly number[], images: string): Prom
     if (image === undefined) continue;
     tasks.add(task);
     const smaps = await readFile(`/proc/${pid}/smaps`, 'utf8');
-    // It may have asked for that since its source looked.
+    // The process may have requested it after the source's check.
     if (hasWiped(smaps)) throw new Error(`process ${task}: ${WIPED}`);
     const regions = waitingRegions(smaps);
     const found = outside(readPagemap(image).lazy, regions);

@@ -6,11 +6,10 @@ import type { PodmanSpec } from '../spec.ts';
 import { ONLY_PRECOPY } from './runtime.ts';
 import { Podman, type PodmanInfo, type PodmanNetwork } from './podman.ts';
 
-/** Whether podman of this host can make a container of another host's record. Nothing is begun. */
+/** Checks whether this host's podman can create a container from another host's record. Changes nothing. */
 
-/** podman of this version, and later ones, take a runtime for one call (CONTAINERS_CONF_OVERRIDE). */
+/** First podman version with a runtime per call (CONTAINERS_CONF_OVERRIDE). */
 export const MIN_PODMAN = 5;
-/** The version that the tests run with. */
 const TESTED = '5.8';
 
 interface Where {
@@ -62,7 +61,7 @@ export async function judgePodman(
     const hint = `Give ${host} the source's graphroot (${spec.graph}) and runroot (${spec.run}) in storage.conf.`;
     found.push(refused('the storage of podman', what, hint));
   }
-  // A copy that a migration before this one left goes before the next one comes.
+  // A copy that an earlier migration left is removed before the next one arrives.
   const isOurs = isAbandonedCopy(records.readSync(guest), where);
   if ((containers.has(spec.id) || containers.has(spec.name)) && !isOurs) {
     const hint = `podman of ${host} has a container ${spec.name}. Remove it with \`podman rm ${spec.name}\`, if it is not needed.`;
@@ -100,7 +99,6 @@ export function tooOld(
   return godwitError('GODWIT_CAPABILITY', { what: `to move ${guest}`, reason }, { hint });
 }
 
-/** Undefined if there is no podman. */
 export async function readInfo(
   podman: Pick<Podman, 'info'>,
   signal: AbortSignal,
@@ -123,7 +121,7 @@ export function untested({ version }: PodmanInfo, side: 'source' | 'destination'
   return [warn('machine', evidence, 'Rehearse the move first (--rehearse).', side)];
 }
 
-/** The programs that a container needs where it is restored, and podman for its network; undefined if all are there. */
+/** Programs for the restore, and podman's for its network; undefined if all are present. */
 async function missingProgram(
   runc: HostContext['runc'],
   { runtime }: Pick<PodmanSpec, 'runtime'>,
@@ -135,12 +133,11 @@ async function missingProgram(
   const [missing = ''] = text.trim().split('\n');
   if (missing !== '') return missing;
   if (runtime !== 'crun') return undefined;
-  // crun opens the library only when it is needed.
+  // crun loads the library only on use.
   const features = await runc.run(['crun', 'features'], { signal }).catch(() => '');
   return /"run\.oci\.crun\.checkpoint\.enabled": "true"/.test(features) ? undefined : 'libcriu2';
 }
 
-/** Pure. */
 export function networkDiffers(
   wanted: PodmanSpec['networks'][number],
   here: PodmanNetwork | undefined,

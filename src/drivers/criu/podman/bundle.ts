@@ -7,16 +7,12 @@ import { archiveMs } from '../files/trees.ts';
 import type { Runc } from '../runtimes/runc.ts';
 import { LOG, SHM } from './stand-in.ts';
 
-/** The bundle that podman made for an arriving container. Godwit fills it while the stand-in waits. */
+/** podman's bundle of an arriving container. Godwit fills it while the stand-in waits. */
 
 export interface PodmanBundle {
-  /** Where the root file system is mounted. */
   readonly merged: string;
-  /** On this host's bridges. */
   readonly ports: readonly string[];
-  /** What the container has as /dev/shm. */
   readonly shm: string | undefined;
-  /** As this process gets to it. */
   readonly log: string;
 }
 
@@ -25,7 +21,6 @@ interface Filling {
   readonly mountsOf: number | undefined;
   readonly made: PodmanBundle;
   readonly images: string;
-  /** What the container wrote above its image, as it came. */
   readonly upper: string;
 }
 
@@ -72,7 +67,7 @@ const links = z.array(
   }),
 );
 
-/** The ends on this host of the links in a network namespace. */
+/** Host ends of the links in a network namespace. */
 async function findPorts(run: Runc['run'], netns: string): Promise<string[]> {
   const [within, here] = await Promise.all([
     run(['nsenter', `--net=${netns}`, 'ip', '-j', 'link']),
@@ -86,7 +81,6 @@ async function findPorts(run: Runc['run'], netns: string): Promise<string[]> {
   });
 }
 
-/** How the overlay at a place is mounted; undefined if none is. Pure. */
 export function overlayAt(
   mountinfo: string,
   place: string,
@@ -104,7 +98,7 @@ export function overlayAt(
   return { options: [...flags, ...own].join(','), upper };
 }
 
-/** Nothing may write to the directory of an overlay that is mounted, so it is mounted again afterwards. */
+/** The directory of a mounted overlay must not be written to, so it is unmounted and mounted again. */
 const REPLACE = `
 set -e
 merged=$1 options=$2 upper=$3 came=$4
@@ -123,13 +117,13 @@ async function replaceUpper(
   const table = await readFile(`/proc/${mountsOf ?? 'self'}/mountinfo`, 'utf8');
   const found = overlayAt(table, merged);
   if (found === undefined) throw new Error(`no overlay is mounted at ${merged}`);
-  // Of another file system all of it is copied.
+  // The deadline allows a full copy: the source may be on another file system.
   const deadlineMs = archiveMs(0);
   const argv = ['sh', '-c', REPLACE, 'replace', merged, found.options, found.upper, came];
   await run(argv, { deadlineMs });
 }
 
-/** conmon has the log open, and appends to it: the lines are written into the file that it has. */
+/** conmon appends to its open log, so the lines are written into that file. */
 export async function bringLog(came: string, own: string): Promise<void> {
   const [from, to] = [await stat(came).catch(absent), await stat(own).catch(absent)];
   if (from === undefined || to === undefined) return;

@@ -24,9 +24,7 @@ import { listLosses, podmanObstacles, type PodmanFacts } from './facts.ts';
 import type { PodmanInfo, PodmanNetwork } from './podman.ts';
 import { ONLY_PRECOPY, type PodmanRuntime } from './runtime.ts';
 
-/** Looks at a container of podman without touching it. */
-
-/** conmon's end of them is made again at the destination. */
+/** conmon's end of them is created again at the destination. */
 const STREAMS = new Set(['standard input', 'standard output', 'standard error']);
 const isStream = ({ device, type }: Obstacle): boolean => STREAMS.has(device) && type === 'pipe';
 
@@ -112,7 +110,6 @@ function describePodman(
 }
 
 type FoundNetwork = PodmanSpec['networks'][number] & {
-  /** podman translates its addresses on the host. */
   readonly isNat: boolean;
 };
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Obstacle } from '../obstacle.ts';
 
-/** podman's description of a container, and the parts of it that cannot move. Pure. */
+/** Parses podman's description of a container, and finds parts that cannot move. Pure. */
 
 const some = z.array(z.unknown()).nullish();
 const labels = z.record(z.string(), z.string()).nullish();
@@ -51,7 +51,7 @@ const inspected = z.looseObject({
 });
 export type PodmanFacts = z.infer<typeof inspected>;
 
-/** Of `podman container inspect ID`. Throws if the answer has another form. */
+/** Parses the answer of `podman container inspect ID`. Throws if the answer has another form. */
 export function factsIn(text: string): PodmanFacts {
   const [one] = z.array(inspected).length(1).parse(JSON.parse(text));
   if (one === undefined) throw new Error('podman described no container');
@@ -175,7 +175,6 @@ const RULES: readonly Rule[] = [
   },
 ];
 
-/** The obstacles to a move, each with a hint. */
 export function podmanObstacles(facts: PodmanFacts): Obstacle[] {
   const found: Obstacle[] = RULES.filter(({ applies }) => applies(facts)).map(
     ({ device, type, reason, hint }) => ({ device, type, reason, hint }),
@@ -189,7 +188,7 @@ export function podmanObstacles(facts: PodmanFacts): Obstacle[] {
   return [...found, ...mounts];
 }
 
-/** Losses of a move although the container keeps running, for people. */
+/** Losses of a move that do not stop the container, for people. */
 export function listLosses(facts: PodmanFacts): string[] {
   const restarts = facts.RestartCount ?? 0;
   const { Type: log } = facts.HostConfig.LogConfig;

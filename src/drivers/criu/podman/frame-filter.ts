@@ -1,13 +1,13 @@
 import type { Runc } from '../runtimes/runc.ts';
 
 /**
- * podman gives a container its address before CRIU restores its connections. Until then the kernel would answer a peer with a
- * reset, so frames of its links are dropped on this host's bridges.
+ * podman configures the address before CRIU restores the connections. Until then the kernel would reset a peer's
+ * connection, so frames of the container's links are dropped on this host's bridges.
  */
 
 const tableName = (token: string): string => `godwit-${token}`;
 
-/** What nft is to do; undefined for a container without links. Pure. */
+/** Commands for nft; undefined for a container without links. Pure. */
 export function dropRules(token: string, macs: readonly string[]): string | undefined {
   if (macs.length === 0) return undefined;
   const rules = macs.flatMap((mac) => [`ether saddr ${mac} drop`, `ether daddr ${mac} drop`]);
@@ -26,7 +26,7 @@ export async function dropFrames(
   if (rules !== undefined) await run(['nft', rules]);
 }
 
-/** Repeatable. */
+/** Can be repeated. */
 export async function passFrames(run: Runc['run'], token: string): Promise<void> {
   const table = tableName(token);
   const known = await run(['nft', 'list', 'tables', 'bridge']);

@@ -3,9 +3,7 @@ import type { CommandOptions } from '../command.ts';
 import type { Runc } from '../runtimes/runc.ts';
 import { factsIn, type PodmanFacts } from './facts.ts';
 
-/** podman by its command line. */
-
-/** Another command of podman may hold a container's lock for a while. */
+/** Another podman command may hold a container's lock for a while. */
 const ASK_MS = 20_000;
 const PACK_MS = 60_000;
 const REMOVE_MS = 60_000;
@@ -19,9 +17,8 @@ const network = z.looseObject({
 export type PodmanNetwork = z.infer<typeof network>;
 
 export interface PodmanInfo {
-  /** `5.8.6`. */
   readonly version: string;
-  /** podman's directories: for containers, and for their state until the next boot. */
+  /** podman's directories for containers and for their state until the next boot. */
   readonly graph: string;
   readonly run: string;
 }
@@ -37,7 +34,7 @@ export class Podman {
     return this.#run(['podman', ...args], { deadlineMs: ASK_MS, signal });
   }
 
-  /** GODWIT_HOST_LACKS if there is no podman. */
+  /** Throws GODWIT_HOST_LACKS if there is no podman. */
   async info(signal: AbortSignal): Promise<PodmanInfo> {
     const format = '{{.Version.Version}}\n{{.Store.GraphRoot}}\n{{.Store.RunRoot}}';
     const text = await this.#ask(['info', '--format', format], signal);
@@ -49,14 +46,12 @@ export class Podman {
     return factsIn(await this.#ask(['container', 'inspect', id], signal));
   }
 
-  /** The ids and the names of all containers, whatever their state. */
   async containers(signal: AbortSignal): Promise<ReadonlySet<string>> {
     const format = '{{.ID}} {{.Names}}';
     const text = await this.#ask(['ps', '--all', '--no-trunc', '--format', format], signal);
     return new Set(text.split(/[\s,]+/).filter((each) => each !== ''));
   }
 
-  /** The ids of all images. */
   async images(signal: AbortSignal): Promise<ReadonlySet<string>> {
     const text = await this.#ask(['images', '--all', '--no-trunc', '--quiet'], signal);
     return new Set(text.split('\n').map((line) => line.trim().replace(/^sha256:/, '')));
@@ -67,14 +62,14 @@ export class Podman {
     return z.array(network).parse(JSON.parse(text));
   }
 
-  /** Packs the record of a container that keeps running; `conf` names the stand-in for its runtime. */
+  /** Packs the record of a running container; `conf` names the stand-in as its runtime. */
   async pack(id: string, conf: string, archive: string): Promise<void> {
     const leave = ['--leave-running', '--tcp-established', '--file-locks'];
     const only = ['--ignore-rootfs', '--ignore-volumes', '--compress', 'none', '--export', archive];
     await this.#with(conf, ['container', 'checkpoint', ...leave, ...only, id], PACK_MS);
   }
 
-  /** Makes the container of its packed record. Resolves once its runtime, which `conf` names, has restored it. */
+  /** Creates the container from its packed record. Resolves once the runtime in `conf` has restored it. */
   async restore(
     archive: string,
     conf: string,
@@ -95,7 +90,7 @@ export class Podman {
     return this.#run(argv, { ...options, deadlineMs });
   }
 
-  /** Removes a container with its record, whatever state it is in. Repeatable. */
+  /** Removes a container and its record in any state. Can be repeated. */
   async remove(id: string): Promise<void> {
     const args = ['rm', '--force', '--time', '0', '--ignore', id];
     await this.#run(['podman', ...args], { deadlineMs: REMOVE_MS });

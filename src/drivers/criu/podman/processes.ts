@@ -3,7 +3,7 @@ import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
 import { kill, pids, readStat, startTicksOf } from '../../../system/processes/process.ts';
 
-/** Processes of podman that outlive its commands, as the kernel reports them. */
+/** podman's processes that outlive its commands, as the kernel reports them. */
 
 const POLL_MS = 20;
 
@@ -15,7 +15,7 @@ function readWords(pid: number): string[] {
   }
 }
 
-/** The container that a command line of conmon is for; undefined for any other program, and for a session of `podman exec`. Pure. */
+/** Container of a conmon command line; undefined for other programs and for `podman exec` sessions. Pure. */
 export function readConmon(
   words: readonly string[],
 ): { readonly id: string; readonly name: string } | undefined {
@@ -29,12 +29,10 @@ export function readConmon(
   return id === undefined || name === undefined || isSession ? undefined : { id, name };
 }
 
-/** The name that conmon, the parent of a container's first process, was given for it. */
 export function nameByConmon(first: number, id: string): string | undefined {
   return conmonAbove(first, id)?.name;
 }
 
-/** conmon of that container, if it is the parent of the container's first process. */
 export function conmonAbove(
   first: number,
   id: string,
@@ -54,13 +52,15 @@ function readParent(pid: number): number | undefined {
 
 type IsIt = (words: readonly string[]) => boolean;
 
-/** conmon that was begun with this stand-in as its runtime: hosts of a lab see each other's processes. */
+/**
+ * conmon that was started with this stand-in as its runtime; needed because a lab's hosts see each other's
+ * processes.
+ */
 export const isConmonBy =
   (id: string, standIn: string): IsIt =>
   (words) =>
     readConmon(words)?.id === id && words.includes(standIn);
 
-/** Processes other than conmon with one of these paths among their words: a call of podman, a stand-in, its children. */
 export const isCallWith =
   (paths: readonly string[]): IsIt =>
   (words) =>
@@ -70,10 +70,7 @@ function found(isIt: IsIt): number[] {
   return pids().filter((pid) => pid !== process.pid && isIt(readWords(pid)));
 }
 
-/**
- * Resolves once no such process is left. They have `byItselfMs` to end by themselves, and are killed then. Rejects if one
- * does not end.
- */
+/** Resolves once no such process is left. They are killed after `byItselfMs`. Rejects if one does not end. */
 export async function ended(
   isIt: IsIt,
   { byItselfMs, mostMs }: { readonly byItselfMs: number; readonly mostMs: number },
@@ -95,7 +92,7 @@ export async function ended(
   }
 }
 
-/** Whether each of these processes descends from the first one: `podman exec` starts others. Pure. */
+/** Processes that do not descend from the first one; `podman exec` starts such. Pure. */
 export function strangersTo(
   first: number,
   parents: ReadonlyMap<number, number>,
@@ -108,7 +105,6 @@ export function strangersTo(
   return [...parents.keys()].filter((pid) => !descends(pid));
 }
 
-/** The parent of each of these that lives. */
 export function readParents(all: readonly number[]): Map<number, number> {
   return new Map(
     all.flatMap((pid): [number, number][] => {

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import type { Runc } from '../runtimes/runc.ts';
 
 /**
- * podman makes any container that a record describes, as root. A record that another host packed must be of the assessed
- * container, and must not reach this host.
+ * podman creates, as root, any container that a record describes. Another host's record must be of the assessed
+ * container and must not reach this host.
  */
 
 const MAX_CHARS = 1024 ** 2;
@@ -35,7 +35,7 @@ const spec = z.looseObject({
 export interface ExpectedContainer {
   readonly id: string;
   readonly name: string;
-  /** podman's directories, which hold a directory for each container. */
+  /** podman's directories, which contain one directory per container. */
   readonly graph: string;
   readonly run: string;
 }
@@ -43,7 +43,7 @@ export interface ExpectedContainer {
 const OWN_KINDS = ['pid', 'ipc', 'uts', 'mount', 'network'];
 const MOUNTS = ['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup'];
 
-/** Why podman is not to make that container here; undefined if it may. Pure. */
+/** Reason why podman must not create that container here; undefined if it may. Pure. */
 export function whyNotRecord(
   config: string,
   dump: string,
@@ -80,7 +80,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Throws if podman must not make a container of the record. */
+/** Throws if podman must not create a container from the record. */
 export async function checkRecord(
   run: Runc['run'],
   archive: string,

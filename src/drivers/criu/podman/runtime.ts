@@ -41,9 +41,9 @@ import {
   WAIT_S,
 } from './stand-in.ts';
 
-/** Where podman has its runtimes keep their states. */
+/** podman's state directories of its runtimes. */
 const ROOTS = { runc: '/run/runc', crun: '/run/crun' };
-/** Until podman has made the record, the network and the mounts, and calls its runtime. */
+/** Time for podman to create record, network and mounts and call its runtime. */
 const CALLED_MS = 120_000;
 /** A stand-in without its mover ends at once, and podman after it. */
 const NEVER = new AbortController().signal;
@@ -56,7 +56,7 @@ const stateSchema = z.object({
   rootfs: z.string(),
 });
 
-/** podman has called its runtime for a container that comes. */
+/** podman has called its runtime for an arriving container. */
 interface Waiting {
   readonly worker: BootProcess;
   readonly made: PodmanBundle;
@@ -66,13 +66,13 @@ export interface PodmanDependencies {
   readonly host: string;
   readonly options: CriuOptions;
   readonly records: Records;
-  /** Put before paths that podman names. */
+  /** Prefix for podman's paths. */
   readonly prefix: string;
 }
 
 /**
- * One container of podman: its runtime dumps and restores it as runc does, and podman keeps its record. The guest's name is
- * Godwit's; podman and the runtime know the container by its id.
+ * One podman container: its runtime dumps and restores it like runc, and podman keeps its record. The guest's
+ * name is Godwit's; podman and the runtime use the container's id.
  */
 export class PodmanRuntime extends Runc {
   readonly container: PodmanContainer;
@@ -110,7 +110,7 @@ export class PodmanRuntime extends Runc {
     return { ...stateSchema.parse(JSON.parse(text)), id: name };
   }
 
-  /** Its record is packed while it runs; its log and its shared memory go ahead, and once more when it is frozen. */
+  /** Packs the record while it runs. Its log and shared memory are sent ahead, and again after the freeze. */
   override async beforeFreeze(name: string, images: string): Promise<void> {
     const { id, runtime } = this.container;
     const { directory, standIn, conf } = this.#places(name);
@@ -122,7 +122,7 @@ export class PodmanRuntime extends Runc {
     try {
       await this.podman.pack(id, conf, path.join(images, RECORD));
     } finally {
-      // A later export would pack the stand-in's empty image as well.
+      // A later export would also pack the stand-in's empty image.
       const left = `${this.#deps.prefix}${path.join(listed.bundle, 'checkpoint')}`;
       await rm(left, { recursive: true, force: true });
       await rm(directory, { recursive: true, force: true });
@@ -149,7 +149,7 @@ export class PodmanRuntime extends Runc {
     await copyFile(own, path.join(images, LOG)).catch(absent);
     const shm = path.join(bundle, 'shm');
     const archive = path.join(images, SHM);
-    // Its status 1 says that a file changed meanwhile: the last archive, of a frozen container, counts.
+    // tar's status 1 means that a file changed; the last archive, of the frozen container, counts.
     const keep = ['--xattrs', '--numeric-owner', '--sparse', '--warning=no-file-changed'];
     await this.run(['tar', ...keep, '-C', shm, '-cf', archive, '.'], { alsoDone: 1 });
   }
@@ -161,7 +161,10 @@ export class PodmanRuntime extends Runc {
     throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
   }
 
-  /** podman begins as soon as its record is here: it makes all that needs no memory while the source freezes and dumps. */
+  /**
+   * podman starts as soon as its record is here and prepares everything without memory while the source freezes
+   * and dumps.
+   */
   override arrived(
     name: string,
     { memoryBytes, images, file, signal }: ArrivedFile,
@@ -176,8 +179,8 @@ export class PodmanRuntime extends Runc {
   #call: Promise<unknown> | undefined;
 
   /**
-   * podman makes the record, the network, the mounts and conmon, and calls its runtime: the stand-in, which waits. Any failure
-   * from here on ends the stand-in, and podman's call with it.
+   * podman creates record, network, mounts and conmon and calls its runtime, the waiting stand-in. Any failure
+   * from here on ends the stand-in and podman's call.
    */
   async #begin(
     name: string,
@@ -191,7 +194,7 @@ export class PodmanRuntime extends Runc {
     const { token = '', podman = this.container } = records.readSync(name) ?? {};
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    // The source sends it once more with the dump, while podman reads this one.
+    // The source sends it again with the dump, while podman reads this one.
     await rename(path.join(images, RECORD), archive);
     const home = await this.home('restore');
     const script = destinationScript({
@@ -272,7 +275,7 @@ export class PodmanRuntime extends Runc {
     return found;
   }
 
-  /** conmon has podman clean up and, by the restart policy, start the container again. */
+  /** Otherwise conmon lets podman clean up and restart the container by its restart policy. */
   override async unwatch(name: string): Promise<void> {
     const listed = await this.state(name, AbortSignal.timeout(15_000));
     if (listed === undefined || listed.pid <= 0) return;
@@ -292,7 +295,7 @@ export class PodmanRuntime extends Runc {
     const { id } = this.container;
     const { standIn, lease, archive } = this.#places(name);
     await ended(isCallWith([standIn, lease, archive]), ENDING);
-    // Before the container ends: conmon would have podman start it again, by its restart policy.
+    // conmon ends first: it would let podman restart the container by its restart policy.
     await ended(isConmonBy(id, standIn), { ...ENDING, byItselfMs: 0 });
     await super.end(name);
   }

@@ -1,14 +1,14 @@
 /**
- * Programs that take the place of podman's OCI runtime for one call. podman reads the runtime's path for each call. Its record
- * of a container has only the runtime's name. Pure.
+ * Programs that replace podman's OCI runtime for one call. podman reads the runtime's path for each call; its
+ * record of a container has only the runtime's name. Pure.
  */
 
-/** The record that podman packs, and two archives of Godwit. CRIU ignores all three. */
+/** podman's packed record, and two of Godwit's archives. CRIU ignores all three. */
 export const RECORD = 'podman-record.img';
 export const LOG = 'podman-log.img';
 export const SHM = 'podman-shm.img';
 
-/** podman ends a restore by itself later than that. */
+/** podman's own time limit of a restore is longer. */
 export const WAIT_S = 200;
 
 export function quoted(word: string): string {
@@ -16,9 +16,8 @@ export function quoted(word: string): string {
 }
 
 export interface StandIn {
-  /** The runtime that it stands in for, by its name. */
   readonly runtime: 'runc' | 'crun';
-  /** Put before the PATH. */
+  /** Directory in front of the PATH. */
   readonly programs: string | undefined;
 }
 
@@ -28,7 +27,7 @@ const start = ({ programs }: StandIn): string[] => [
   ...(programs === undefined ? [] : [`PATH=${quoted(programs)}:$PATH`, 'export PATH']),
 ];
 
-/** The call that the stand-in is for; podman asks the runtime for other things, too, such as its help. */
+/** Passes other calls, such as for its help, to the runtime. */
 const others = (runtime: string, verb: string): string[] => [
   `case " $* " in`,
   `*" ${verb} "*"--image-path "*) ;;`,
@@ -36,7 +35,7 @@ const others = (runtime: string, verb: string): string[] => [
   'esac',
 ];
 
-/** Dumps nothing, so that podman packs its record of a container that keeps running. */
+/** Dumps nothing, so that podman packs its record of a running container. */
 export function sourceScript(given: StandIn): string {
   return [
     ...start(given),
@@ -52,16 +51,16 @@ export function sourceScript(given: StandIn): string {
 }
 
 export interface RestoreStandIn extends StandIn {
-  /** The file for its process id and its arguments, a line each. */
+  /** File for its pid and arguments, one per line. */
   readonly said: string;
-  /** A FIFO that the mover holds open: its end is the mover's. */
+  /** FIFO that the mover holds open: its end shows the mover's end. */
   readonly lease: string;
   readonly images: string;
-  /** With CRIU's settings. */
+  /** Directory of CRIU's settings. */
   readonly home: string;
 }
 
-/** Waits for the mover's word, then becomes the runtime, with Godwit's images in the place of podman's. */
+/** Waits for the mover's message, then becomes the runtime with Godwit's images instead of podman's. */
 export function destinationScript(given: RestoreStandIn): string {
   const { runtime, said, lease, images, home } = given;
   return [
@@ -92,12 +91,11 @@ export function destinationScript(given: RestoreStandIn): string {
   ].join('\n');
 }
 
-/** The file for CONTAINERS_CONF_OVERRIDE: podman calls `program` as its runtime. */
+/** Contents of CONTAINERS_CONF_OVERRIDE: podman calls `program` as its runtime. */
 export function runtimeConf(runtime: StandIn['runtime'], program: string): string {
   return `[engine.runtimes]\n${runtime} = [${JSON.stringify(program)}]\n`;
 }
 
-/** A stand-in's report about itself; undefined if the text is not one. */
 export function saidIn(text: string): { pid: number; bundle: string } | undefined {
   const [first = '', ...words] = text.trimEnd().split('\n');
   const pid = Number(first);

@@ -1,13 +1,13 @@
 import { guestName } from '../../../protocol/names.ts';
 
-/** What Docker and containerd call a container for short. */
+/** Length of the short id in Docker and containerd. */
 export const SHORT = 12;
-/** Of its name, so that both fit into a guest's. */
+/** Length of the name, so that both fit into a guest's name. */
 const MAX_CALLED = 50;
 
 /**
- * What a container that somebody calls by a name is as a guest: names of containers are of one host alone, and many hosts
- * have the same ones. Undefined where that is no name of a guest. Pure.
+ * Guest name of a named container. Container names are unique only on their host, and many hosts have the same
+ * ones. Undefined if the result is not a valid guest name. Pure.
  */
 export function nameAmongHosts(called: string, id: string): string | undefined {
   const name = `${called.slice(0, MAX_CALLED)}-${id.slice(0, SHORT)}`;

@@ -7,22 +7,19 @@ import { nameByConmon } from '../podman/processes.ts';
 import { nameAmongHosts, SHORT } from './container-names.ts';
 
 /**
- * Containers of runc and crun that Docker, containerd, CRI-O or podman have begun and look after. Read of the files of the
- * runtimes themselves: nobody is asked, and nobody can keep a list from coming. Their managers would start them again, and
- * know nothing of them on another host: they are listed, and do not move.
+ * Containers of runc and crun that Docker, containerd, CRI-O or podman manages. They are read from the runtimes'
+ * files, without queries that could block a list. They are listed but do not move: their managers would restart
+ * them here and would not find them on another host.
  */
 
 export interface ManagedContainer {
-  /** The runtime's name for it. */
   readonly id: string;
   readonly name: string;
   readonly pid: number;
   readonly manager: string;
-  /** Of a container of podman: its runtime, and where that finds its configuration. */
   readonly podman?: { readonly runtime: 'runc' | 'crun'; readonly bundle: string };
 }
 
-/** Of all: a host has room for fewer. */
 const MAX_CONTAINERS = 2000;
 const MAX_BYTES = 1024 ** 2;
 const MAX_MANAGER = 128;
@@ -51,7 +48,7 @@ interface RuntimeContainer {
   readonly bundle: string;
 }
 
-/** Who looks after a container, by what it was begun with; else by where its runtime's files lie. Pure. */
+/** Manager of a container, by its labels or by the place of its runtime's files. Pure. */
 export function managerOf(labels: Labels, root: string): string | undefined {
   const keys = Object.keys(labels);
   const has = (start: string): boolean => keys.some((each) => each.startsWith(start));
@@ -62,7 +59,7 @@ export function managerOf(labels: Labels, root: string): string | undefined {
   return ['docker', 'containerd', 'crun'].find((each) => parts.includes(each));
 }
 
-/** The pause container that holds the namespaces of a pod: nothing of anybody runs in it. Pure. */
+/** Pause container of a pod's namespaces, which runs no program. Pure. */
 export const isSandbox = (labels: Labels): boolean =>
   ['io.kubernetes.cri.container-type', 'io.kubernetes.cri-o.ContainerType'].some(
     (each) => labels[each] === 'sandbox',
@@ -76,7 +73,6 @@ const first = (labels: Labels, keys: readonly string[]): string | undefined =>
 const isPodman = (manager: string, id: string): boolean =>
   manager === 'podman' && /^[0-9a-f]{64}$/.test(id);
 
-/** Names that a guest may have, each of one container alone; `taken` are others' already. Pure. */
 export function named(
   all: readonly (RuntimeContainer & {
     readonly manager: string;
@@ -102,14 +98,14 @@ export function named(
 }
 
 interface Places {
-  /** Put before paths of the containers' mount namespace. */
+  /** Prefix for paths in the containers' mount namespace. */
   readonly prefix: string;
-  /** runc's directory of states for Godwit's own: what has no manager there is not managed. */
+  /** runc's state directory for Godwit's containers: a container there without a manager is not managed. */
   readonly root: string;
   readonly otherRoots: readonly string[];
 }
 
-/** Those that run now. Whatever of it cannot be read is passed over: somebody may just be making or removing it. */
+/** Running containers. Unreadable entries are skipped, because they may be just being created or removed. */
 export async function managedContainers(
   { prefix, root, otherRoots }: Places,
   taken: ReadonlySet<string>,
@@ -123,7 +119,7 @@ export async function managedContainers(
     directories.slice(0, most).map(async ({ at, place }) => {
       const seen = await containerIn(at, prefix);
       if (seen === undefined || isSandbox(seen.labels)) return [];
-      // What runc has in its own directory by a name is Godwit's to move.
+      // A container with a valid name in runc's own directory is Godwit's to move.
       const isOwn = at.startsWith(`${prefix}${root}/`);
       if (isOwn && guestName.safeParse(seen.id).success) return [];
       const manager = managerOf(seen.labels, isOwn ? '' : place);
@@ -137,7 +133,7 @@ export async function managedContainers(
   return named(found.flat(), taken);
 }
 
-/** Directories of containers: in a directory of states, or in one below it for each namespace of containerd. */
+/** Container directories in a state directory, or below it in one per containerd namespace. */
 async function statesIn(directory: string, depth = 0): Promise<string[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
   if (entries.some(({ name }) => name === 'state.json' || name === 'status')) return [directory];
@@ -173,7 +169,7 @@ async function containerIn(
   return { id: path.basename(directory), pid, labels, runtime: 'crun', bundle };
 }
 
-/** Docker hands the runtime a number alone. */
+/** Docker gives the runtime only an id. */
 async function dockerName(
   id: string,
   manager: string,

@@ -1,14 +1,12 @@
 import { readlink } from 'node:fs/promises';
 import type { Obstacle } from '../obstacle.ts';
 
-/** Namespaces that a process in a container has made for itself. CRIU takes along those of mounts alone. */
+/** Namespaces that a process in a container created. CRIU dumps only mount namespaces. */
 
 const KINDS = ['pid', 'ipc', 'uts', 'net', 'user', 'time', 'cgroup'] as const;
 
-/** The identity of each namespace that a process is in, by kind: `pid:[4026531836]`. */
 type Namespaces = Readonly<Record<string, string>>;
 
-/** `first`: of the container's first process. Pure. */
 export function nestedObstacles(first: Namespaces, others: readonly Namespaces[]): Obstacle[] {
   return KINDS.flatMap((kind): Obstacle[] => {
     const own = first[kind];
@@ -26,7 +24,6 @@ export async function lookForNested(first: number, pids: readonly number[]): Pro
   return nestedObstacles(await namespacesOf(first), await Promise.all(pids.map(namespacesOf)));
 }
 
-/** Empty where the process has ended. */
 async function namespacesOf(pid: number): Promise<Namespaces> {
   const found: Record<string, string> = {};
   for (const kind of KINDS) {

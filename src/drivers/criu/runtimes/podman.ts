@@ -4,10 +4,10 @@ import { godwitError } from '../../../errors.ts';
 import { nameAmongHosts } from './container-names.ts';
 import type { ManagedContainer } from './managed-containers.ts';
 
-/** What podman says of its containers, by its API. runc lists them by numbers of 64 digits, which name no guest. */
+/** podman's containers from its API. runc lists them by ids of 64 digits, which are not guest names. */
 
 const PATH = '/v4.0.0/libpod/containers/json';
-/** A list of all guests waits for it. */
+/** The list of all guests waits for it. */
 const DEADLINE_MS = 2000;
 const MAX_BYTES = 16 * 1024 ** 2;
 
@@ -20,7 +20,6 @@ const listed = z.array(
   }),
 );
 
-/** Those that run and have a name that a guest may have. Pure. */
 export function containersIn(text: string): ManagedContainer[] {
   return listed
     .parse(JSON.parse(text))
@@ -31,7 +30,6 @@ export function containersIn(text: string): ManagedContainer[] {
     });
 }
 
-/** `socket`: of its service. */
 export async function podmanContainers(
   host: string,
   socket: string,

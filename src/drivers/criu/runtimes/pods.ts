@@ -2,10 +2,9 @@ import { readlink } from 'node:fs/promises';
 import type { Obstacle } from '../obstacle.ts';
 import type { RuncState } from './runc.ts';
 
-/** Kinds of namespaces, as the kernel names them, with the words of a container's configuration. */
+/** Namespace kinds: kernel's name -> name in a container's configuration. */
 const KINDS = { pid: 'pid', ipc: 'ipc', uts: 'uts', mnt: 'mount', net: 'network' } as const;
 
-/** The identity of each namespace that a process is in, by kind: `net:[4026531840]`. */
 type Namespaces = Readonly<Record<string, string>>;
 
 interface Member {
@@ -14,8 +13,8 @@ interface Member {
 }
 
 /**
- * Containers that share a namespace (a pod) would lose it when one of them moves: its links go down for all of them. The first
- * container of a pod names no other in its configuration, so the kernel is asked. Pure.
+ * Containers that share a namespace (a pod) would lose it when one moves: its links go down for all. The first
+ * container's configuration names no other, so the kernel is asked. Pure.
  */
 export function podObstacles(own: Namespaces, others: readonly Member[]): Obstacle[] {
   return Object.entries(KINDS).flatMap(([kind, word]) => {
@@ -31,7 +30,6 @@ export function podObstacles(own: Namespaces, others: readonly Member[]): Obstac
   });
 }
 
-/** Looks at the containers that runc lists under the same directory of states. */
 export async function findPod(
   { id: name, pid }: RuncState,
   all: readonly RuncState[],
@@ -44,7 +42,6 @@ export async function findPod(
   return podObstacles(await namespacesOf(pid), await Promise.all(members));
 }
 
-/** Empty where the process has ended. */
 async function namespacesOf(pid: number): Promise<Namespaces> {
   const found: Record<string, string> = {};
   for (const kind of Object.keys(KINDS)) {

@@ -10,13 +10,11 @@ import { imageMs } from './runc.ts';
 import { findWorker, sessionEnded } from '../session.ts';
 import type { EventReplay } from '../watch.ts';
 
-/** A container that was to leave, and runs on at its source. */
-
 type Dependencies = Pick<HostContext, 'host' | 'runc' | 'records' | 'gpus'>;
 
 /**
- * Waits for the end of a dump: CRIU goes on without runc and without the process that began it, and freezes the container
- * again at its end. Rejects where it does not end.
+ * Waits for the end of a dump: CRIU continues without runc and its parent, and freezes the container again at
+ * its end. Rejects if it does not end.
  */
 export async function dumpEnded(
   { host, records }: Pick<Dependencies, 'host' | 'records'>,
@@ -27,17 +25,14 @@ export async function dumpEnded(
   if (record === undefined) return;
   const worker = record.worker ?? findWorker(path.join(records.dirOf(name), 'out', 'images'));
   if (worker === undefined) return;
-  // A frozen container can wait, and one whose CRIU is ended in the middle of its dump may end with it.
+  // A frozen container can wait, but it may die with a CRIU that is killed during its dump.
   const mostMs = imageMs(record.memoryBytes);
   if (await sessionEnded(worker, mostMs, signal, mostMs)) return;
   const reason = `the dump of ${name} does not end`;
   throw godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command: 'dump', reason });
 }
 
-/**
- * What was to be sent of a container that stays: whoever began that may have died before it removed it. What cannot be
- * removed stands in nobody's way.
- */
+/** Removes the outgoing files of a container that stays; a dead mover may have left them. A failure does no harm. */
 export async function removeOut(
   { records }: Pick<Dependencies, 'records'>,
   name: string,
@@ -46,8 +41,8 @@ export async function removeOut(
 }
 
 /**
- * Gives a container its ports, thaws it, once no dump of it goes on, and gives it the state of its GPUs. A port or a state
- * that cannot be given back leaves it running: that is said then.
+ * After the end of any dump, restores a container's ports, thaws it and restores its GPU state. If a port or GPU
+ * state cannot be restored, the container runs anyway and the error is reported.
  */
 export async function runHere(
   deps: Dependencies,
@@ -58,8 +53,8 @@ export async function runHere(
 ): Promise<void> {
   const { runc, records } = deps;
   await dumpEnded(deps, name, signal);
-  // Before its ports are up: a connection in repair mode is lost with the first read or write. Without koffi nothing can be
-  // done, and the container runs here all the same.
+  // Before its ports are up: a connection in repair mode is lost with the first read or write. Without koffi
+  // nothing can be done, and the container runs here anyway.
   await endRepair(await processesIn(cgroup)).catch(() => undefined);
   const plugged = await Promise.allSettled(
     ports.map((port) => setPorts(runc.run.bind(runc), [port], 'up')),
@@ -67,9 +62,8 @@ export async function runHere(
   await setFrozen(cgroup, false, signal);
   const unplugged = plugged.find((each) => each.status === 'rejected');
   const [taken] = await Promise.allSettled([giveGpus(deps, name, cgroup, signal)]);
-  // Who tries again needs to know which ports those were.
   await records.change(name, {
-    // Whoever tries again gives its GPUs back first.
+    // A retry restores its GPUs first.
     leaving: taken.status === 'rejected' ? 'sending' : undefined,
     worker: undefined,
     ...(unplugged === undefined ? { unplugged: undefined } : {}),

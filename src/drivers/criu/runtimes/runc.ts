@@ -23,35 +23,35 @@ const listed = z.array(
 );
 export type RuncState = z.infer<typeof listed>[number];
 
-/** In the directory of images: a restore's standard streams are the container's. */
+/** In the image directory, because a restore's standard streams are the container's. */
 const RUNC_LOG = 'runc.log';
 
-/** An answer is good for the checks of one move: whoever brings another CRIU takes longer. */
+/** An answer is valid for the checks of one move; replacing CRIU takes longer. */
 const VERSIONS_MS = 5000;
 const BEGIN_MS = 30_000;
 const IMAGE_MS = 180_000;
-/** What the slowest storage takes of a container's memory. */
+/** Rate of the slowest supported storage. */
 const IMAGE_BYTES_PER_MS = 50_000;
 const MAX_IMAGE_MS = 24 * 3600 * 1000;
-/** Of the least container, on a machine that has much else to do. */
+/** Time for the smallest container on a busy machine. */
 const HAND_OVER_MS = 40_000;
 const HAND_OVER_TIMES = 5;
 
-/** A dump or a restore of so much memory, ms: nobody ends one before, since the container would be left half done. */
+/** Time limit of a dump or restore of that much memory, ms; an earlier abort would leave the container half done. */
 export function imageMs(memoryBytes: number): number {
   return Math.min(IMAGE_MS + Math.ceil(memoryBytes / IMAGE_BYTES_PER_MS), MAX_IMAGE_MS);
 }
 
-/** What a container may be stopped for: its memory is written, read, sent, written and read again, ms. */
+/** Longest pause of a container, ms: its memory is written, read, sent, written and read again. */
 export function handOverMs(memoryBytes: number): number {
   const bytesMs = Math.ceil((HAND_OVER_TIMES * memoryBytes) / IMAGE_BYTES_PER_MS);
   return Math.min(HAND_OVER_MS + bytesMs, MAX_IMAGE_MS);
 }
 
 /**
- * CRIU's settings that runc has no options for: it takes them from its user's directory. The container's port is taken
- * from its bridge before a dump, so CRIU needs no firewall rules; what it restores is paused until it may run. By itself it
- * takes along 1 MiB of a file that was deleted.
+ * CRIU's settings without a runc option, read from the user's directory. The port is taken off its bridge before
+ * a dump, so CRIU needs no firewall rules; restored processes stay stopped until they may run. CRIU's default
+ * limit of a deleted file is 1 MiB.
  */
 const SETTINGS = {
   dump: `network-lock skip\nghost-limit ${GHOST_BYTES}\n`,
@@ -59,8 +59,8 @@ const SETTINGS = {
 };
 
 /**
- * Of both, with an option of runc's: what that does not name it turns off, whatever the settings say. Without the second, CRIU
- * dumps no container that holds a lock of a file.
+ * Options for dump and restore. runc turns off what its options do not name, whatever the settings. Without the
+ * second, CRIU dumps no container that holds a file lock.
  */
 const KEEPS = ['--tcp-established', '--file-locks'];
 
@@ -68,7 +68,7 @@ export interface RestorePlaces {
   readonly images: string;
   readonly bundle: string;
   readonly late: boolean;
-  /** Aborts while the restore has not begun. */
+  /** Aborts only before the restore has begun. */
   readonly signal?: AbortSignal;
 }
 
@@ -84,14 +84,12 @@ export interface Versions {
   readonly criu: string;
 }
 
-/** Whose command line it is, where that runtime keeps its states, and how it names a guest. */
 export interface RuntimeTarget {
   readonly program: 'runc' | 'crun';
   readonly root: string;
   readonly idOf: (name: string) => string;
 }
 
-/** runc, or crun, by its command line, with the CRIU beside it. */
 export class Runc {
   readonly #host: string;
   readonly #options: CriuOptions;
@@ -108,13 +106,12 @@ export class Runc {
     this.programs = options.programs ?? broughtPrograms();
   }
 
-  /** Any other program, where the containers are. */
+  /** Runs any other program in the containers' mount namespace. */
   run(argv: readonly string[], options: Partial<CommandOptions> = {}): Promise<string> {
     const { mountsOf } = this.#options;
     return command(argv, { host: this.#host, programs: this.programs, mountsOf, ...options });
   }
 
-  /** The runtime itself. */
   protected runtime(
     args: readonly string[],
     options: Partial<CommandOptions> = {},
@@ -123,7 +120,7 @@ export class Runc {
     return this.run([program, '--root', root, ...args], options);
   }
 
-  /** Checks ask for them several times over; two programs are begun for an answer. */
+  /** Cached, because several checks ask and each answer starts two programs. */
   async versions(signal: AbortSignal): Promise<Versions> {
     signal.throwIfAborted();
     const nowMs = systemClock.monotonicMs();
@@ -149,7 +146,6 @@ export class Runc {
     };
   }
 
-  /** runc's directory of states, as this process sees it. */
   get #states(): string {
     const { mountsOf } = this.#options;
     const { root } = this.#target;
@@ -157,7 +153,6 @@ export class Runc {
   }
 
   async list(signal: AbortSignal): Promise<RuncState[]> {
-    // runc makes it with the first container.
     if (!existsSync(this.#states)) return [];
     const text = await this.runtime(['list', '-f', 'json'], { signal });
     return listed.parse(JSON.parse(text) ?? []);
@@ -167,7 +162,7 @@ export class Runc {
     return (await this.list(signal)).find(({ id }) => id === name);
   }
 
-  /** Writes all of a container that is frozen to `images`, and leaves it frozen. */
+  /** Dumps a frozen container to `images` and leaves it frozen. */
   async dump(
     name: string,
     memoryBytes: number,
@@ -182,7 +177,10 @@ export class Runc {
     );
   }
 
-  /** Makes the container from `images`, in `bundle`; each of its processes is stopped. `late`: a pager waits for CRIU. */
+  /**
+   * Restores the container from `images` in `bundle`; all its processes are stopped. `late`: a pager waits for
+   * CRIU.
+   */
   async restore(
     name: string,
     memoryBytes: number,
@@ -201,32 +199,29 @@ export class Runc {
     );
   }
 
-  /** Packs files of the running container into `images`; they go ahead of the dump. */
+  /** Packs files of the running container into `images`; they are sent ahead of the dump. */
   async beforeFreeze(_name: string, _images: string): Promise<void> {}
 
-  /** A file of an arriving container is whole. `failed` is called if the work that starts with it fails. */
+  /** A file of an arriving container is complete. `failed` is called if the work that it starts fails. */
   arrived(_name: string, _file: ArrivedFile, _failed: (error: Error) => void): void {}
 
-  /** Ends the work that `arrived` began. */
   async dropArrival(): Promise<void> {}
 
   /** Packs files of the frozen container into `images`. */
   async whileFrozen(_name: string, _images: string): Promise<void> {}
 
-  /** Before it is ended: nothing is to start it again. */
+  /** Called before its end, so that nothing restarts it. */
   async unwatch(_name: string): Promise<void> {}
 
-  /** Sends its first process a signal. */
   async kill(name: string, signal: string): Promise<void> {
     await this.runtime(['kill', name, signal]);
   }
 
-  /** Makes the container by its bundle, and runs it. */
   async start(name: string, bundle: string): Promise<void> {
     await this.#begin('run', name, bundle);
   }
 
-  /** Makes the container by its bundle; its first process waits before its first instruction, for `release`. */
+  /** Creates the container from its bundle; its first process waits for `release` before its first instruction. */
   async create(name: string, bundle: string): Promise<void> {
     await this.#begin('create', name, bundle);
   }
@@ -240,7 +235,7 @@ export class Runc {
     const argv = ['runc', '--log', log, '--root', this.#options.root, verb];
     const detached = verb === 'run' ? ['-d'] : [];
     try {
-      // Its standard streams are the container's: none of ours.
+      // The standard streams are the container's, not ours.
       const rest = { quiet: true, cwd: bundle, deadlineMs: BEGIN_MS };
       await this.run([...argv, ...detached, '--bundle', bundle, name], rest);
     } catch (cause) {
@@ -253,9 +248,9 @@ export class Runc {
   }
 
   /**
-   * Ends the container, whatever state it is in; nothing where there is none. A restore that was killed leaves a directory
-   * that runc does not list, with the root file system mounted in it: runc would delete that, fail, and say nothing. Rejects
-   * where the directory stays, since it is in the way of the next restore.
+   * Removes the container in any state, or does nothing without one. runc does not list the directory that a
+   * killed restore leaves, with a mounted root file system, and would delete its contents. Rejects if the
+   * directory stays, because it blocks the next restore.
    */
   async end(name: string): Promise<void> {
     const id = this.#target.idOf(name);
@@ -282,7 +277,7 @@ export class Runc {
     return home;
   }
 
-  /** runc says little: what CRIU wrote last says why. */
+  /** runc reports little; CRIU's last output has the reason. */
   protected async logged(images: string, log: string, work: () => Promise<unknown>): Promise<void> {
     try {
       await work();
@@ -301,7 +296,7 @@ export class Runc {
   }
 }
 
-/** The one that tools/setup.sh installed; undefined where there is none. */
+/** Programs that tools/setup.sh installed; undefined if there are none. */
 function broughtPrograms(): string | undefined {
   const found = path.join(cacheDirectory(), 'containers/bin');
   return existsSync(path.join(found, 'runc')) ? found : undefined;

@@ -1,16 +1,15 @@
 import { at, parseXml, textAt as textIn, type XmlElement } from '../../../formats/xml.ts';
 
-/** What a server of WS-Management answers, by Microsoft's [MS-WSMV] and DMTF's DSP0226 and DSP0227. Pure. */
+/** Parses WS-Management answers, by Microsoft's [MS-WSMV] and DMTF's DSP0226 and DSP0227. Pure. */
 
 const DONE = '/CommandState/Done';
-/** An operation took longer than was asked for: an output that has nothing to say yet. */
+/** Operation timeout, such as of a command without new output. */
 const TIMED_OUT = '2150858793';
 const MAX_WORDS = 2000;
 
-/** A fault as the server reports it. */
 export class WsmanFault extends Error {
   override readonly name = 'WsmanFault';
-  /** Of WSManFault, in decimal; empty where the server names none. */
+  /** Code of WSManFault, decimal; empty if the server gives none. */
   readonly code: string;
   readonly subcode: string;
 
@@ -29,7 +28,7 @@ function textAt(root: XmlElement, ...path: readonly string[]): string {
   return textIn(root, ...path) ?? '';
 }
 
-/** The body of an answer. Throws WsmanFault; undefined for what is no answer. */
+/** Body of an answer. Throws WsmanFault; undefined if it is not an answer. */
 export function bodyOf(text: string): XmlElement | undefined {
   const root = parseXml(text);
   if (root?.name !== 'Envelope') return undefined;
@@ -61,7 +60,6 @@ function deepText({ text, children }: XmlElement): string {
     .slice(0, MAX_WORDS);
 }
 
-/** Undefined where the answer names none. */
 export function shellId(body: XmlElement): string | undefined {
   const selectors = at(body, 'ResourceCreated', 'ReferenceParameters', 'SelectorSet', 'Selector');
   const named = selectors.find(({ attributes }) => /^shellid$/i.test(attributes['Name'] ?? ''));
@@ -75,7 +73,7 @@ export function commandId(body: XmlElement): string | undefined {
 export interface CommandOutput {
   readonly stdout: Buffer;
   readonly stderr: Buffer;
-  /** Its exit code, once it has ended. */
+  /** Exit code after its end. */
   readonly ended?: number;
 }
 
@@ -96,11 +94,11 @@ export function received(body: XmlElement): CommandOutput {
 
 export interface EnumerationPage {
   readonly items: readonly Instance[];
-  /** Absent after the last. */
+  /** Absent after the last one. */
   readonly context?: string;
 }
 
-/** Properties of an instance by name; what is null is absent. */
+/** Properties of an instance by name; null values are absent. */
 export type Instance = Readonly<Record<string, readonly string[]>>;
 
 export function enumerated(body: XmlElement): EnumerationPage {
@@ -118,14 +116,14 @@ function instanceOf({ children }: XmlElement): Instance {
   const all = new Map<string, string[]>();
   for (const { name, attributes, text, children: inside } of children) {
     if (attributes['xsi:nil'] === 'true' || attributes['nil'] === 'true') continue;
-    // A datetime lies in an element of its own.
+    // A datetime is in a nested element.
     const value = inside.length === 1 ? (inside.at(0)?.text ?? '') : text;
     all.set(name, [...(all.get(name) ?? []), value]);
   }
   return Object.fromEntries(all);
 }
 
-/** What a method returns; undefined for what is no answer of it. */
+/** Return value of a method; undefined if it is not its answer. */
 export function returned(body: XmlElement, method: string): number | undefined {
   const value = textAt(body, `${method}_OUTPUT`, 'ReturnValue');
   return /^\d{1,10}$/.test(value) ? Number(value) : undefined;

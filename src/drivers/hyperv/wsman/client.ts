@@ -25,11 +25,10 @@ const MAX_OUTPUT = 32 * 1024 ** 2;
 const MAX_ERRORS = 256 * 1024;
 const MAX_INSTANCES = 10_000;
 const MAX_PULLS = 1000;
-/** Answers to one question for output; a host that is asked for it waits, and says much at once. */
 const MAX_PARTS = 20_000;
-/** Of those, so many in a row may say nothing: more than an hour of a host that waits as it is asked to. */
+/** Limit of consecutive empty answers: more than an hour if each one waits as requested. */
 const MAX_SILENT = 200;
-/** To leave no shell behind on the host: it would go by itself after its own time. */
+/** Time to remove the shell from the host; otherwise it expires there. */
 const TIDY_MS = 5000;
 
 export interface Output {
@@ -38,7 +37,7 @@ export interface Output {
   readonly stderr: string;
 }
 
-/** One host's WinRM: programs, and instances of Hyper-V's classes. Rejects as WinrmConnection does. */
+/** WinRM of one host: programs, and instances of Hyper-V's classes. Rejects with WinrmConnection's errors. */
 export class WinrmClient {
   readonly #connection: WinrmConnection;
 
@@ -50,7 +49,7 @@ export class WinrmClient {
     this.#connection.close();
   }
 
-  /** Runs a program to its end. What is given up is ended there too, as far as the host can still be reached. */
+  /** Runs a program to its end. An abandoned program is also ended on the host if it is reachable. */
   async run(program: string, args: readonly string[], signal: AbortSignal): Promise<Output> {
     const created = await this.#connection.call(createShell(), signal);
     const shell = known('a shell', shellId(created));
@@ -89,7 +88,7 @@ export class WinrmClient {
     }
   }
 
-  /** Undefined where it had nothing to say for as long as it was asked to wait. */
+  /** Undefined if there was no output within the requested wait. */
   async #received(
     shell: string,
     command: string,
@@ -108,7 +107,6 @@ export class WinrmClient {
     await work(AbortSignal.timeout(TIDY_MS)).catch(() => undefined);
   }
 
-  /** All instances that a question in WQL finds. */
   async query(wql: string, signal: AbortSignal): Promise<Instance[]> {
     let answer = enumerated(await this.#connection.call(enumerate(wql), signal));
     const items = [...answer.items];
@@ -125,7 +123,6 @@ export class WinrmClient {
     return items;
   }
 
-  /** What the method returns. */
   async invoke(
     instance: Parameters<typeof invoke>[0],
     method: string,

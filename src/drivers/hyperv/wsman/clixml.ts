@@ -1,11 +1,11 @@
 import { at, parseXml } from '../../../formats/xml.ts';
 
-/** What PowerShell writes to its error stream where nobody reads it as text: CLIXML ([MS-PSRP]). Pure. */
+/** PowerShell's error stream in CLIXML form ([MS-PSRP]). Pure. */
 
 const HEAD = '#< CLIXML';
 const MAX_WORDS = 4000;
 
-/** The errors in words. Text that is no CLIXML is its own words. */
+/** Error messages as text. Other text is returned unchanged. */
 export function errorWords(stderr: string): string {
   const at0 = stderr.indexOf(HEAD);
   if (at0 === -1) return stderr.trim().slice(0, MAX_WORDS);
@@ -17,7 +17,7 @@ export function errorWords(stderr: string): string {
   return [before, words].join(' ').replaceAll(/\s+/g, ' ').trim().slice(0, MAX_WORDS);
 }
 
-/** `_x000D_` is a character by its number in UTF-16. */
+/** `_x000D_` is a UTF-16 code unit. */
 function unescaped(text: string): string {
   return text
     .replaceAll(/_x([0-9A-Fa-f]{4})_/g, (_, hex: string) =>

@@ -22,26 +22,25 @@ import {
 import { denied, noKerberos, noNtlm, unreachable, untrusted } from './refusals.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 
-/** Larger than any answer that was asked for, bytes. */
+/** Above the largest requested answer, bytes. */
 const MAX_ANSWER = 4 * 1024 ** 2;
-/** Of what a server offers: all that Kerberos could be spoken by. */
+/** Offered mechanisms that support Kerberos. */
 const KERBEROS = /\b(?:Negotiate|Kerberos)\b/i;
-/** The server answers within its own time, and a network needs some, ms. */
+/** Server's time for an answer plus the network's, ms. */
 const CALL_MS = (OPERATION_S + 10) * 1000;
 const CONNECT_MS = 10_000;
 const WSMAN_TYPE = 'application/soap+xml;charset=UTF-8';
 
-/** How a host's WinRM is reached, and what it is shown. */
 export interface WinrmTarget {
   /** https://HOST:5986/wsman */
   readonly url: string;
   readonly auth: 'ntlm' | 'kerberos' | 'basic';
   readonly user: string;
-  /** Reads it when it is needed; it is kept nowhere. GODWIT_CONFIG where it cannot be read. */
+  /** Read on use and never stored. Throws GODWIT_CONFIG if it cannot be read. */
   readonly password: () => Promise<string>;
-  /** SHA-256 of its certificate, 64 hex digits; absent: a CA vouches for it. */
+  /** SHA-256 of its certificate, 64 hex digits; absent: a CA must have signed it. */
   readonly fingerprint?: string | undefined;
-  /** PEM; absent: those that Node trusts. */
+  /** PEM; absent: Node's CAs. */
   readonly ca?: string | undefined;
 }
 
@@ -53,18 +52,18 @@ interface HttpAnswer {
 }
 
 /**
- * One connection to a WinRM, one request at a time. It opens by itself, and again where it broke between two requests; no
- * request is ever sent twice. Rejects with WsmanFault in the server's words, GODWIT_UNREACHABLE, GODWIT_DEADLINE,
- * GODWIT_PEER_UNTRUSTED, GODWIT_MANAGER_DENIED.
+ * Connection to a WinRM, one request at a time. It opens on use, and again if it broke between two requests; no
+ * request is sent twice. Rejects with WsmanFault (the server's message), GODWIT_UNREACHABLE, GODWIT_DEADLINE,
+ * GODWIT_PEER_UNTRUSTED or GODWIT_MANAGER_DENIED.
  */
 export class WinrmConnection {
   readonly #target: WinrmTarget;
   readonly #url: URL;
   readonly #agent: Agent;
   readonly #turns = new Mutex();
-  /** The socket on which the server knows who this is. */
+  /** Socket that the server has authenticated. */
   #known: TLSSocket | undefined;
-  /** By socket, what a login on it is bound to: it can be read no more once the server has closed it. */
+  /** Channel binding by socket: the certificate is unreadable after the server closes the socket. */
   readonly #shown = new WeakMap<Socket, Buffer>();
 
   constructor(target: WinrmTarget) {
@@ -74,7 +73,6 @@ export class WinrmConnection {
     this.#agent.createConnection = (_options, done) => this.#connect(done);
   }
 
-  /** The body of the answer. */
   call(asked: WsmanRequest, signal: AbortSignal): Promise<XmlElement> {
     const what = `an answer of ${this.#url.host}`;
     return this.#turns.run(() =>
@@ -109,7 +107,7 @@ export class WinrmConnection {
     }
     if (this.#known !== undefined && !this.#known.destroyed) {
       const answer = await this.#send(body, undefined, signal);
-      // A server that has forgotten who this is has not looked at the request.
+      // A server that has lost the authentication has not processed the request.
       if (answer.status !== 401) return answer;
     }
     const secret = await password();
@@ -118,7 +116,7 @@ export class WinrmConnection {
       : this.#byNtlm(accountOf(user, secret), body, signal);
   }
 
-  /** Asks first without an account: the login is bound to the certificate that is shown then. */
+  /** First sends a request without credentials, because the login is bound to the certificate of that connection. */
   async #byKerberos(password: string, body: Buffer, signal: AbortSignal): Promise<HttpAnswer> {
     this.#known = undefined;
     const asked = await this.#send(Buffer.alloc(0), undefined, signal);
@@ -136,7 +134,7 @@ export class WinrmConnection {
       const answer = await this.#send(body, authorization, signal, isBound);
       const proof = /Negotiate +([A-Za-z0-9+/=]+)/.exec(answer.authenticate)?.[1] ?? '';
       await login.prove(proof).catch((thrown: unknown) => {
-        // What was asked may have been done: that is no refusal.
+        // The request may have been executed, so this is not a refusal.
         if (answer.status === 401) throw thrown;
         throw this.#refused(
           'it has answered without proof that it is the host of its name',
@@ -183,7 +181,7 @@ export class WinrmConnection {
     return hash;
   }
 
-  /** `isRight`: whether what is sent may go over that connection; nothing is sent over another one. */
+  /** `isRight`: whether the request may use that connection; otherwise nothing is sent. */
   async #send(
     body: Buffer,
     authorization: string | undefined,
@@ -256,7 +254,7 @@ export class WinrmConnection {
 function exchange(asked: ClientRequest, body: Buffer): Promise<HttpAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   asked.once('error', reject).once('response', (answer) => {
-    // Once it has been read, the socket is no longer its own.
+    // The response releases its socket after it is read.
     const socket = answer.socket as TLSSocket;
     readAll(answer).then((text) => {
       resolve({
@@ -287,7 +285,7 @@ async function readAll(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-/** Of RFC 5929: the hash of the certificate by that of its signature, and SHA-256 for older ones. */
+/** RFC 5929: certificate hash with its signature's hash function, or SHA-256 for older ones. */
 function certificateHash(socket: TLSSocket): Buffer | undefined {
   const shown = socket.getPeerX509Certificate();
   if (shown === undefined) return undefined;

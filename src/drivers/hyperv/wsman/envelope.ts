@@ -1,6 +1,6 @@
 import { escapeXml } from '../../../formats/xml.ts';
 
-/** The requests of WS-Management that Godwit makes, by Microsoft's [MS-WSMV]. Pure. */
+/** WS-Management requests, by Microsoft's [MS-WSMV]. Pure. */
 
 const SHELL = 'http://schemas.microsoft.com/wbem/wsman/1/windows/shell';
 const COMMAND_SHELL = `${SHELL}/cmd`;
@@ -10,12 +10,11 @@ const TRANSFER = 'http://schemas.xmlsoap.org/ws/2004/09/transfer';
 const ADDRESSING = 'http://schemas.xmlsoap.org/ws/2004/08/addressing';
 const WSMAN = 'http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd';
 const WQL = 'http://schemas.microsoft.com/wbem/wsman/1/WQL';
-/** Above what WinRM takes by default no answer is asked for, bytes. */
+/** WinRM's default limit of an answer, bytes. */
 const MAX_ENVELOPE = 512_000;
-/** How many instances come at once. */
+/** Instances per answer. */
 const MAX_AT_ONCE = 50;
 
-/** One request, without where it goes and its number. */
 export interface WsmanRequest {
   readonly action: string;
   readonly resource: string;
@@ -25,7 +24,7 @@ export interface WsmanRequest {
   readonly body: string;
 }
 
-/** How long the server may take for one answer, s. */
+/** Server's time limit for one answer, s. */
 export const OPERATION_S = 20;
 
 export function envelope(
@@ -65,7 +64,7 @@ function set(outer: string, inner: string, words: Readonly<Record<string, string
   return all.length === 0 ? '' : `<w:${outer}>${all.join('')}</w:${outer}>`;
 }
 
-/** A shell without a profile, whose text is UTF-8. */
+/** Shell without a profile, with UTF-8 text. */
 export function createShell(): WsmanRequest {
   return {
     action: `${TRANSFER}/Create`,
@@ -75,7 +74,7 @@ export function createShell(): WsmanRequest {
   };
 }
 
-/** A program, started without a command interpreter between. */
+/** Program started without a command interpreter. */
 export function runCommand(shell: string, program: string, args: readonly string[]): WsmanRequest {
   const all = args.map((each) => `<rsp:Arguments>${escapeXml(each)}</rsp:Arguments>`).join('');
   return {
@@ -111,7 +110,6 @@ function inShell(
   return { action: `${SHELL}/${verb}`, resource: COMMAND_SHELL, selectors: { ShellId: shell } };
 }
 
-/** Instances of Hyper-V's own classes, by a question in WQL. */
 export function enumerate(wql: string): WsmanRequest {
   return {
     action: `${ENUMERATION}/Enumerate`,
@@ -128,7 +126,6 @@ export function pull(context: string): WsmanRequest {
   };
 }
 
-/** A method of one instance. */
 export function invoke(
   { className, key }: { readonly className: string; readonly key: Record<string, string> },
   method: string,

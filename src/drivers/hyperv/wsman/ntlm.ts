@@ -1,8 +1,8 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 
 /**
- * NTLMv2 as a client speaks it (MS-NLMP): three messages prove that both know the password, bound to the server's
- * certificate. Nothing is signed or sealed by it: that is TLS's part. Pure but for the random numbers it is given.
+ * NTLMv2 client (MS-NLMP): three messages prove that both sides have the password, bound to the server's
+ * certificate. It signs and encrypts nothing; TLS does. Pure except for its random numbers.
  */
 
 const SIGNATURE = Buffer.from('NTLMSSP\0', 'latin1');
@@ -18,15 +18,15 @@ const FLAG = {
   bits56: 0x80000000,
 } as const;
 const ASKED = Object.values(FLAG).reduce((all, flag) => (all | flag) >>> 0, 0);
-/** Where the parts of the last message begin: after its version and its integrity code. */
+/** Offset of the payload in the last message, after version and integrity code. */
 const PARTS_AT = 88;
 const MIC_AT = 72;
 const MIC_BYTES = 16;
-/** MsvAv of the target's information */
+/** MsvAv ids of the target information. */
 const AV = { end: 0, flags: 6, timestamp: 7, channelBindings: 10 } as const;
 const HAS_MIC = 2;
 const MAX_CHALLENGE = 16_384;
-/** From 1601, in units of 100 ns, to 1970, in ms. */
+/** ms from 1601 to 1970; NTLM counts from 1601 in units of 100 ns. */
 const EPOCH_MS = 11_644_473_600_000;
 
 export interface NtlmAccount {
@@ -35,13 +35,13 @@ export interface NtlmAccount {
   readonly password: string;
 }
 
-/** What a handshake is made with; a test gives its own. */
+/** Random and time inputs of a handshake; tests supply fixed ones. */
 export interface NtlmMoment {
   readonly clientChallenge: Buffer;
   readonly wallMs: number;
 }
 
-/** `DOMAIN\user`, `user@domain` or a name of the host's own. */
+/** `DOMAIN\user`, `user@domain` or a local name. */
 export function accountOf(user: string, password: string): NtlmAccount {
   const at = user.indexOf('\\');
   if (at === -1) return { user, domain: '', password };
@@ -52,7 +52,7 @@ export function freshMoment(wallMs: number): NtlmMoment {
   return { clientChallenge: randomBytes(8), wallMs };
 }
 
-/** The first message: what this side can do. */
+/** First message: this side's capabilities. */
 export function negotiate(): Buffer {
   const message = Buffer.alloc(40);
   SIGNATURE.copy(message);
@@ -66,7 +66,6 @@ export interface Challenge {
   readonly flags: number;
   readonly serverChallenge: Buffer;
   readonly pairs: readonly AvPair[];
-  /** As it came. */
   readonly raw: Buffer;
 }
 
@@ -75,7 +74,7 @@ export interface AvPair {
   readonly value: Buffer;
 }
 
-/** The server's message; undefined for what is none. */
+/** Server's message; undefined if it is invalid. */
 export function parseChallenge(raw: Buffer): Challenge | undefined {
   if (raw.length < 48 || raw.length > MAX_CHALLENGE) return undefined;
   if (!raw.subarray(0, 8).equals(SIGNATURE) || raw.readUInt32LE(8) !== 2) return undefined;
@@ -101,7 +100,7 @@ function parsePairs(bytes: Buffer): AvPair[] | undefined {
   return pairs;
 }
 
-/** The last message: the proof. `certificateHash` is that of RFC 5929 (tls-server-end-point). */
+/** Last message: the proof. `certificateHash`: by RFC 5929 (tls-server-end-point). */
 export function authenticate(
   account: NtlmAccount,
   challenge: Challenge,
@@ -140,12 +139,12 @@ export function authenticate(
   return message;
 }
 
-/** What the password makes of itself: it never leaves this side. */
+/** Key derived from the password; it never leaves this side. */
 export function ntlmKey({ user, domain, password }: NtlmAccount): Buffer {
   return hmac(md4(utf16(password)), utf16(user.toUpperCase() + domain));
 }
 
-/** Those of the server; a server that reports the time expects the integrity code, and may expect the certificate. */
+/** Server's pairs; a server that sends the time requires the integrity code, and may require the certificate. */
 function answeredPairs(
   pairs: readonly AvPair[],
   certificateHash: Buffer | undefined,
@@ -170,7 +169,7 @@ function answeredPairs(
   );
 }
 
-/** The MD5 of a gss_channel_bindings_struct that holds nothing but the application's data. */
+/** MD5 of a gss_channel_bindings_struct with only application data. */
 function channelBinding(certificateHash: Buffer): Buffer {
   const data = Buffer.concat([Buffer.from('tls-server-end-point:', 'latin1'), certificateHash]);
   const head = Buffer.alloc(20);
@@ -196,7 +195,7 @@ function lastMessage(parts: readonly Buffer[]): Buffer {
   return message;
 }
 
-/** The version of the protocol alone counts: NTLMSSP_REVISION_W2K3. */
+/** Only the protocol revision matters: NTLMSSP_REVISION_W2K3. */
 function writeVersion(message: Buffer, at: number): void {
   message.fill(0, at, at + 8);
   message.writeUInt8(10, at);
@@ -219,7 +218,7 @@ function utf16(text: string): Buffer {
   return Buffer.from(text, 'utf16le');
 }
 
-/** MD4 (RFC 1320). NTLM makes its key of it, and OpenSSL 3 has it no more. Pure. */
+/** MD4 (RFC 1320) for NTLM's key; OpenSSL 3 no longer includes it. Pure. */
 
 const SHIFTS = [
   [3, 7, 11, 19],

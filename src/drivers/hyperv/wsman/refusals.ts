@@ -1,8 +1,7 @@
 import { godwitError, type GodwitError } from '../../../errors.ts';
 
-/** PURE. Why a WinRM is not spoken to, as Godwit reports it, with the fix. `address`: its host:port. */
+/** PURE. Reasons and fixes for a WinRM that Godwit does not use. `address`: its host:port. */
 
-/** Of what is offered: enough to know it by. */
 const OFFERED = 200;
 
 const UNKNOWN_CERTIFICATE =
@@ -13,7 +12,7 @@ const CERTIFICATE_HINTS: Readonly<Record<string, string>> = {
   CERT_NOT_YET_VALID: 'Compare the clocks of this host and of that one: both should use NTP.',
 };
 
-/** A certificate that is not the right one is distinguished from a host that does not answer. */
+/** Distinguishes a wrong certificate from a host that does not answer. */
 export function untrusted(address: string, error: Error & { readonly code?: string }): Error {
   const isCertificate =
     /certificate/i.test(error.message) ||
@@ -38,7 +37,7 @@ export function denied(address: string, user: string): GodwitError {
   });
 }
 
-/** It has seen Godwit's NTLM, and offers what remains of Negotiate. */
+/** The server has rejected NTLM and offers the rest of Negotiate. */
 export function noNtlm(address: string, user: string, offered: string): GodwitError {
   return godwitError(
     'GODWIT_MANAGER_DENIED',

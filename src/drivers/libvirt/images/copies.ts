@@ -9,7 +9,7 @@ import type { Domain, LibvirtClient } from '../client.ts';
 import type { DomainDisk, DomainFacts } from '../domain-xml.ts';
 import { diskSizes, poolAt, refresh, room, volume, type Pool } from './volumes.ts';
 
-/** Which disks go along as copies, and where at the destination each finds its place. Nothing is made here. */
+/** Disks to copy and their places at the destination. Creates nothing. */
 
 export interface CopyPlan {
   readonly copies: readonly CopiedDisk[];
@@ -21,11 +21,10 @@ interface CopyQuery {
   readonly domain: Domain;
   readonly here: LibvirtClient;
   readonly there: LibvirtClient;
-  /** The host's name. */
   readonly to: string;
 }
 
-/** What each pool has left once the disks before have their places, bytes. */
+/** Free bytes of each pool after the disks placed so far. */
 type Rooms = Map<string, number>;
 
 export async function planCopies(asked: CopyQuery, signal: AbortSignal): Promise<CopyPlan> {
@@ -60,12 +59,12 @@ async function placeOf(
   const pool = await poolAt(there, path.dirname(file), signal);
   const about = { host: to, device, guest: facts.name };
   if (pool === undefined) {
-    // Where Godwit does not see the file, libvirt judges it.
+    // A file that Godwit does not see is checked by libvirt.
     return lies.is === 'unseen' ? undefined : { refusal: noPool(about, path.dirname(file)) };
   }
   await refresh(there, pool, signal);
   if ((await volume(there, pool, path.basename(file), signal)) !== undefined) {
-    // A file that both have may be one on storage that they share.
+    // A file that exists on both hosts may be on shared storage.
     return lies.is === 'unseen' ? undefined : { refusal: isThere(about, pool, file) };
   }
   const { capacity, allocation } = await diskSizes(here, domain, device, signal);

@@ -19,14 +19,14 @@ import { isDone } from '../two-copies.ts';
 import { endAt, presence, whereabouts } from '../whereabouts.ts';
 
 /**
- * The volumes at the destination into which disks are copied, and those at the source that are not needed any more. The
- * migration's journal had the list of what is made, and that nothing of it was there, before the first was made.
+ * Creates volumes at the destination for copied disks, and removes volumes at the source after the move. Before
+ * the first one is created, the journal has recorded the list and that none of them existed.
  */
 
-/** As much as an image of a few TiB takes that nobody has written to, bytes. */
+/** Exceeds the size of an unwritten image of a few TiB, bytes. */
 const EMPTY_BYTES = 2 * 1024 ** 2;
 
-/** Makes those that are not there. One that is there is ours where it is as we make it: its answer was lost. */
+/** Creates missing volumes. An existing volume with the expected properties is ours: only the answer was lost. */
 export async function makePlaces(
   daemons: DaemonPair,
   { to, guest, copies = [] }: ManagedOrder,
@@ -46,7 +46,7 @@ export async function makePlaces(
   }
 }
 
-/** Removes what was made, where the guest runs at its source and both daemons say so. */
+/** Removes the created volumes if both daemons report that the guest runs at its source. */
 export async function removePlaces(
   daemons: DaemonPair,
   { to, guest, copies = [] }: ManagedOrder,
@@ -64,14 +64,14 @@ export async function removePlaces(
     const reason = `not both daemons say that it is at its source alone, so its volumes at ${to} stay`;
     throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
   }
-  // Before the order nobody has written to it: what is not empty is somebody else's.
+  // Before the order nothing has been written, so a volume with contents is not ours.
   await removeEach(there, copies, { host: to, guest, onlyEmpty: !isOrdered }, signal);
 }
 
 /**
- * Removes the images at the source once the guest runs at the destination by the word of both daemons, or has run
- * and ended there since. A file that is not the
- * image that the guest had open, or that something else uses, stays, and is named.
+ * Removes the source's images once both daemons report that the guest runs at the destination, or has run and
+ * ended there. A file stays, and is named, if it is not the image that the guest had open or something else uses
+ * it.
  */
 export async function removeOriginals(
   daemons: DaemonPair,
@@ -86,7 +86,7 @@ export async function removeOriginals(
   ] as const;
   const isGone = ['absent', 'left'].includes(presence(sights[0]));
   const end = endAt(sights[1]);
-  // A person's word does not tell a shutdown after the move from one long before.
+  // The operator's report does not distinguish a shutdown after the move from a much earlier one.
   const hasEnded =
     end !== undefined && (isDone(daemons, order) || (vouched === undefined && end === 'shut-down'));
   if (!isGone || (presence(sights[1]) !== 'has' && !hasEnded)) {
@@ -108,7 +108,7 @@ export async function removeOriginals(
   throw godwitError('GODWIT_HYPERVISOR', { ...facts, reason: left.join('; ') }, { hint });
 }
 
-/** Passes over a volume that is gone already. */
+/** Ignores missing volumes. */
 async function removeEach(
   client: LibvirtClient,
   copies: readonly CopiedDisk[],

@@ -10,14 +10,15 @@ import type { Mark } from '../mark.ts';
 import { hasRun, isAtWork, isLeftPaused, presence, whereabouts } from '../whereabouts.ts';
 
 /**
- * What a daemon that died in the middle of a move leaves behind, and libvirt never removes: a paused copy or a definition at
- * the source of a guest that runs at its destination, a definition at the destination of one that stayed. Whoever started it
- * would have the guest twice.
+ * Removes leftovers of a daemon that died during a move; libvirt never removes them: a paused copy or definition
+ * at the source of a moved guest, or a definition at the destination of a guest that stayed. If one were
+ * started, the guest would run twice.
  */
 
 /**
- * At the source, once the guest runs at the destination as that of this migration: ends the copy and the definition there.
- * The error that is returned names what stays, and why; it has lost its autostart. The mark alone removes nothing. Repeatable.
+ * Ends the copy and removes the definition at the source once the guest runs at the destination as part of this
+ * migration. The returned error names what stays, with its autostart off, and the reason. The mark alone is not
+ * sufficient. Can be repeated.
  */
 export async function endAtSource(
   daemons: DaemonPair,
@@ -45,7 +46,7 @@ export async function endAtSource(
   }
   const definition = await daemons.domain(source, signal);
   if (definition?.id !== -1) return undefined;
-  // A guest that has no definition where it arrived would be nowhere once it is shut down.
+  // A guest without a definition at its destination would be lost after a shutdown.
   const why =
     whyNotOurs(arrived.mark) ??
     (await whyNotTheSame(
@@ -59,8 +60,9 @@ export async function endAtSource(
 }
 
 /**
- * At the source, if only the operator reported that the guest runs at its destination: nothing is removed, and a copy that
- * does not run, or a definition, loses its autostart. Undefined if there is none. Repeatable.
+ * Used at the source if only the operator reported that the guest runs at its destination. Nothing is removed,
+ * but a copy that does not run, or a definition, loses its autostart. Undefined if there is none. Can be
+ * repeated.
  */
 export async function leaveAtSource(
   daemons: DaemonPair,
@@ -74,15 +76,16 @@ export async function leaveAtSource(
   return leave(source, left, { host: host.name, guest, why }, signal);
 }
 
-/** A daemon that has just started again may report more when it is asked again. */
+/** A restarted daemon may report more after a retry. */
 function disagree(host: string, { guest, to }: Pick<ManagedOrder, 'guest' | 'to'>): GodwitError {
   const reason = `not both daemons report that it is at ${to} alone, by this migration, so its copy at ${host} stays`;
   return godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
 }
 
 /**
- * What the paused copy at the source is to the guest that has arrived: `private`: it is of this migration, and can be ended
- * without harm to the guest; `shared`: it has files with the guest; `other`: it is of no migration of ours, or still needed.
+ * Relation of the paused copy at the source to the arrived guest. `private`: it belongs to this migration and
+ * can be ended without harm. `shared`: it shares files with the guest. `other`: it does not belong to our
+ * migration, or is still needed.
  */
 export async function pausedCopy(
   daemons: DaemonPair,
@@ -101,8 +104,9 @@ export async function pausedCopy(
 }
 
 /**
- * libvirt gives the files of a domain that it ends back to their owners, and removes a TPM's state. So none of them may be
- * the running guest's as well: each disk that it writes to was copied, and it has neither variables of firmware nor a TPM.
+ * When libvirt ends a domain, it resets the owner of the domain's files and removes its TPM state, so none of
+ * them may be shared with the running guest: all its written disks were copied, and it has neither firmware
+ * variables nor a TPM.
  */
 export function isPrivate(
   { disks, firmware, tpm }: Pick<DomainFacts, 'disks' | 'firmware' | 'tpm'>,
@@ -114,8 +118,9 @@ export function isPrivate(
 }
 
 /**
- * At the destination, if the guest stayed at its source and had no definition there before. The mark alone proves little: it
- * may be as old as the migration, and everyone who may change the domain may have written it. Repeatable.
+ * Used at the destination if the guest stayed at its source and had no definition here before. The mark alone is
+ * weak evidence: it may be as old as the migration, and anyone who may change the domain may have written it.
+ * Can be repeated.
  */
 export async function endAtDestination(
   daemons: DaemonPair,
@@ -130,7 +135,7 @@ export async function endAtDestination(
     there = await daemons.destination(to, signal);
   } catch (thrown) {
     signal.throwIfAborted();
-    // Not retryable: the guest runs, and nothing waits for a host that may be dead.
+    // Not retryable: the guest runs, and the report does not wait for a host that may be dead.
     const reason = `it does not answer, and a copy or a definition of ${guest} may be left there`;
     const facts = { hypervisor: 'libvirt', host: to, command: 'undefine', reason };
     throw godwitError('GODWIT_HYPERVISOR', facts, { cause: thrown });
@@ -161,7 +166,7 @@ export async function endAtDestination(
   await undefineAtRest(daemons, there, signal);
 }
 
-/** libvirt makes and leaves none of a guest that had none: whoever made it did so meanwhile. */
+/** libvirt creates no definition of a guest that had none, so someone else made it meanwhile. */
 function whyNotOurs({ persistent }: Mark): string | undefined {
   return persistent === 'yes' ? undefined : 'its mark says that the guest had none';
 }
@@ -172,7 +177,7 @@ interface RunsAs {
   readonly where: string;
 }
 
-/** Why a definition says more than the one that the guest has where it runs; undefined where nothing is lost with it. */
+/** Reason why a definition contains more than the running guest's; undefined if its removal loses nothing. */
 export async function whyNotTheSame(
   { client, domain, where }: RunsAs,
   other: string,
@@ -183,7 +188,7 @@ export async function whyNotTheSame(
   return isSameMachine(own, other) ? undefined : `it is of another machine than ${where}`;
 }
 
-/** By what makes the guest, and not by every word: each version of libvirt writes its own. */
+/** Compares only the parts that define the guest: libvirt versions write different XML. */
 export function isSameMachine(one: string, other: string): boolean {
   const [own, its] = [one, other].map((xml) => readDomain(xml).facts);
   if (own === undefined || its === undefined) return false;

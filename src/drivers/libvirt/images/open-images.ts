@@ -18,12 +18,12 @@ import type { CopiedDisk } from '../../../migration/managed/task-sight.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { DomainFacts } from '../domain-xml.ts';
 
-/** The images of a domain by what its QEMU has open, where that QEMU is a process of this host. */
+/** Images that a domain's QEMU has open, if that QEMU is a process of this host. */
 
 export interface OpenImages {
   readonly pid: number | undefined;
   readonly images: readonly NamedImage[];
-  /** In words, why the open files are not known. */
+  /** Identities of the open files, or the reason why they are unknown. */
   readonly seen: ImageIdentities | string;
 }
 
@@ -38,14 +38,17 @@ export async function openImages({ uuid, disks }: DomainFacts): Promise<OpenImag
   const pid = images.length === 0 ? undefined : await processOf(uuid);
   if (pid === undefined) return { pid, images, seen: NO_PROCESS };
   try {
-    // libvirt gives each QEMU a `/dev` of its own, and Godwit may run in other mounts.
+    // libvirt gives each QEMU a private `/dev`, and Godwit may run in another mount namespace.
     return { pid, images, seen: await identifyOpen(pid, images, `/proc/${pid}/root`) };
   } catch (thrown) {
     return { pid, images, seen: toGodwitError(thrown).message };
   }
 }
 
-/** libvirt writes `-uuid` on each command line. Undefined if none or several of this host have it. */
+/**
+ * Finds QEMU by `-uuid`, which libvirt always writes. Undefined if there is not exactly one in this host's
+ * namespace.
+ */
 export async function processOf(uuid: string): Promise<number | undefined> {
   const ours = await readlink('/proc/self/ns/net').catch(() => '');
   const found: number[] = [];
@@ -64,7 +67,7 @@ export function identityChecks(guest: string, { images, seen }: OpenImages): Che
   return found.map((each) => ({ name: 'image-identity', side: 'source', ...each }));
 }
 
-/** With the identity of each file that is to be copied. A file that Godwit sees under another path has none. */
+/** Adds the identity of each file to copy. A file that Godwit sees under another path has none. */
 export async function identified(
   copies: readonly CopiedDisk[],
   { seen }: OpenImages,
@@ -79,7 +82,7 @@ export async function identified(
   );
 }
 
-/** Whether anything else of this host uses a file that is to be copied, and removed here. */
+/** Checks whether another user of this host uses a file that would be copied and removed here. */
 export async function userChecks(
   guest: string,
   copies: readonly CopiedDisk[],
@@ -98,7 +101,7 @@ export async function userChecks(
   return found.map((each) => ({ name: 'image-users', side: 'source', ...each }));
 }
 
-/** Why a file is not removed at the source; undefined if it is the guest's image, or gone, and nothing uses it. */
+/** Reason why a file stays at the source; undefined if it is the guest's unused image, or is gone. */
 export async function whyKept(
   { file, identity }: Pick<CopiedDisk, 'file' | 'identity'>,
   signal: AbortSignal,
@@ -110,7 +113,7 @@ export async function whyKept(
     case 'unknown':
       return NOT_KNOWN;
     case 'gone':
-      // libvirt may see it where Godwit does not.
+      // libvirt may see a file that Godwit does not.
       return identity === undefined ? NOT_KNOWN : undefined;
     case 'same': {
       const asked = { identities: [identity ?? ''], except: [] };

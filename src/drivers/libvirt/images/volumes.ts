@@ -3,8 +3,6 @@ import { XdrWriter, type XdrReader } from '../../../formats/xdr.ts';
 import { unless, type Domain, type LibvirtClient } from '../client.ts';
 import { CALL_MS } from '../rpc/connection.ts';
 
-/** Storage pools and their volumes, as a daemon has them. */
-
 const PROC = {
   refreshPool: 83,
   poolInfo: 87,
@@ -16,14 +14,13 @@ const PROC = {
   poolByPath: 391,
 } as const;
 
-/** Numbers of libvirt's virterror.h. */
+/** Error numbers of libvirt's virterror.h. */
 const NO_POOL = 49;
 const NO_VOLUME = 50;
 const OPERATION_INVALID = 55;
 const INTERNAL = 1;
 const MAX_NAME = 65_536;
 
-/** A pool that is active. */
 export interface Pool {
   readonly name: string;
   readonly uuid: string;
@@ -36,13 +33,13 @@ export interface Volume {
 }
 
 export interface Sizes {
-  /** As a guest sees it, bytes. */
+  /** Size for the guest, bytes. */
   readonly capacity: number;
-  /** What of it lies on the storage, bytes. */
+  /** Allocated bytes on the storage. */
   readonly allocation: number;
 }
 
-/** The pool in whose directory files of that path lie; undefined where none that is active has it. */
+/** Active pool with that directory; undefined if there is none. */
 export async function poolAt(
   client: LibvirtClient,
   directory: string,
@@ -53,7 +50,7 @@ export async function poolAt(
   return answer === undefined ? undefined : { name: answer.string(MAX_NAME), uuid: answer.uuid() };
 }
 
-/** Has the daemon look at the pool's directory anew. One that is at work there says so, and knows of its own work. */
+/** Rescans the pool's directory. A pool with a job refuses, but includes that job's results. */
 export async function refresh(
   client: LibvirtClient,
   pool: Pool,
@@ -63,7 +60,7 @@ export async function refresh(
   await unless([OPERATION_INVALID, INTERNAL], client.ask(PROC.refreshPool, body, signal, CALL_MS));
 }
 
-/** What is free in it, bytes. */
+/** Free bytes. */
 export async function room(
   client: LibvirtClient,
   pool: Pool,
@@ -87,7 +84,6 @@ export async function volume(
   return answer === undefined ? undefined : readVolume(answer);
 }
 
-/** As it is now. */
 export async function volumeSizes(
   client: LibvirtClient,
   { pool, name, key }: Volume,
@@ -100,7 +96,7 @@ export async function volumeSizes(
   return { capacity, allocation: Number(answer.bigUint64()) };
 }
 
-/** Makes an empty volume that takes no more room than it needs; libvirt overwrites none. */
+/** Creates a sparse empty volume; libvirt overwrites none. */
 export async function createVolume(
   client: LibvirtClient,
   pool: Pool,
@@ -117,7 +113,7 @@ export async function createVolume(
   await client.ask(PROC.createVolume, writePool(pool).string(xml).uint32(0), signal, CALL_MS);
 }
 
-/** Resolves also where it is gone already. */
+/** Resolves even if the volume is already gone. */
 export async function deleteVolume(
   client: LibvirtClient,
   { pool, name, key }: Volume,
@@ -127,7 +123,6 @@ export async function deleteVolume(
   await unless([NO_VOLUME], client.ask(PROC.deleteVolume, body, signal, CALL_MS));
 }
 
-/** Of a disk of a domain that runs. */
 export async function diskSizes(
   client: LibvirtClient,
   { name, uuid, id }: Domain,
@@ -138,7 +133,7 @@ export async function diskSizes(
   const answer = await client.ask(PROC.blockInfo, body, signal);
   const allocation = Number(answer.bigUint64());
   const capacity = Number(answer.bigUint64());
-  // Of an image that was not written to yet libvirt counts nothing: its file has something.
+  // libvirt reports no allocation for an unwritten image, although its file has some.
   const physical = Number(answer.bigUint64());
   return { capacity, allocation: allocation > 0 ? allocation : physical };
 }

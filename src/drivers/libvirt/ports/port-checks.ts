@@ -12,32 +12,32 @@ import { processOf } from '../images/open-images.ts';
 import type { DomainPort } from './ports.ts';
 
 /**
- * libvirt makes the port at the destination from the domain's XML alone. A setting that somebody made by hand at the source
- * does not follow the guest: it is refused if it keeps guests apart, and else the check warns of it by name.
+ * libvirt creates the destination's port from the domain's XML alone. Manual settings at the source do not
+ * follow the guest. A setting that isolates guests is refused; for others the check warns.
  */
 
-/** A port as it is, and the settings of its bridge that a new port takes. */
+/** Present port, and the bridge settings that a new port inherits. */
 export interface PortAsIs {
   readonly nic: NicNetwork;
   readonly bridgeMtu?: number | undefined;
-  /** The VLAN of a new port in a bridge that goes by VLANs. */
+  /** VLAN of a new port in a VLAN-aware bridge. */
   readonly defaultVlan?: number | undefined;
 }
 
 interface UncarriedSettings {
-  /** Settings that keep guests apart, and others, in words. */
+  /** Settings that isolate guests, and others, as text. */
   readonly apart: readonly string[];
   readonly other: readonly string[];
 }
 
-/** libvirt gives it to each tap. */
+/** libvirt sets it on each tap. */
 const OF_EACH = 'tc noqueue';
-/** `tc` disciplines that libvirt makes for `<bandwidth>`. */
+/** `tc` disciplines that libvirt creates for `<bandwidth>`. */
 const OF_BANDWIDTH = /^tc (htb|sfq|fq_codel|ingress|clsact)$/;
 /** Chains of libvirt's filters. */
 const OF_FILTER = /\blibvirt-|\b(?:[FH][IOJ]|[IOJ])-/;
 
-/** The settings of a port that its domain's XML does not carry. Pure. */
+/** Port settings that the domain's XML does not contain. Pure. */
 export function settingsNotCarried(
   own: DomainPort,
   { nic, ...bridge }: PortAsIs,
@@ -52,7 +52,7 @@ export function settingsNotCarried(
     lost.filter((name) => protects(name) === isApart).map((name) => settingWords(name, settings));
   const named = rules.filter((rule) => namesPort(rule, own.port));
   const unfiltered = named.filter((rule) => !(own.hasFilter && OF_FILTER.test(rule)));
-  // libvirt's filters have rules that cannot be told from those of others.
+  // Rules of libvirt's filters look like foreign rules.
   const [apart, doubtful] = own.hasFilter ? [[], unfiltered] : [unfiltered, []];
   const chosen = limits.filter((limit) => limit !== OF_EACH);
   const mtu = own.mtu ?? bridge.bridgeMtu ?? attachment.mtu;
@@ -64,7 +64,7 @@ export function settingsNotCarried(
       ...apart,
     ],
     other: [
-      // A bridge of Open vSwitch may stand for one VLAN of another bridge, which has its ports.
+      // An Open vSwitch bridge may represent one VLAN of another bridge, which has its ports.
       ...(attachment.kind === 'ovs' ? bridgeLost(own, nic) : []),
       ...words(false),
       ...doubtful,
@@ -75,7 +75,7 @@ export function settingsNotCarried(
   };
 }
 
-/** Somebody has moved the port to another bridge: the guest is in another network than its XML says. */
+/** The port was moved to another bridge, so the guest is in another network than in its XML. */
 function bridgeLost({ bridge }: DomainPort, { attachment }: NicNetwork): string[] {
   const now = 'bridge' in attachment ? attachment.bridge : undefined;
   if (bridge === undefined || now === bridge) return [];
@@ -86,9 +86,9 @@ function isBridged({ attachment: { kind } }: NicNetwork): boolean {
   return kind === 'bridge' || kind === 'ovs';
 }
 
-/** Rules for all ports whose names begin alike (`vnet*`) hold for the port at the destination as well, or are missing there for all. */
+/** Rules for name patterns (`vnet*`) apply to the destination's port too, or are missing there for all ports. */
 function namesPort(rule: string, port: string): boolean {
-  // Lines of `tc` are of the port by themselves.
+  // `tc` output is for this port only.
   return rule.split(/[\s"{},;()=]+/).includes(port) || /^(tc|XDP) /.test(rule);
 }
 
@@ -107,7 +107,7 @@ function vlanWords(vlan: PortVlan): string {
 const XML_HINT =
   'Put it into the domain’s XML (`<port isolated>`, `<vlan>`, `<filterref>`, `<bandwidth>`, `<mtu>`) if libvirt has it there. Else have a libvirt hook of the destination set it, and state that with `portHook` of the driver’s configuration.';
 
-/** `hasHook`: the administrator states that a hook of libvirt sets at each host whatever the XML lacks. Pure. */
+/** `hasHook`: the administrator states that a libvirt hook on each host makes the settings missing in the XML. Pure. */
 export function judgePort(
   guest: string,
   own: DomainPort,
@@ -135,7 +135,7 @@ export function judgePort(
   return findings;
 }
 
-/** The ports of a domain on this host, as far as it is a guest of this host and they are links of it. */
+/** Ports of a local domain that are links of this host. */
 export async function readPorts(
   { uuid, ports }: Pick<DomainFacts, 'uuid' | 'ports'>,
   signal: AbortSignal,
@@ -157,7 +157,7 @@ function bridgeOf(
   return { bridgeMtu: bridge?.mtu, ...(typeof vlan === 'number' ? { defaultVlan: vlan } : {}) };
 }
 
-/** A finding for each port whose settings stay behind. A host whose network cannot be read is a warning. */
+/** Finding for each port with settings that stay behind. A host whose network cannot be read is a warning. */
 export async function portChecks(
   facts: Pick<DomainFacts, 'name' | 'uuid' | 'ports'>,
   hasHook: boolean,

@@ -7,11 +7,11 @@ import type { DomainFacts } from '../domain-xml.ts';
 import { processOf } from '../images/open-images.ts';
 import { part } from '../snapshot.ts';
 
-/** The ports of a domain of this host, as parts of its snapshot. */
+/** Ports of a domain on this host, as snapshot parts. */
 export class PortParts {
   #nics: readonly NicNetwork[] | undefined;
 
-  /** None if the host does not answer, or a port is gone with its NIC: a part that is missing is not a change. */
+  /** Empty if the host does not answer or a port disappeared with its NIC: a missing part is not a change. */
   async read(
     { uuid, ports }: Pick<DomainFacts, 'uuid' | 'ports'>,
     signal: AbortSignal,

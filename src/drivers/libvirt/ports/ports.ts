@@ -1,27 +1,26 @@
 import { at, type XmlElement } from '../../../formats/xml.ts';
 
-/** The ports of a domain's NICs on its host, and the settings of them that libvirt itself makes at each host. Pure. */
+/** Ports of a domain's NICs, with the settings that libvirt makes at each host. Pure. */
 export interface DomainPort {
   readonly nic: string;
   readonly mac: string;
-  /** `vnet0` */
   readonly port: string;
-  /** The bridge that the port joins at each host, even if a network of libvirt names it. Absent: the XML has no bridge. */
+  /** Bridge of the port at each host, even if the XML names a libvirt network. Absent: the XML has no bridge. */
   readonly bridge?: string;
   /** `<port isolated='yes'/>` */
   readonly isIsolated: boolean;
   readonly hasVlan: boolean;
-  /** Bytes; absent: the bridge's. */
+  /** Bytes; absent: the bridge's MTU. */
   readonly mtu?: number;
   /** libvirt limits its rate with `tc`. */
   readonly hasBandwidth: boolean;
-  /** libvirt makes rules of the packet filter for it (nwfilter). */
+  /** libvirt creates packet filter rules for it (nwfilter). */
   readonly hasFilter: boolean;
-  /** libvirt turns learning and flooding off, and enters the NIC's MAC (`macTableManager='libvirt'`). */
+  /** libvirt disables learning and flooding and enters the NIC's MAC (`macTableManager='libvirt'`). */
   readonly keepsMacs: boolean;
 }
 
-/** A NIC that does not run has no port; one of vhost-user or of user mode has no link of the host. */
+/** An inactive NIC has no port; a vhost-user or user-mode NIC has no host link. */
 export function domainPort(element: XmlElement, nic: string): DomainPort[] {
   const port = at(element, 'target')[0]?.attributes['dev'];
   const mac = at(element, 'mac')[0]?.attributes['address'];

@@ -1,8 +1,7 @@
 import { godwitError } from '../../../errors.ts';
 
-/** Where a libvirt daemon listens. */
 export type LibvirtAddress =
-  /** The first of these at which a daemon listens. */
+  /** The first socket with a listener is used. */
   | { readonly kind: 'unix'; readonly paths: readonly string[]; readonly name: string }
   | {
       readonly kind: 'tcp' | 'tls';
@@ -12,13 +11,13 @@ export type LibvirtAddress =
     };
 
 const PORTS = { tcp: 16_509, tls: 16_514 } as const;
-/** Of a host's only daemon, or of its QEMU part where it has one for each part. */
+/** Sockets of a host's single daemon, or of the separate QEMU daemon. */
 export const SOCKETS = ['/run/libvirt/libvirt-sock', '/run/libvirt/virtqemud-sock'] as const;
 
 /**
- * The address in a libvirt URI: `qemu+tls://HOST/system`, `qemu+tcp://HOST:PORT/system`,
- * `qemu+unix:///system?socket=PATH`. `qemu://HOST/system` is TLS, as libvirt has it. GODWIT_CONFIG for other transports:
- * Godwit starts no ssh.
+ * Address of a libvirt URI: `qemu+tls://HOST/system`, `qemu+tcp://HOST:PORT/system`,
+ * `qemu+unix:///system?socket=PATH`. `qemu://HOST/system` is TLS, as in libvirt. Throws GODWIT_CONFIG for other
+ * transports: Godwit does not start ssh.
  */
 export function addressOf(uri: string): LibvirtAddress {
   const { driver, transport, url } = partsOf(uri);
@@ -36,7 +35,7 @@ export function addressOf(uri: string): LibvirtAddress {
 function partsOf(uri: string): { driver: string; transport: 'unix' | 'tcp' | 'tls'; url: URL } {
   const [, driver = '', transport = '', rest = ''] =
     /^([a-z]{1,16})(?:\+([a-z0-9]{1,16}))?:\/\/(.*)$/.exec(uri) ?? [];
-  // URL knows hosts and ports of schemes that it knows itself.
+  // URL parses hosts and ports only for schemes that it supports.
   const url = URL.parse(`http://${rest.startsWith('/') ? `none${rest}` : rest}`);
   if (url === null || driver === '') throw wrong(uri, 'it is no URI of libvirt');
   if (rest.startsWith('/')) {

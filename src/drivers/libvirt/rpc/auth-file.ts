@@ -1,13 +1,12 @@
 import type { Secret } from './scram.ts';
 
 /**
- * The file from which libvirt's own clients have users and passwords, auth.conf. `[auth-libvirt-HOST]`, or
- * `[auth-libvirt-default]`, names `[credentials-NAME]`, and that has `authname` and `password`. Pure.
+ * Parses auth.conf, the credentials of libvirt's clients. `[auth-libvirt-HOST]`, or `[auth-libvirt-default]`,
+ * names `[credentials-NAME]`, which has `authname` and `password`. Pure.
  */
 
 type Section = Readonly<Record<string, string>>;
 
-/** Undefined where it has none for that host. */
 export function secretIn(text: string, host: string): Secret | undefined {
   const sections = sectionsOf(text);
   const login = sections.get(`auth-libvirt-${host}`) ?? sections.get('auth-libvirt-default');

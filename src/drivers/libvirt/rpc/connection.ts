@@ -20,21 +20,20 @@ import {
 } from './packets.ts';
 
 const CONNECT_MS = 5000;
-/** An answer takes longer where libvirt waits for a job of the guest: it gives that up after 30 s. */
+/** libvirt waits up to 30 s for a job of the guest before it answers. */
 export const CALL_MS = 35_000;
 const MAX_PENDING = 256;
 const PONG = 2;
-/** Written and not read by the daemon, bytes: beyond that it is only written to by calls. */
+/** Unread output to the daemon, bytes; beyond it, only calls are written. */
 const MAX_UNREAD = 65_536;
-/** A byte with which a daemon says that it takes the client's certificate. */
+/** Byte by which a daemon accepts the client's certificate. */
 const TAKEN = 1;
 
-/** Where libvirt's own clients have what they show a daemon. */
 export interface Credentials {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
-  /** The file with users and passwords for daemons that want a login. */
+  /** File with users and passwords for daemons that require a login. */
   readonly auth?: string | undefined;
 }
 
@@ -43,10 +42,10 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** Hears what the daemon says unasked, and once that the connection has ended: then without a message. */
+/** Receives the daemon's events; called without a message once the connection has ended. */
 export type Listener = (message?: Pick<Packet, 'procedure' | 'body'>) => void;
 
-/** A refusal in libvirt's own words; `libvirt.code` is its VIR_ERR_ number. */
+/** libvirt's refusal with its message; `libvirt.code` is the VIR_ERR_ number. */
 export class LibvirtRefusal extends Error {
   override readonly name = 'LibvirtRefusal';
   readonly libvirt: LibvirtError;
@@ -58,8 +57,8 @@ export class LibvirtRefusal extends Error {
 }
 
 /**
- * A connection to a libvirt daemon. Calls may be made beside one another: it answers each by its number, in any order. Once
- * it ends, each waiting and later call rejects with GODWIT_UNREACHABLE.
+ * Connection to a libvirt daemon. Calls may overlap: the daemon answers each by its number, in any order. After
+ * the end of the connection, each pending and later call rejects with GODWIT_UNREACHABLE.
  */
 export class LibvirtConnection {
   readonly uri: string;
@@ -88,7 +87,7 @@ export class LibvirtConnection {
     return new LibvirtConnection(uri, socket);
   }
 
-  /** The answer's body. LibvirtRefusal where libvirt refuses, GODWIT_UNREACHABLE where nobody answers. */
+  /** Returns the answer's body. Throws LibvirtRefusal if libvirt refuses, GODWIT_UNREACHABLE without an answer. */
   async call(
     procedure: number,
     body: Buffer,
@@ -101,17 +100,17 @@ export class LibvirtConnection {
         this.#send(serial, procedure, body),
       );
     } finally {
-      // Given up: an answer that still comes is dropped.
+      // A late answer is dropped.
       this.#pending.delete(serial);
     }
   }
 
-  /** The same without a deadline: a migration is one call, which takes as long as it takes. */
+  /** Call without a deadline: a migration is a single call. */
   callToTheEnd(procedure: number, body: Buffer): Promise<Buffer> {
     return this.#send(this.#next(), procedure, body);
   }
 
-  /** One listener at a time; at a connection that has ended it hears that at once. */
+  /** Sets the only listener. It is called at once if the connection has already ended. */
   hear(listener: Listener): void {
     this.#hear = listener;
     if (this.#ended !== undefined) listener();
@@ -203,7 +202,7 @@ async function connected(
   }
 }
 
-/** A socket at which nobody listens is passed over: one of libvirtd stays where the modular daemons took its place. */
+/** Skips a socket without a listener: libvirtd's socket may remain after a switch to the modular daemons. */
 export async function connectedLocally(
   uri: string,
   paths: readonly string[],
@@ -260,7 +259,6 @@ function happened(socket: Socket, event: string, uri: string, signal: AbortSigna
   });
 }
 
-/** Why a connection was not made: the system forbids it, or nobody is there. */
 export function notConnected(uri: string, error: NodeJS.ErrnoException): Error {
   const isForbidden = error.code === 'EACCES' || error.code === 'EPERM';
   return isForbidden ? denied(uri, error.message) : unreachable(uri, error.message);

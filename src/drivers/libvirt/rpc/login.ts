@@ -15,8 +15,8 @@ import {
 } from './scram.ts';
 
 /**
- * The login that a daemon wants of whoever connects (`auth_unix_rw`, `auth_tls`): none, the word of polkit, or SASL with the
- * user and password of libvirt's own file. By the numbers of libvirt's remote_protocol.x.
+ * Login that a daemon requires (`auth_unix_rw`, `auth_tls`): none, polkit, or SASL with the user and password of
+ * libvirt's file. Uses the numbers of libvirt's remote_protocol.x.
  */
 
 const PROC = { list: 66, saslInit: 67, saslStart: 68, saslStep: 69, polkit: 70 } as const;
@@ -35,11 +35,11 @@ const OTHERS =
 
 export type Ask = (procedure: number, body: XdrWriter) => Promise<XdrReader>;
 
-/** GODWIT_MANAGER_DENIED where the daemon does not take it, or wants what Godwit does not speak. */
+/** Throws GODWIT_MANAGER_DENIED if the daemon rejects the login or requires an unsupported mechanism. */
 export async function logIn(ask: Ask, uri: string, authFile: string | undefined): Promise<void> {
   const types = await ask(PROC.list, new XdrWriter());
   const wanted = types.list(MAX_AUTH, () => types.int32());
-  // Where polkit is asked for, root's connection to a unix socket has none.
+  // Root needs no login on a unix socket with polkit.
   if (wanted.length === 0 || wanted.includes(AUTH.none)) return;
   if (wanted.includes(AUTH.polkit)) return byPolkit(ask, uri);
   if (wanted.includes(AUTH.sasl)) return bySasl(ask, uri, authFile);
@@ -49,14 +49,14 @@ export async function logIn(ask: Ask, uri: string, authFile: string | undefined)
   );
 }
 
-/** polkit knows the user by the socket: there is nothing to send. */
+/** polkit identifies the user by the socket, so nothing is sent. */
 async function byPolkit(ask: Ask, uri: string): Promise<void> {
   await orDenied(ask(PROC.polkit, new XdrWriter()), uri, 'polkit does not allow it', POLKIT);
 }
 
 async function bySasl(ask: Ask, uri: string, authFile: string | undefined): Promise<void> {
   const address = addressOf(uri);
-  // libvirt wants a login that encrypts there, and the password would be for all to read.
+  // libvirt requires an encrypting login there, because the password would be readable.
   if (address.kind === 'tcp') throw denied(uri, 'it wants SASL without TLS below');
   const offered = (await ask(PROC.saslInit, new XdrWriter())).string(MAX_NAMES);
   const mechanism = chosenOf(offered.split(/[ ,]+/));
@@ -83,7 +83,6 @@ function chosenOf(offered: readonly string[]): Mechanism | undefined {
   return known.find((each) => offered.includes(each));
 }
 
-/** What cannot be read has none. */
 async function secretFor(host: string, file: string | undefined): Promise<Secret | undefined> {
   if (file === undefined) return undefined;
   const text = await readFile(file, 'utf8').catch(() => '');
@@ -113,10 +112,10 @@ async function exchange(ask: Ask, mechanism: Mechanism, secret: Secret): Promise
   if (!last.isOver && !(await step()).isOver) throw new ScramError('it does not come to an end');
 }
 
-/** Nothing is not the same as empty. */
+/** Absent text differs from empty text. */
 function withText(body: XdrWriter, text: string | undefined): XdrWriter {
   const bytes = Buffer.from(text ?? '');
-  // An array of characters, of which XDR makes a word each.
+  // XDR writes each character of a char array as a word.
   return body.int32(text === undefined ? 1 : 0).uint32(bytes.length, ...bytes);
 }
 
@@ -126,11 +125,11 @@ async function said(asked: Promise<XdrReader>): Promise<SaslReply> {
   answer.int32();
   const bytes = answer.list(MAX_DATA, () => answer.int32() & 0xff);
   const text = Buffer.from(bytes).toString('utf8');
-  // libvirt's SASL may end its texts as C does.
+  // libvirt's SASL may end its texts with a NUL.
   return { isOver, text: text.replaceAll('\0', '') };
 }
 
-/** Whatever the daemon refuses here is a denial, with its words. */
+/** Converts any refusal here to a denial with the daemon's message. */
 async function orDenied(
   work: Promise<unknown>,
   uri: string,

@@ -1,7 +1,7 @@
 import { XdrError, XdrReader, XdrWriter } from '../../../formats/xdr.ts';
 
 /**
- * The packets of libvirt's RPC: a length, a header of six words, and a body in XDR. Numbers are those of libvirt's
+ * Packets of libvirt's RPC: a length, a header of six words, and an XDR body. Numbers are from libvirt's
  * remote_protocol.x and virkeepaliveprotocol.x. Pure.
  */
 
@@ -9,7 +9,7 @@ export const REMOTE_PROGRAM = 0x20008086;
 export const KEEPALIVE_PROGRAM = 0x6b656570;
 const VERSION = 1;
 
-/** What libvirt itself takes, bytes of a packet with its length. */
+/** libvirt's limit for a packet with its length, bytes. */
 export const LONGEST_PACKET = 33_554_432 + 4;
 const LENGTH_BYTES = 4;
 const HEADER_BYTES = 24;
@@ -42,7 +42,10 @@ export function encodePacket({ program, procedure, type, serial, status, body }:
   return Buffer.concat([head.bytes(), body]);
 }
 
-/** Takes a stream apart into packets, however it was cut. Throws XdrError for what is no packet; then it is over. */
+/**
+ * Splits a stream into packets, for any chunking. Throws XdrError for an invalid packet and cannot be used after
+ * that.
+ */
 export class PacketSplitter {
   #chunks: Buffer[] = [];
   #length = 0;
@@ -88,7 +91,7 @@ function decodePacket(bytes: Buffer): Packet {
   return { program, procedure, type, serial, status, body: bytes.subarray(HEADER_BYTES) };
 }
 
-/** libvirt's own error: its code (VIR_ERR_...), the part that it comes from, and its words. */
+/** libvirt's error: code (VIR_ERR_...), originating part and message. */
 export interface LibvirtError {
   readonly code: number;
   readonly domain: number;

@@ -1,9 +1,9 @@
 import { XdrError, type XdrReader, type XdrWriter } from '../../../formats/xdr.ts';
 
-/** libvirt's typed parameters: names with a value each, as a migration takes and a job's figures are reported. Pure. */
+/** libvirt's typed parameters: names with values, for migrations and job figures. Pure. */
 export type Params = Readonly<Record<string, Value>>;
 export type Value = string | number | bigint | boolean;
-/** As they are sent: a list is the same name again for each. */
+/** Outgoing form: a list repeats the name for each value. */
 export type SentParams = Readonly<Record<string, Value | readonly string[]>>;
 
 const TYPE = { int: 1, unsigned: 2, hyper: 3, unsignedHyper: 4, double: 5, boolean: 6, string: 7 };
@@ -11,7 +11,7 @@ const MAX_PARAMS = 256;
 const MAX_NAME = 1024;
 const MAX_TEXT = 65_536;
 
-/** A number becomes an `int`, a bigint an `unsigned hyper`. */
+/** A number is sent as `int`, a bigint as `unsigned hyper`. */
 export function encodeParams(body: XdrWriter, params: SentParams): void {
   const all = Object.entries(params).flatMap(([name, value]) =>
     (typeof value === 'object' ? value : [value]).map((each): [string, Value] => [name, each]),
@@ -26,7 +26,7 @@ export function encodeParams(body: XdrWriter, params: SentParams): void {
   }
 }
 
-/** Whole numbers become numbers, as far as they are exact. Throws XdrError for a type that libvirt does not have. */
+/** Integers become numbers as far as they are exact. Throws XdrError for an unknown type. */
 export function decodeParams(answer: XdrReader): Params {
   const all = answer.list(MAX_PARAMS, (): [string, Value] => [
     answer.string(MAX_NAME),

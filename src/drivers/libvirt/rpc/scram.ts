@@ -1,11 +1,11 @@
 import { createHash, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 
-/** The client's part of SCRAM (RFC 5802, RFC 7677), without channel binding: the password does not leave this host. */
+/** Client of SCRAM (RFC 5802, RFC 7677) without channel binding: the password does not leave this host. */
 
 const derived = promisify(pbkdf2);
 
-/** By their names as mechanisms of SASL, those that are best first. */
+/** SASL mechanism names, best first. */
 export const SCRAM_HASHES = {
   'SCRAM-SHA-512': 'sha512',
   'SCRAM-SHA-256': 'sha256',
@@ -13,7 +13,7 @@ export const SCRAM_HASHES = {
 } as const;
 export type ScramMechanism = keyof typeof SCRAM_HASHES;
 
-/** RFC 7677 wants 4096 at least; a server that asks for more than that keeps this process busy. */
+/** RFC 7677 requires at least 4096; more than the maximum would keep this process busy. */
 const [MIN_ROUNDS, MAX_ROUNDS] = [4096, 1_000_000];
 /** Base64 of "n,,": no channel binding. */
 const NO_BINDING = 'biws';
@@ -23,7 +23,6 @@ export interface Secret {
   readonly password: string;
 }
 
-/** Text that is not what the protocol says. */
 export class ScramError extends Error {
   override readonly name = 'ScramError';
 }
@@ -37,7 +36,7 @@ function bare(user: string, nonce: string): string {
   return `n=${name},r=${nonce}`;
 }
 
-/** What answers the server's first message, and what it has to prove itself by in its last one. */
+/** Answer to the server's first message, and the expected signature of its last one. */
 export async function finalMessage(
   mechanism: ScramMechanism,
   { user, password }: Secret,
@@ -65,7 +64,7 @@ export async function finalMessage(
   return { message, signature: hmac(hmac(salted, 'Server Key'), all) };
 }
 
-/** Whether the server knows the password too, by its last message. */
+/** True if the server's last message proves that it has the password. */
 export function isProved(text: string, signature: Buffer): boolean {
   const said = Buffer.from(attributesOf(text).v ?? '', 'base64');
   return said.length === signature.length && timingSafeEqual(said, signature);

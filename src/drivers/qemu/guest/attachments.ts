@@ -5,10 +5,9 @@ import type { SourceNic } from '../../../network/attachment.ts';
 import type { GuestFacts } from '../spec/facts.ts';
 import type { BackendLine } from '../spec/monitor-text.ts';
 
-/** The kernel's one device for all ports of Open vSwitch; which bridge they are in, only that knows. */
+/** Kernel device of all Open vSwitch ports; only Open vSwitch reports a port's bridge. */
 const OVS_MASTER = 'ovs-system';
 
-/** The bridge of each tap, and the taps that are in none and attached all the same. */
 export async function readAttachments(
   network: readonly BackendLine[],
 ): Promise<Required<Pick<GuestFacts, 'bridges' | 'otherwise'>>> {
@@ -20,7 +19,7 @@ export async function readAttachments(
     ),
   );
   const routed = routedPorts(v4 ?? '', v6 ?? '');
-  // Over its userspace datapath a port has no master: only Open vSwitch itself knows, and the mover asks it.
+  // A port of the userspace datapath has no master: the mover asks Open vSwitch.
   const mayBeOvs = (await ovsDatabase()) !== undefined;
   for (const { ifname } of network) {
     if (ifname === undefined || !/^[^/\s]{1,15}$/.test(ifname)) continue;
@@ -32,7 +31,7 @@ export async function readAttachments(
   return { bridges, otherwise };
 }
 
-/** With the names of the taps that were handed over as open files: the kernel reports them for each file. */
+/** Adds the names of taps that were passed as open files; the kernel reports them per file. */
 export async function withTapNames(
   lines: readonly BackendLine[],
   pid: number,
@@ -47,7 +46,7 @@ export async function withTapNames(
   );
 }
 
-/** Ports that a host route leads to, from /proc/net/route and /proc/net/ipv6_route. Pure. */
+/** Ports of host routes in /proc/net/route and /proc/net/ipv6_route. Pure. */
 export function routedPorts(v4: string, v6: string): ReadonlySet<string> {
   const ports = new Set<string>();
   for (const line of v4.split('\n').slice(1)) {
@@ -56,7 +55,7 @@ export function routedPorts(v4: string, v6: string): ReadonlySet<string> {
   }
   for (const line of v6.split('\n')) {
     const fields = line.trim().split(/\s+/);
-    // 0x00200000: an address of this host, and no way to another.
+    // RTF_LOCAL and RTF_NONEXTHOP mark an address of this host, not a route.
     const local = (Number.parseInt(fields[8] ?? '0', 16) & 0x8020_0000) !== 0;
     const own = /^f[ef]/i.test(fields[0] ?? '');
     if (fields[1] === '80' && !local && !own) ports.add(fields[9] ?? '');
@@ -64,7 +63,6 @@ export function routedPorts(v4: string, v6: string): ReadonlySet<string> {
   return ports;
 }
 
-/** The guest's NICs with the taps that they use. Pure. */
 export function nicsWithPorts({ devices, network }: GuestFacts): SourceNic[] {
   return devices.flatMap(({ netdev, mac }) => {
     const port = network.find(({ id, type }) => id === netdev && type === 'tap')?.ifname;
@@ -73,7 +71,6 @@ export function nicsWithPorts({ devices, network }: GuestFacts): SourceNic[] {
   });
 }
 
-/** The taps that a guest's backends use. Pure. */
 export function tapsOf(network: readonly BackendLine[]): string[] {
   const taps = network.flatMap(({ type, ifname }) =>
     type === 'tap' && ifname !== undefined ? [ifname] : [],

@@ -61,7 +61,6 @@ const devices = z
     z.object({
       device: text.default(''),
       qdev: text.optional(),
-      // With the limits beside the rest.
       inserted: node.loose().optional(),
     }),
   )
@@ -87,12 +86,12 @@ const stats = z
 const limits = z.record(text, z.unknown());
 const jobs = z.array(z.object({ device: text, type: text })).max(4096);
 
-/** Reads what a guest's disks are on. Changes nothing. */
 export async function readBlocks(client: QmpClient, signal: AbortSignal): Promise<BlockFacts> {
   const [seen, all, drawn, atWork, ofDevices, ofNodes, groups] = await Promise.all([
     client.query('query-block', {}, devices, signal),
     client.query('query-named-block-nodes', { flat: true }, nodes, signal),
-    // Its name says that it may change; it has not since 4.0, and nothing else names who is on whom before 10.1.
+    // The prefix `x-` says that it may change, but it has not since 4.0. No other query shows the graph's edges
+    // before 10.1.
     client.query('x-debug-query-block-graph', {}, graph, signal),
     client.query('query-block-jobs', {}, jobs, signal),
     client.query('query-blockstats', {}, stats, signal),
@@ -141,7 +140,7 @@ async function readGroups(client: QmpClient, signal: AbortSignal): Promise<LiveG
   );
 }
 
-/** Without those that say nothing: no limit, and a burst of one second. Pure. */
+/** Omits limits without effect: zero, and a burst of one second. Pure. */
 function limitsOf(reported: Readonly<Record<string, unknown>>): Limits {
   return Object.fromEntries(
     Object.entries(reported).flatMap(([name, value]) => {
@@ -151,7 +150,7 @@ function limitsOf(reported: Readonly<Record<string, unknown>>): Limits {
   );
 }
 
-/** `bps_rd_max_length` as an object that limits calls it: `bps-read-max-length`. Pure. */
+/** Converts `bps_rd_max_length` to the object property `bps-read-max-length`. Pure. */
 function limitName(name: string): string {
   return name
     .replace(/^(bps|iops)(_max|_max_length)?$/, '$1-total$2')
@@ -210,7 +209,7 @@ function liveNode(each: z.infer<typeof node>): LiveNode {
     detectZeroes: each.detect_zeroes,
     encrypted: each.encrypted,
     bytes: image['virtual-size'],
-    // QEMU reports 0 for a device, and nothing for a LUN.
+    // QEMU reports 0 for a device and nothing for a LUN.
     allocatedBytes: each.drv === 'host_device' ? undefined : image['actual-size'],
     backing: hasBacking ? { format: image['backing-filename-format'] } : undefined,
     volatileBitmaps: each['dirty-bitmaps'].filter(({ persistent }) => !persistent).length,

@@ -2,24 +2,21 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { pids, readStat } from '../../../system/processes/process.ts';
 import { qemuProcessAt, type QemuProcess } from './process.ts';
 
-/** Processes between which others have their turn: a host may have thousands. */
+/** Processes read before others get their turn: a host may have thousands. */
 const IN_A_ROW = 256;
 
-/** An identity whose name is one that a QEMU has. */
 const MAY_BECOME = / \((qemu|kvm)/;
 
 /**
- * What has been no QEMU for so many censuses is read in one of so many from then on: a process becomes another program
- * soon after its start, or hardly ever. A minute of an agent that rests, which then looks at all of them anyway.
+ * After this many censuses as another program, a process is read only in every twelfth one: it changes its
+ * program soon after its start or hardly ever. Twelve censuses are one minute of an idle agent, which then reads
+ * all processes anyway.
  */
 const SETTLED = 12;
 
-/** How this host's processes are read; a test gives its own. */
 export interface ProcessReader {
   readonly pids: () => number[];
-  /** The line of /proc/PID/stat; throws as Node does. */
   readonly stat: (pid: number) => string;
-  /** All of a process that is a QEMU of ours. */
   readonly look: (pid: number) => Promise<QemuProcess | undefined>;
 }
 
@@ -30,17 +27,15 @@ const thisHost: ProcessReader = {
 };
 
 interface CensusEntry {
-  /** When it started, and its name: a program that is started in its place has another. */
+  /** Start time and name: a program that replaces the process has another name. */
   readonly is: string;
-  /** As the census says it; undefined for what is no QEMU of ours. */
   readonly guest: string | undefined;
-  /** Censuses in which it was the same. */
   times: number;
 }
 
 /**
- * Which QEMUs run, each by what no other process ever was: its number and its start. An agent that rests asks for it every few
- * seconds, so what a process is stays known until its name changes or another one has its number; that is seen within
+ * Running QEMUs, each identified by pid and start time. An idle agent asks every few seconds, so the result is
+ * kept until the process's name changes or another process has its pid. Such a change is noticed within
  * `SETTLED` censuses.
  */
 export class Census {
@@ -76,18 +71,17 @@ export class Census {
       return before;
     }
     const now = { is, guest: nameOf(await this.#reader.look(pid)), times: 0 };
-    // At once: a look that runs out of time is not begun anew by the next one. A script that has QEMU's name may yet become
-    // the program, without another name or start.
+    // Stored at once, so that a look that times out is not repeated. A script with QEMU's name may still become
+    // the program without a new name or start time.
     if (now.guest !== undefined || !MAY_BECOME.test(is)) this.#known.set(pid, now);
     return now;
   }
 
-  /** Whether it is passed over this time; each has its turn by its number. */
   #isSettled(pid: number, { guest, times }: CensusEntry): boolean {
     return guest === undefined && times >= SETTLED && (this.#taken + pid) % SETTLED !== 0;
   }
 
-  /** Of a process that has ended, or cannot be seen, what no living one has. */
+  /** Identity of a process; empty if it has ended or cannot be seen, and no live process's is empty. */
   #identityOf(pid: number): string {
     try {
       const line = this.#reader.stat(pid);

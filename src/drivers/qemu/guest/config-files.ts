@@ -5,15 +5,14 @@ import { defined } from '../../../protocol/defined.ts';
 import { valuesOf, type CommandLine } from '../spec/cmdline.ts';
 import type { ConfigFile } from '../spec/facts.ts';
 
-/** More than any file of options has. */
 const MAX_BYTES = 1024 * 1024;
 const MAX_SECTIONS = 1024;
-/** More than anybody gives: each is read at every look at the host. */
+/** Far above real use; each file is read at every look at the host. */
 const MAX_FILES = 16;
 
 /**
- * What the files of -readconfig are about. What they made is asked of QEMU: they may have changed since. The process may
- * name any path: only a plain file is read, and links are not followed.
+ * Sections in the files of -readconfig. Their present objects are read from QEMU, because the files may have
+ * changed. The process may name any path, so only regular files are read and links are not followed.
  */
 export function readConfigFiles(line: CommandLine, cwd: string): ConfigFile[] {
   return valuesOf(line, 'readconfig').map((file, at) => {
@@ -32,7 +31,6 @@ export function readConfigFiles(line: CommandLine, cwd: string): ConfigFile[] {
   });
 }
 
-/** Undefined where it has more than may be read. Throws as openFound does. */
 function readBounded(file: string): string | undefined {
   const fd = openFound(file, constants.O_RDONLY | constants.O_NONBLOCK, isPlain);
   try {
@@ -49,7 +47,10 @@ function readBounded(file: string): string | undefined {
   }
 }
 
-/** `[device "ehci"]` is `device` with an id; `[machine]` is one without. At most one more than is taken. Pure. */
+/**
+ * `[device "ehci"]` is `device` with an id; `[machine]` has none. Returns at most one section above the limit.
+ * Pure.
+ */
 export function sectionsOf(text: string): NonNullable<ConfigFile['sections']> {
   const found = text.matchAll(/^[ \t]*\[([\w-]+)(?:[ \t]+"([^"\n]*)")?[ \t]*\]/gm);
   return found

@@ -6,8 +6,8 @@ import { readProcess, type QemuProcess } from './process.ts';
 const GREETING_MS = 700;
 
 /**
- * The process behind a QMP socket that no process of ours names: asked for the thread of its first virtual processor.
- * Undefined when the socket does not answer, or its process is not one that we may see.
+ * Process behind a QMP socket that no visible process names, found through the thread of its first vCPU.
+ * Undefined if the socket does not answer or we may not see the process.
  */
 export async function processBehind(
   guest: { readonly name: string; readonly qmp: string },

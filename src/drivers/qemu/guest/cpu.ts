@@ -17,7 +17,7 @@ const IDENTITY = [
   'phys-bits',
 ];
 
-/** What the guest sees of its processor; without `settings` (of -cpu) the features' names are left out. */
+/** Guest's view of its processor. Without `settings` (of -cpu) the feature names are omitted. */
 export async function readCpu(
   client: QmpClient,
   cpuPath: string,
@@ -46,7 +46,7 @@ export async function readCpu(
     features:
       settings === undefined ? [] : await readFeatures(client, cpuPath, model, settings, signal),
     words: (parsedWords.success ? parsedWords.data : [])
-      // A newer QEMU knows more words; the empty ones say nothing.
+      // Empty words carry no information; a newer QEMU has more words.
       .filter((word) => word.features !== 0)
       .map((word) => ({
         eax: word['cpuid-input-eax'],
@@ -58,8 +58,8 @@ export async function readCpu(
 }
 
 /**
- * Names of the features that are on: what the model with its settings stands for, less what the accelerator does
- * not give. One question instead of four hundred; the words above prove it at the destination.
+ * Names of enabled features: the expanded model minus the features that the accelerator lacks. One query instead
+ * of four hundred; the destination verifies the result by the CPUID words.
  */
 async function readFeatures(
   client: QmpClient,

@@ -24,31 +24,25 @@ import type { Beyond } from '../programs/baseline.ts';
 import type { QemuHandle } from '../handle.ts';
 
 const GREETING_MS = 700;
-/** Guests asked at the same time. */
 const AT_ONCE = 8;
-/** Of a reason, in characters: it may quote a word of the command line, which has any length. Less than a text has. */
+/** Longest reason, in characters: it may quote an unlimited command-line word. */
 const REASON_LENGTH = 1024;
 
-/** A process with the name and the monitors of its guest, known from its command line alone. */
 export interface Candidate {
   readonly name: string;
   readonly process: QemuProcess;
-  /** QMP sockets, in the order to try. */
   readonly sockets: readonly string[];
-  /** Who else runs it. */
   readonly manager: string | undefined;
 }
 
-/** What is kept between looks, and what they are judged by. */
 export interface DiscoveryState {
   readonly processors: KeptProcessors;
-  /** Absent where no baseline is set. */
   readonly beyond?: Beyond | undefined;
 }
 
 /**
- * The guests of this host. Holds each monitor for some ms; a busy guest's is not touched. A look at all of them keeps their
- * processors in `known.processors`; where one guest alone is asked, all of it is asked anew.
+ * Guests of this host. Holds each monitor for a few ms and skips a busy guest's monitor. A look at all guests
+ * keeps their processors in `known.processors`; a look at one guest reads everything again.
  */
 export async function discoverGuests(
   options: DiscoverOptions,
@@ -73,7 +67,7 @@ export async function discoverGuests(
   return found;
 }
 
-/** Guests of the configuration whose socket no command line names; one that does not answer is left out. */
+/** Configured guests whose socket is on no command line; a guest that does not answer is left out. */
 async function candidatesBehind(
   configured: DiscoverOptions['configured'],
   options: DiscoverOptions,
@@ -91,8 +85,8 @@ async function candidatesBehind(
 }
 
 /**
- * Names them; of two guests with one name the one that was started later gets its pid added: nobody takes the name of a guest
- * that runs. Pure.
+ * Names the guests. If two have the same name, the later one gets its pid appended, so that it cannot take the
+ * name of a running guest. Pure.
  */
 export function candidatesOf(
   processes: readonly QemuProcess[],
@@ -116,7 +110,6 @@ export function candidatesOf(
   return candidates;
 }
 
-/** Who started it, as far as its command line shows. Pure. */
 export function managerOf(argv: readonly string[]): string | undefined {
   const line = argv.join(' ');
   if (/\/(var\/lib|etc|run)\/libvirt\//.test(line)) return 'libvirt';
@@ -133,7 +126,7 @@ async function lookAt(
   const base = fromProcess(candidate, options.host);
   const countedBy = { pid: candidate.process.pid, ports: [] };
   const busy = options.busy.has(candidate.name);
-  // Its manager keeps the monitors that it made; one made for us is ours to use.
+  // A manager's monitors are left alone, except one made for Godwit.
   const mine = candidate.manager === undefined ? candidate.sockets : ownSockets(candidate);
   if (busy) {
     const handle = handleOf(candidate, mine[0]);
@@ -197,7 +190,6 @@ async function ask(
   }
 }
 
-/** A guest that could not be asked cannot move, whatever the error: the others of the host are found all the same. Pure. */
 export function withFailure(base: GuestInfo, thrown: unknown): GuestInfo {
   return { ...base, unmovable: [toGodwitError(thrown).message.slice(0, REASON_LENGTH)] };
 }
@@ -208,7 +200,7 @@ function handleOf(candidate: Candidate, socket: string | undefined): QemuHandle 
   return { driver: 'qemu', name: candidate.name, pid, startTicks, bootId, monitor: socket };
 }
 
-/** What the command line says; enough for a guest whose monitor is not ours to touch. Pure. */
+/** Information from the command line, enough for a guest whose monitor must not be used. Pure. */
 export function fromProcess(candidate: Candidate, host: string): GuestInfo {
   const line = parseCommandLine(candidate.process.argv);
   const memory = parseOption(valuesOf(line, 'm').at(-1) ?? '', true);
@@ -238,7 +230,6 @@ export function fromProcess(candidate: Candidate, host: string): GuestInfo {
   };
 }
 
-/** What the guest itself reported. Pure. */
 export function fromFacts(base: GuestInfo, facts: GuestFacts): GuestInfo {
   const { manager: _manager, ...rest } = base;
   const draft = describeGuest(facts);

@@ -35,7 +35,10 @@ import { getScalar } from './qom.ts';
 import { readObject } from './object.ts';
 import { readTpm } from './tpm.ts';
 
-/** Reads a running guest: a few rounds of pipelined queries. Changes nothing. `kept`: its processor may be known from before. */
+/**
+ * Reads a running guest in a few rounds of pipelined queries. Changes nothing. `kept`: processors from earlier
+ * looks.
+ */
 export async function readFacts(
   client: QmpClient,
   process: QemuProcess,
@@ -97,7 +100,7 @@ export async function readFacts(
   };
 }
 
-/** A process that has an io context of the kernel has its ring mapped. False where that cannot be read. */
+/** The ring of a kernel AIO context shows in the process's maps. False if they cannot be read. */
 async function hasNativeAio(pid: number): Promise<boolean> {
   const maps = await readFile(`/proc/${pid}/maps`, 'utf8').catch(() => '');
   return /\/\[aio\]/.test(maps);
@@ -190,8 +193,8 @@ async function readDevice(
 }
 
 /**
- * A SCSI disk without a name of its own is called after its drive, which the guest has in /dev/disk/by-id; the destination
- * has no drives. A new generation id lets the guest know that it was cloned.
+ * Names and ids that QEMU generates. A SCSI disk without a serial is named after its drive, which the guest sees
+ * in /dev/disk/by-id; the destination has no drives. A new generation id tells the guest that it was cloned.
  */
 const MADE_UP: readonly (readonly [type: RegExp, property: string])[] = [
   [/^scsi-(hd|cd)$/, 'device_id'],
@@ -209,14 +212,14 @@ async function readIdentity(
   return value === undefined || value === '' ? undefined : { [property]: value };
 }
 
-/** `devfn` as `slot.function`, QEMU's way of writing it: 03.0. */
+/** `devfn` in QEMU's notation `slot.function`: 03.0. */
 function pciAddress(addr: Scalar | undefined): string | undefined {
   if (typeof addr === 'string') return addr;
   if (typeof addr !== 'number' || addr < 0 || addr > 255) return undefined;
   return `${(addr >> 3).toString(16).padStart(2, '0')}.${addr & 7}`;
 }
 
-/** Properties of a device that the command line does not give, and that differ from its type's defaults. */
+/** Device properties that differ from the type's defaults and are not on the command line. */
 async function readChangedProperties(
   client: QmpClient,
   child: Child,
@@ -240,19 +243,22 @@ async function readChangedProperties(
     const value = property.type.startsWith('link<') ? objectOf(held) : held;
     if (isWithoutRom(child, property.name, value)) changed['romfile'] = '';
     if (value === undefined || value === '' || value === property['default-value']) continue;
-    // Without a stated default only what names something else (a backend, a slot) is distinguished.
+    // Without a declared default, only properties that name another object (a backend, a slot) are kept.
     if (property['default-value'] === undefined && !NAMING.has(property.name)) continue;
     changed[property.name] = value;
   }
   return changed;
 }
 
-/** Cards have a boot ROM unless they were given an empty name for it; no other empty name differs from a default. */
+/** Cards have a boot ROM unless its name is empty. Other empty names are defaults. */
 function isWithoutRom({ type }: Child, property: string, value: Scalar | undefined): boolean {
   return property === 'romfile' && value === '' && propertiesOf(type)?.has('netdev') === true;
 }
 
-/** A device names an object of the user's by its id; what it made for itself, or belongs to, it makes or finds again. */
+/**
+ * Id of a user-created object that a device refers to. Objects that the device creates, and its parents, are
+ * found again without it.
+ */
 function objectOf(link: Scalar | undefined): string | undefined {
   return /^\/objects\/([^/]+)$/.exec(String(link))?.[1];
 }
@@ -269,7 +275,6 @@ export async function readNetwork(client: QmpClient, signal: AbortSignal): Promi
   return lines.map((each) => ({ ...each, id: nicName(each.id) }));
 }
 
-/** Empty where this QEMU has no networks of its own. */
 async function readForwards(
   client: QmpClient,
   signal: AbortSignal,
@@ -278,7 +283,7 @@ async function readForwards(
   return new Map([...parseForwards(text)].map(([id, all]) => [nicName(id), all]));
 }
 
-/** NICs that `-nic` made: they are parts of the machine, and no devices of the command line. */
+/** NICs of `-nic`: they are parts of the machine, not devices of the command line. */
 async function listNics(
   client: QmpClient,
   argv: readonly string[],
@@ -288,7 +293,6 @@ async function listNics(
   if (!given.some((value) => !/^none(,|$)/.test(value))) return [];
   const all = await listChildren(client, '/machine/unattached', signal);
   const nics = all.filter(({ type }) => propertiesOf(type)?.has('netdev') === true);
-  // The part of a virtio NIC that its carrier has is not one more.
   return nics.filter(({ type }) => !/^virtio-net-device$/.test(type));
 }
 
@@ -296,12 +300,11 @@ export async function readRamBlocks(client: QmpClient, signal: AbortSignal): Pro
   return parseRamBlocks(await monitorCommand(client, 'info ramblock', signal));
 }
 
-/** Empty where this machine has no USB. */
 async function readUsbPorts(client: QmpClient, signal: AbortSignal) {
   return parseUsbPorts(await monitorCommand(client, 'info usb', signal).catch(() => ''));
 }
 
-/** One that was given none has the first that was free then. */
+/** A device without a port got the first free one. */
 function withPort(device: LiveDevice, ports: ReadonlyMap<string, string>): LiveDevice {
   const port = ports.get(device.id ?? '');
   return port === undefined ? device : { ...device, identity: { ...device.identity, port } };

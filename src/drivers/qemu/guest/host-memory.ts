@@ -13,7 +13,7 @@ interface Backend {
   readonly type: string;
 }
 
-/** How the host keeps each memory backend, by its id. `ramBlocks`: what `info ramblock` says. */
+/** Host settings of each memory backend, by id. `ramBlocks`: output of `info ramblock`. */
 export async function readHostMemory(
   client: QmpClient,
   objects: readonly Backend[],
@@ -27,7 +27,6 @@ export async function readHostMemory(
   const pages = parsePageSizes(ramBlocks);
   const found = backends.map(async (backend): Promise<[string, HostMemory]> => {
     const binding = bound.find(({ id }) => id === backend.name);
-    // A block has the id of its backend, or all of its path.
     const pageBytes = pages.get(backend.name) ?? pages.get(backend.path);
     const file = await readFile(client, backend, cwd, signal);
     return [

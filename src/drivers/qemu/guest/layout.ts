@@ -17,7 +17,7 @@ import type { QemuHandle } from '../handle.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { connectMonitor, type MonitorAddress } from '../qmp/connect.ts';
 
-/** Another client may hold the monitor: the next look asks again. */
+/** Another client may hold the monitor: the next look tries again. */
 const GREETING_MS = 1000;
 
 const text = z.string().max(65_536);
@@ -42,7 +42,7 @@ const devices = z
   )
   .max(4096);
 
-/** The guest is on its way elsewhere, or went: it may run there, with other disks. */
+/** The guest is leaving or has left, and may run elsewhere with other disks. */
 const NOT_HERE: ReadonlySet<string> = new Set([
   'inmigrate',
   'finish-migrate',
@@ -51,10 +51,9 @@ const NOT_HERE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What a guest's description rests on: its process, which another start replaces, its block graph, and its devices.
- * Events do not show these changes: an external snapshot and a hot-plugged device emit none, and a block job's end is emitted
- * only to clients that are connected then, while a monitor serves one client at a time. Seven queries, none of which holds the
- * guest up. Changes nothing.
+ * Basis of a guest's description: its process, block graph and devices. Events do not show every change: an
+ * external snapshot and a hot-plugged device emit none, and a monitor serves one client at a time. Uses seven
+ * queries that do not delay the guest. Changes nothing.
  */
 export async function layoutOf(
   client: QmpClient,
@@ -91,12 +90,10 @@ export async function layoutOf(
     .digest('hex');
   const read = graph.filter(({ ro, file }) => ro && file.startsWith('/'));
   const files = new Map(read.map((each) => [each['node-name'], each.file]));
-  // Without them the digest counts alone.
   const images = await stampsOf(pid, files).catch((): ImageStamp[] => []);
   return { digest, images };
 }
 
-/** By node: the files that a process has open at these paths. */
 async function stampsOf(pid: number, files: ReadonlyMap<string, string>): Promise<ImageStamp[]> {
   if (files.size === 0) return [];
   const opened = await openFiles({ pid }, await inodesOf([...files.values()]));
@@ -105,7 +102,7 @@ async function stampsOf(pid: number, files: ReadonlyMap<string, string>): Promis
     const there = await identityOf(file);
     const isThis = ({ id }: OpenFile): boolean => judgeIdentity(id, there, true) === 'same';
     const found = there === undefined || isDevice(there) ? undefined : opened.find(isThis);
-    // QEMU names a node `#block123` if nobody has named it. The description has other names for such nodes.
+    // QEMU names an unnamed node `#block123`; the description names such nodes differently.
     const isNamed = nodeName.safeParse(node).success;
     if (found === undefined || stamps.length >= MAX_STAMPS || !isNamed) continue;
     const info = await stat(`/proc/${pid}/fd/${found.fd}`, { bigint: true });
@@ -114,7 +111,6 @@ async function stampsOf(pid: number, files: ReadonlyMap<string, string>): Promis
   return stamps;
 }
 
-/** The same over a monitor that is held for these queries alone. */
 export async function readLayout(
   monitor: MonitorAddress,
   handle: QemuHandle,

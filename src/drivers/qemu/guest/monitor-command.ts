@@ -1,7 +1,7 @@
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 
-/** What the monitor for people answers; for what QMP has no counterpart of in every version. */
+/** Output of a command of the human monitor, for values that not every QEMU version has in QMP. */
 export function monitorCommand(
   client: QmpClient,
   line: string,

@@ -8,7 +8,6 @@ interface Child {
   readonly type: string;
 }
 
-/** An object of the user's, as it is now. */
 export async function readObject(
   client: QmpClient,
   child: Child,

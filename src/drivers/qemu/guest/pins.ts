@@ -1,16 +1,14 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { defined } from '../../../protocol/defined.ts';
 
-/** Where a QEMU may run, and have its memory, by numbers of this host: `0-3,8`. Absent: wherever this process may. */
+/** Host processors and NUMA nodes that a QEMU may use: `0-3,8`. Absent: all that this process may use. */
 export interface Pins {
   readonly processors?: string;
   readonly nodes?: string;
 }
 
-/** More threads than a QEMU has. */
 const MAX_THREADS = 4096;
 
-/** What a QEMU is pinned to, by taskset, numactl or a cpuset; what cannot be read is left out. */
 export async function readPins(pid: number): Promise<Pins> {
   const own = await statusOf('self');
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
@@ -22,7 +20,10 @@ async function statusOf(where: string): Promise<string> {
   return readFile(`/proc/${where}/status`, 'utf8').catch(() => '');
 }
 
-/** From /proc/PID/status of this process and of each thread: the first thread that may use less than this process counts. */
+/**
+ * Compares /proc/PID/status of this process and of each thread: the first thread that is restricted more than
+ * this process counts.
+ */
 export function pinsOf(own: string, threads: readonly string[]): Pins {
   const narrowest = (name: string): string | undefined => {
     const ours = numbersOf(lineOf(own, name));
@@ -41,7 +42,6 @@ function lineOf(status: string, name: string): string {
   return new RegExp(`^${name}:\\s*(\\S*)$`, 'm').exec(status)?.[1] ?? '';
 }
 
-/** Of the kernel's lists: `0-3,8`. */
 function numbersOf(list: string): Set<number> {
   const numbers = new Set<number>();
   for (const part of list === '' ? [] : list.split(',')) {

@@ -15,9 +15,8 @@ import { endingMs } from '../../../migration/direct/ending-times.ts';
 import { judgeEnd, type MonitorProcess } from '../qmp/monitor-end.ts';
 import type { QemuHandle } from '../handle.ts';
 
-/** A QEMU process of this host (of our network namespace), as the kernel shows it. */
 export interface QemuProcess extends BootProcess {
-  /** The program, `/usr/bin/qemu-system-x86_64`; empty when it may not be read. */
+  /** Program, such as `/usr/bin/qemu-system-x86_64`; empty if it may not be read. */
   readonly binary: string;
   readonly argv: readonly string[];
   readonly cwd: string;
@@ -26,8 +25,9 @@ export interface QemuProcess extends BootProcess {
 const MAX_COMMAND_LINE = 1024 * 1024;
 
 /**
- * Every QEMU system emulator in our network namespace. Processes that end meanwhile are left out, and those of other users
- * that we may not see; one that cannot be read for another reason is an error, as what is not listed may be started again.
+ * All QEMU system emulators in our network namespace. Omits processes that end during the look, and other users'
+ * processes that we may not see. Any other read failure is an error, because a guest that is missing in the list
+ * might be started again.
  */
 export async function listQemuProcesses(signal: AbortSignal): Promise<QemuProcess[]> {
   const ours = await readlink('/proc/self/ns/net');
@@ -36,31 +36,31 @@ export async function listQemuProcesses(signal: AbortSignal): Promise<QemuProces
   return found.filter((each) => each !== undefined);
 }
 
-/** The same of one process; undefined for any other program. */
 export async function qemuProcessAt(
   pid: number,
   namespace: string,
 ): Promise<QemuProcess | undefined> {
   try {
     const command = await readFile(`/proc/${pid}/comm`, 'utf8');
-    // The kernel cuts names at 15 characters; a wrapper's exec leaves the program's own, and `-name process=` gives another.
+    // The kernel cuts names at 15 characters. A wrapper's exec keeps the program's name; `-name process=` changes
+    // it.
     if (!/^(qemu|kvm)/.test(command) && !(await isQemuByProgram(pid))) return undefined;
     if ((await readlink(`/proc/${pid}/ns/net`)) !== namespace) return undefined;
     return await readProcess(pid);
   } catch (error) {
-    // The kernel takes a process apart piece by piece: its namespaces go before its number does.
+    // The kernel dismantles a process in pieces: its namespaces disappear before its pid.
     if (isForbidden(error) || hasBegunToEnd(pid)) return undefined;
     throw error;
   }
 }
 
-/** What the kernel's own threads run, and what others' processes run where that may not be seen, is no QEMU of ours. */
+/** A kernel thread, or another user's process whose program we may not see, is not one of our QEMUs. */
 async function isQemuByProgram(pid: number): Promise<boolean> {
   const program = await readlink(`/proc/${pid}/exe`).catch(() => '');
   return isSystemEmulator('', program);
 }
 
-/** Undefined when there is no such process, or it is no system emulator; throws where that cannot be seen. */
+/** Undefined if there is no such process or it is not a system emulator; throws if that cannot be seen. */
 export async function readProcess(pid: number): Promise<QemuProcess | undefined> {
   try {
     const startTicks = startTicksOf(pid);
@@ -91,14 +91,13 @@ function isForbidden(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(EACCES|EPERM)$/.test(String(error.code));
 }
 
-/** What a connection to that process's monitor asks the kernel when it ends. */
 export function monitorProcess(identity: BootProcess): MonitorProcess {
   return { life: () => lifeOf(identity), isEnding: () => isEnding(identity) };
 }
 
 /**
- * The process of a handle at the source. GODWIT_HYPERVISOR_LOST where it is gone, GODWIT_MONITOR_UNREACHABLE where that, or
- * what it is, cannot be seen.
+ * Process of a source's handle. Throws GODWIT_HYPERVISOR_LOST if it is gone, GODWIT_MONITOR_UNREACHABLE if its
+ * state or program cannot be seen.
  */
 export async function processOf(handle: QemuHandle, host: string): Promise<QemuProcess> {
   const life = lifeOf(handle);
@@ -125,7 +124,7 @@ export function isSystemEmulator(command: string, binary: string): boolean {
   );
 }
 
-/** Resolves once the process is gone by the kernel's word; GODWIT_DEADLINE when it stays, or cannot be seen. */
+/** Resolves once the kernel reports that the process is gone; GODWIT_DEADLINE if it stays or cannot be seen. */
 export async function waitForExit(
   identity: BootProcess,
   deadlineMs: number,
@@ -145,8 +144,8 @@ export async function waitForExit(
 }
 
 /**
- * ms that a process may take from its last instruction until it is gone, more than others: the kernel gives its memory
- * back page by page. Ask while it lives; 0 when it is ending already.
+ * Extra time for a process to disappear, ms: the kernel frees its memory page by page. Must be called while it
+ * lives; 0 if it is already ending.
  */
 export function endingMsOf({ pid }: BootProcess): number {
   try {
@@ -158,8 +157,8 @@ export function endingMsOf({ pid }: BootProcess): number {
 }
 
 /**
- * Ends the process for good; nothing when it is gone. GODWIT_DEADLINE, with nothing done, where it cannot be seen whether
- * the process with that pid is still this one. `deadlineMs` is what is allowed besides giving its memory back.
+ * Kills the process; does nothing if it is gone. Throws GODWIT_DEADLINE without an effect if it cannot be seen
+ * whether the pid still belongs to this process. `deadlineMs` excludes the time to free memory.
  */
 export async function killProcess(
   identity: BootProcess,
@@ -183,14 +182,14 @@ function isNoSuchProcess(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ESRCH';
 }
 
-/** Whether the process runs as root or as the user of this one, or root lets it in; true where it has ended. */
+/** True if the process runs as root or as our user, if we are root, or if it has ended. */
 export function runsAsOurUser(pid: number): boolean {
   const own = process.geteuid?.();
   const user = userOf(pid);
   return own === 0 || user === 0 || user === own;
 }
 
-/** The effective user of a process; this one's own where it has ended, or may not be seen. */
+/** Effective user of a process; our own user if it has ended or may not be seen. */
 export function userOf(pid: number): number {
   const own = process.geteuid?.() ?? 0;
   try {

@@ -2,7 +2,6 @@ import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type { Scalar } from '../spec/options.ts';
 
-/** A property of an object; undefined when it has none of that name, or it is no plain value. */
 export async function getScalar(
   client: Pick<QmpClient, 'request'>,
   place: string,

@@ -6,14 +6,13 @@ import { parseCommandLine, type CommandLine } from '../spec/cmdline.ts';
 import { readSwtpm, swtpmSocket, tpmBackend, type TpmFacts } from '../spec/tpm.ts';
 import { splitCommandLine, type QemuProcess } from './process.ts';
 
-/** The program beside a QEMU that serves its TPM. */
 export interface SwtpmProcess extends BootProcess {
   readonly argv: readonly string[];
 }
 
 const COMMAND = 'swtpm';
 
-/** The swtpm that listens at that socket, as its command line says; undefined where none is to be seen. */
+/** The swtpm whose command line names that socket; undefined if none is visible. */
 export async function findSwtpm(socket: string): Promise<SwtpmProcess | undefined> {
   const wanted = path.resolve(socket);
   for (const each of await listSwtpm()) {
@@ -23,7 +22,6 @@ export async function findSwtpm(socket: string): Promise<SwtpmProcess | undefine
   return undefined;
 }
 
-/** Each swtpm of this host that may be seen. One that ends meanwhile is left out. */
 export async function listSwtpm(): Promise<SwtpmProcess[]> {
   const found = await Promise.all(
     pids().map(async (pid): Promise<SwtpmProcess | undefined> => {
@@ -38,13 +36,11 @@ export async function listSwtpm(): Promise<SwtpmProcess[]> {
   return found.filter((each) => each !== undefined);
 }
 
-/** The socket of a guest's TPM, as a path of this host; undefined without one. */
 export function tpmSocketOf({ argv, cwd }: Pick<QemuProcess, 'argv' | 'cwd'>): string | undefined {
   const socket = tpmBackend(parseCommandLine(argv))?.socket;
   return socket === undefined || socket === '' ? undefined : path.resolve(cwd, socket);
 }
 
-/** What serves the TPM of a command line; nothing where it has none. */
 export async function readTpm(line: CommandLine, cwd: string): Promise<{ tpm?: TpmFacts }> {
   const backend = tpmBackend(line);
   if (backend === undefined) return {};

@@ -21,7 +21,7 @@ import type { QemuUser } from '../user/ids.ts';
 
 const POLL_MS = 2;
 const END_MS = 15_000;
-/** Far more than a disk needs: a connection that broke may be noticed only after the next one was made. */
+/** Far more than a disk needs: a broken connection may be noticed only after the next one is made. */
 const MAX_CONNECTIONS = 1024;
 
 const exports = z
@@ -44,7 +44,6 @@ const sizes = z
   )
   .max(65_536);
 
-/** The guest's QEMU here. */
 export interface Incoming {
   readonly client: QmpClient;
   readonly pid: number;
@@ -58,7 +57,7 @@ export interface TargetDependencies {
 
 type Owner = Pick<DestinationOptions, 'host' | 'guest' | 'guestDir' | 'from'>;
 
-/** Empty images for a guest, and exports of its paused QEMU into which they are filled. */
+/** Empty images for a guest, and exports of its paused QEMU through which they are filled. */
 export class QemuDiskTarget implements DiskTarget {
   readonly images: Identifier;
   readonly watch: QemuDiskWatch;
@@ -69,7 +68,6 @@ export class QemuDiskTarget implements DiskTarget {
 
   #uneven: ReadonlySet<string> | undefined;
 
-  /** `incoming`: undefined where it has not been started, or has ended. */
   constructor(
     owner: Owner,
     { programs, images, user }: TargetDependencies,
@@ -122,7 +120,7 @@ export class QemuDiskTarget implements DiskTarget {
     const argv = await argvOf(incoming);
     const uneven = await this.#unevenNodes(client, signal);
     const options = whileFilled(argv, { nodes: new Set(nodes), uneven });
-    // Before they are offered: QEMU offers no uneven file that it writes without a cache.
+    // Reopened before the export: QEMU cannot export a file of an uneven size for writing without a cache.
     if (options.length > 0) await client.execute('blockdev-reopen', { options }, signal);
     for (const node of nodes) await this.#offer(client, node, signal);
   }
@@ -133,7 +131,7 @@ export class QemuDiskTarget implements DiskTarget {
     const { client } = incoming;
     await withDeadline('closing the exports of disks', END_MS, signal, async (inner) => {
       const nodes = (await ours(client, inner)).map((each) => each['node-name']);
-      // Before the exports are gone, so that a repeated call knows of it.
+      // Read before the exports are gone, so that a repeated call finds it.
       const [argv, uneven] = [await argvOf(incoming), await this.#unevenNodes(client, inner)];
       const even = new Set(nodes.filter((node) => !uneven.has(node)));
       const options = asGiven(argv, { nodes: even });
@@ -143,12 +141,12 @@ export class QemuDiskTarget implements DiskTarget {
         if (left.length === 0) break;
         for (const each of left) {
           if (each['shutting-down']) continue;
-          // Who is still connected has nothing to write any more; refused where it has gone meanwhile.
+          // Connected clients have nothing left to write. Refused if the export has gone meanwhile.
           await client.request('block-export-del', { id: each.id, mode: 'hard' }, inner);
         }
         await systemClock.sleep(POLL_MS, inner);
       }
-      // Only now, since QEMU writes to none of them without a cache while it offers them. May run twice.
+      // Reopened only now: QEMU cannot write to uneven images without a cache while it exports them. Can run twice.
       const last = asGiven(argv, { nodes: uneven, uneven });
       if (last.length > 0) await client.execute('blockdev-reopen', { options: last }, inner);
       const answer = await client.request('nbd-server-stop', {}, inner);
@@ -173,12 +171,12 @@ export class QemuDiskTarget implements DiskTarget {
       () => false,
     );
     if (there) return;
-    // Somebody has removed its socket: nobody can reach it there.
+    // The socket was removed, so the server is unreachable there.
     await client.execute('nbd-server-stop', {}, signal);
     await client.execute('nbd-server-start', server, signal);
   }
 
-  /** Images of an uneven size, whether they are offered or not. The size stays: it is asked for once. */
+  /** Images of an uneven size, exported or not. The size never changes, so it is read once. */
   async #unevenNodes(client: QmpClient, signal: AbortSignal): Promise<ReadonlySet<string>> {
     if (this.#uneven !== undefined) return this.#uneven;
     const live = await client.query('query-named-block-nodes', { flat: true }, sizes, signal);
@@ -212,7 +210,6 @@ export class QemuDiskTarget implements DiskTarget {
     return { ...image, like, bytes: seen.bytes, backingFormat: below?.format };
   }
 
-  /** The one that will run the guest. */
   async #program(description: GuestDescription, signal: AbortSignal): Promise<QemuProgram> {
     const programs = await this.#programs(signal);
     const { hypervisorVersion } = description;

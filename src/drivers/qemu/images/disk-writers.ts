@@ -8,27 +8,24 @@ import { listQemuProcesses } from '../guest/process.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { ownerOf } from './variable-store-users.ts';
 
-/** Which guests of this host may write to the files of a guest's disks, by what the kernel knows of all QEMUs. */
+/** Guests of this host that may write to the files of a guest's disks, from the kernel's view of all QEMUs. */
 
 const name = z.string().max(65_536);
 const nodes = z
   .array(z.object({ 'node-name': name.default(''), drv: name, file: name, ro: z.boolean() }))
   .max(16_384);
-/** Drivers of nodes that lie on a file or device of this host. */
 const OF_THIS_HOST: ReadonlySet<string> = new Set(['file', 'host_device']);
-/** Drivers of nodes that QEMU reaches over a network by itself. */
 const OF_A_NETWORK: ReadonlySet<string> = new Set(['nfs', 'iscsi', 'rbd', 'nbd', 'https', 'ssh']);
 
 const readNodes = (client: QmpClient, signal: AbortSignal): Promise<z.infer<typeof nodes>> =>
   client.query('query-named-block-nodes', { flat: true }, nodes, signal);
 
-/** Files and devices of this host that a QEMU has open as images, by its own word. */
 export async function imageFiles(client: QmpClient, signal: AbortSignal): Promise<Set<string>> {
   const own = (await readNodes(client, signal)).filter(({ drv }) => OF_THIS_HOST.has(drv));
   return new Set(own.map(({ file }) => file));
 }
 
-/** Which of these files, by block node, a QEMU has open; undefined if this user may not look into it. */
+/** Nodes whose files a QEMU has open; undefined if this user may not inspect the process. */
 export async function openedImages(
   client: QmpClient,
   pid: number,
@@ -45,7 +42,6 @@ export async function openedImages(
   });
 }
 
-/** What a QEMU has open to write the guest's disks, by its own word. */
 export async function writtenFiles(client: QmpClient, signal: AbortSignal): Promise<WrittenFiles> {
   const all = await readNodes(client, signal);
   const written = all.filter(({ ro }) => !ro);
@@ -55,7 +51,7 @@ export async function writtenFiles(client: QmpClient, signal: AbortSignal): Prom
   };
 }
 
-/** The names of the guests, for each file in the order given; a file that is not there is nobody's. */
+/** Names of the writing guests, for each file in the given order. A missing file has none. */
 export async function diskWriters(
   files: readonly string[],
   signal: AbortSignal,
@@ -65,7 +61,6 @@ export async function diskWriters(
   const writers = new Map<string, Set<string>>();
   for (const process of inodes.size === 0 ? [] : await listQemuProcesses(signal)) {
     for (const { id, mayWrite } of await openFiles(process, inodes)) {
-      // Two processes of one name are two writers.
       const by = `${ownerOf(process)} (process ${process.pid})`;
       if (mayWrite) writers.set(id, (writers.get(id) ?? new Set()).add(by));
     }
@@ -76,7 +71,10 @@ export async function diskWriters(
 const SHARED_HINT =
   'QEMU’s own lock on the image would refuse the guest at the switch: shut the other down, or give it a disk of its own. Nothing to do where both write by agreement (`share-rw=on`, a file system of a cluster).';
 
-/** Whether another guest of this host may write to images that the guest is to open here. Nothing where that cannot be known. */
+/**
+ * Refuses if another guest of this host may write to images that the guest will open here. No finding if that is
+ * unknown.
+ */
 export async function writerChecks(
   { host, guest }: { readonly host: string; readonly guest: string },
   files: readonly string[],

@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto';
 import { parseCommandLine, valuesOf } from '../spec/cmdline.ts';
 import { parseBlockdev, type DriveOptions } from '../spec/disks/disk-options.ts';
 
-/** What of a QEMU's disks is offered to another host. Pure. */
-
 const PREFIX = 'godwit-export-';
 
 export function exportId(node: string): string {
@@ -14,31 +12,28 @@ export function isExportId(id: string): boolean {
   return id.startsWith(PREFIX);
 }
 
-/** The largest unit in which a file system may take reads and writes without a cache, as QEMU finds it out. */
+/** Largest unit of uncached reads and writes that a file system may require, as QEMU detects it. */
 const UNIT_BYTES = 4096;
 
-/** A size that a file opened without a cache may not have while another host writes to it: its last unit is not whole. */
+/** An uncached file of such a size cannot be written by another host, because its last unit is incomplete. */
 export function isUneven(bytes: number): boolean {
   return bytes % UNIT_BYTES !== 0;
 }
 
 export interface ToReopen {
-  /** Nodes of images. */
   readonly nodes: ReadonlySet<string>;
-  /** Those of an uneven size. */
   readonly uneven?: ReadonlySet<string>;
 }
 
 /**
- * How images among `nodes` are to be opened while they are filled. What is zero at the source is written here as zeroes; a
- * raw image that passes no discard on would allocate them all. A qcow2 image only notes them. The file of an uneven image
- * is written through the page cache meanwhile. Nodes that are opened in that way anyway are left alone.
+ * Options of images among `nodes` while they are filled. Zeroes at the source are written here as zeroes: a raw
+ * image without discard would allocate them, a qcow2 image only records them. An uneven image uses the page
+ * cache. Nodes that already have these options are left out.
  */
 export function whileFilled(argv: readonly string[], asked: ToReopen): DriveOptions[] {
   return changes(argv, asked).map(({ wanted }) => wanted);
 }
 
-/** Those images again as the command line has them. */
 export function asGiven(argv: readonly string[], asked: ToReopen): DriveOptions[] {
   return changes(argv, asked).map(({ given }) => given);
 }
@@ -52,7 +47,7 @@ function changes(
     ({ 'node-name': name, driver }) =>
       typeof name === 'string' && nodes.has(name) && driver !== 'qcow2',
   );
-  // A file comes before the format on it, which is how QEMU takes them.
+  // QEMU requires a file before its format.
   return all.flatMap((given) => {
     const own = images.filter(({ file, ...image }) =>
       [file, image['node-name']].includes(given['node-name']),
@@ -65,7 +60,7 @@ function changes(
     const wanted = {
       ...given,
       ...(unmaps ? { discard: 'unmap' } : {}),
-      // Linux's own queue of requests takes none that go through the page cache.
+      // Linux AIO accepts no requests through the page cache.
       ...(caches ? { cache: { direct: false, 'no-flush': false }, aio: 'threads' } : {}),
     };
     return [{ given, wanted }];

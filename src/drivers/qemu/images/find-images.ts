@@ -4,11 +4,9 @@ import type { ImageStore } from './images.ts';
 import { FIRMWARE_DIRS, flashName } from '../spec/flash.ts';
 import type { GuestSpec, ImageSpec } from '../spec/schema.ts';
 
-/** Files of this host with the content that a guest's description names. */
 export interface FoundImages {
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
-  /** Code of the machine's firmware: block node -> file. */
   readonly code: ReadonlyMap<string, string>;
   readonly checks: readonly NamedCheck[];
 }
@@ -17,11 +15,13 @@ interface ImageSearch {
   readonly guest: string;
   readonly host: string;
   readonly store: ImageStore;
-  /** Of the configuration. */
   readonly imageDirs: readonly string[];
 }
 
-/** Looks for each image of a description: in the directories of the configuration, and firmware where it is installed. */
+/**
+ * Looks for each image of a description: in the configured directories, and for firmware also where it is
+ * installed.
+ */
 export async function findImages(
   spec: GuestSpec,
   asked: ImageSearch,

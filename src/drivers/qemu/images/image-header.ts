@@ -2,34 +2,32 @@ import { closeSync, constants, readSync, realpathSync, type Stats } from 'node:f
 import { openFound } from '../../../system/files/checked-open.ts';
 
 /**
- * What an image's own header makes QEMU open. A backing file is always said at the destination, so that QEMU does not
- * follow the header; of a file that holds the data it would take the header's word, whatever path that is.
+ * Files that an image's header makes QEMU open. The destination always sets the backing file, so that QEMU does
+ * not follow the header. For an external data file, QEMU would open any path in the header.
  */
 
-/** To the end of the features that a reader must know (docs/interop/qcow2.txt of QEMU). */
+/** Up to the end of the incompatible features (docs/interop/qcow2.txt of QEMU). */
 export const HEADER_BYTES = 80;
 const MAGIC = 0x51_46_49_fb;
 const INCOMPATIBLE_AT = 72;
 const EXTERNAL_DATA_FILE = 1n << 2n;
 
-/** Why QEMU would open another file for an image that starts with these bytes; undefined where it would not. Pure. */
+/** Reason why QEMU would open another file for an image with this header; undefined if it would not. Pure. */
 export function linkOfHeader(header: Buffer): string | undefined {
   if (header.length < HEADER_BYTES || header.readUInt32BE(0) !== MAGIC) return undefined;
-  // Version 2 has no features.
   if (header.readUInt32BE(4) < 3) return undefined;
   const features = header.readBigUInt64BE(INCOMPATIBLE_AT);
   if ((features & EXTERNAL_DATA_FILE) === 0n) return undefined;
   return 'its header names a file of its own for its data';
 }
 
-/** QEMU reads a header of either. */
 function isImage(found: Stats): string | undefined {
   return found.isFile() || found.isBlockDevice() ? undefined : 'neither a file nor a block device';
 }
 
 /**
- * The same for an image of this host, a file or a block device. A link is followed, as QEMU follows it: the name of each
- * volume of LVM is one. Throws where it cannot be read.
+ * Same for a file or block device of this host. Follows links, as QEMU does: LVM volume names are links. Throws
+ * if it cannot be read.
  */
 export function linkOfImage(file: string): string | undefined {
   const fd = openFound(followed(file), constants.O_RDONLY | constants.O_NONBLOCK, isImage);
@@ -42,7 +40,7 @@ export function linkOfImage(file: string): string | undefined {
   }
 }
 
-/** Where a link leads nowhere, itself: it is no image. */
+/** Returns the link itself if it is broken; that is not an image. */
 function followed(file: string): string {
   try {
     return realpathSync(file);

@@ -6,7 +6,7 @@ import { godwitError } from '../../../errors.ts';
 import { readKept, writeKept } from '../programs/answer-cache.ts';
 import type { ImageSpec } from '../spec/schema.ts';
 
-/** Kernels, initramfs and firmware, known by their content and not by where they lie. */
+/** Kernels, initramfs and firmware, identified by content instead of path. */
 
 const kept = z.object({ sha256: z.string(), bytes: z.number() });
 const MAX_CANDIDATES = 4096;
@@ -15,12 +15,12 @@ export class ImageStore {
   readonly #cacheDir: string;
   readonly #fresh = new Map<string, string>();
 
-  /** Hashes are kept in `cacheDir` by device, inode, time and size of the file. */
+  /** Hashes are stored in `cacheDir` by the file's device, inode, time and size. */
   constructor(cacheDir: string) {
     this.#cacheDir = cacheDir;
   }
 
-  /** What a file is; rejects with the system's error when it cannot be read. `at`: where to read it, if not at its path. */
+  /** Size and hash of a file; rejects with the system's error if it cannot be read. `at`: path to read instead. */
   async identify(file: string, signal: AbortSignal, at = file): Promise<ImageSpec> {
     const { size } = await stat(at);
     const name = path
@@ -34,7 +34,7 @@ export class ImageStore {
     };
   }
 
-  /** Where this host has the image; undefined when it has not. A file of the same name is tried first. */
+  /** Path of the image on this host; undefined if it has none. A file of the same name is tried first. */
   async find(
     image: ImageSpec,
     directories: readonly string[],
@@ -50,7 +50,6 @@ export class ImageStore {
     return undefined;
   }
 
-  /** Files of the right size, those of the same name first. */
   async #candidates(image: ImageSpec, directories: readonly string[]): Promise<string[]> {
     const found: { file: string; same: boolean }[] = [];
     for (const directory of directories) {
@@ -89,7 +88,7 @@ export class ImageStore {
   }
 }
 
-/** Through one small buffer: a mover is to stay small, whatever the size of the file. */
+/** Uses one small buffer, so that a mover stays small for any file size. */
 async function hashFile(file: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(256 * 1024);

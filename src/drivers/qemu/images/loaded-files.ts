@@ -5,14 +5,13 @@ import { hasCode } from '../../../errors.ts';
 import { identityOf, inodesOf, openFiles } from '../../../system/files/open-files.ts';
 import { MS_PER_TICK, startTicksOf } from '../../../system/processes/process.ts';
 
-/** Firmware, kernels and ROMs that a QEMU read at its start: whether the file at the path is still the one that it read. */
+/** Checks whether the firmware, kernels and ROMs that a QEMU read at its start are still at their paths. */
 
-/** Where the content that the guest runs can be read. `note`: what a person has to know of it, as a clause after its name. */
+/** Path with the content that the guest runs. `note`: remark for people, as a clause after the name. */
 export type ContentSource =
   | { readonly at: string; readonly note?: string; readonly hint?: string }
   | { readonly why: string };
 
-/** `isOpen`: QEMU keeps the file open, as that of a flash chip. */
 export async function loadedFrom(
   pid: number,
   file: string,
@@ -26,20 +25,23 @@ export async function loadedFrom(
 const LATER_HINT =
   'The content travels with the memory, if the file has the same size. Restart the guest to have it run the file as it is now.';
 
-/** Of a flash chip, whose file QEMU keeps open. A package that was upgraded removes the file, and the open file stays whole. */
+/**
+ * Content of a flash chip, whose file QEMU keeps open. A package upgrade removes the file, but the open file
+ * stays intact.
+ */
 async function openedCode(pid: number, file: string): Promise<ContentSource> {
   const id = await identityOf(file);
   try {
     const open = await openFiles({ pid }, await inodesOf([file]));
     if (id !== undefined && open.some((each) => each.id === id)) return { at: file };
   } catch (thrown) {
-    // This user may not look: the path counts.
+    // This user may not inspect the process: the path is used.
     if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return { at: file };
     throw thrown;
   }
   const at = await removedFile(pid, file);
   if (at !== undefined && (await sizeOf(at)) === (await sizeOf(file))) {
-    // An upgrade of the firmware on all hosts must not keep every guest that runs where it is.
+    // A firmware upgrade on all hosts must not make every running guest unmovable.
     return { at: file, note: OLDER, hint: LATER_HINT };
   }
   if (at !== undefined) {
@@ -55,7 +57,6 @@ async function sizeOf(file: string): Promise<number | undefined> {
   return (await stat(file).catch(() => undefined))?.size;
 }
 
-/** A file that a process has open and that was removed under this path; undefined if there is none, or several. */
 async function removedFile(pid: number, file: string): Promise<string | undefined> {
   const directory = `/proc/${pid}/fd`;
   const found = new Map<string, string>();
@@ -70,12 +71,13 @@ async function removedFile(pid: number, file: string): Promise<string | undefine
   return more.length === 0 ? only : undefined;
 }
 
-/** The uptime and the start of a process are known to 10 ms each, and a file's times to a tick of the kernel. */
+/** Uptime and process start have a resolution of 10 ms each, and file times of a kernel tick. */
 const CLOCKS_MS = 30;
 
 /**
- * Of a file that QEMU does not keep open (`-bios`, `-kernel`, a ROM): its content travels with the memory, and the destination
- * looks for the content that the file has now. Undefined if the file is older than the process, or if that is not known.
+ * Message about a changed file that QEMU does not keep open (`-bios`, `-kernel`, a ROM). Its content travels
+ * with the memory, but the destination looks for the file's present content. Undefined if the file is older than
+ * the process, or if that is unknown.
  */
 async function whyChangedSince(pid: number, file: string): Promise<string | undefined> {
   const startTicks = startTicksOf(pid);

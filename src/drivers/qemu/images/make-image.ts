@@ -7,7 +7,7 @@ import { askProgram, handedFile, type Question } from '../programs/one-shot-qemu
 import type { QmpClient } from '../qmp/client.ts';
 import type { BlockNode } from '../spec/disks/disk-schema.ts';
 
-/** Empty images, made by QEMU itself: hosts need no qemu-img. */
+/** Empty images, created by QEMU itself: hosts need no qemu-img. */
 
 const MAKE_MS = 20_000;
 const POLL_MS = 5;
@@ -23,13 +23,11 @@ const jobs = z
 
 export interface Blank extends NewImage {
   readonly like: BlockNode;
-  /** Of the node below it. */
   readonly backingFormat: BlockNode['format'] | undefined;
-  /** What the guest sees of it. */
   readonly bytes: number;
 }
 
-/** What `blockdev-create` gets; `file` is a node. Undefined where it would not be the same image. Pure. */
+/** Arguments of `blockdev-create`; `file` is a node. Undefined if the image would not be equal. Pure. */
 export function creationOf(blank: Blank, file: string): object | undefined {
   const { like, bytes, backingFile, backingFormat } = blank;
   const { make } = like;
@@ -51,7 +49,7 @@ export function creationOf(blank: Blank, file: string): object | undefined {
   };
 }
 
-/** A file of `bytes` that takes nothing yet. Rejects where there is one with anything in it. */
+/** Creates an unallocated file of `bytes`. Rejects if the file exists with contents. */
 export async function makeEmptyFile(file: string, bytes: number): Promise<void> {
   const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
   const handle = await inRealDirectory(file, (at) =>
@@ -66,7 +64,7 @@ export async function makeEmptyFile(file: string, bytes: number): Promise<void> 
   }
 }
 
-/** Writes the headers of qcow2 images into files that are there and empty, and that QEMU can reach only opened by us. */
+/** Writes qcow2 headers into existing empty files, which QEMU gets only as open files. */
 export async function formatImages(
   program: Pick<Question, 'file' | 'host' | 'as' | 'sandbox'>,
   blanks: readonly { readonly file: string; readonly creation: (node: string) => object }[],
@@ -83,7 +81,7 @@ export async function formatImages(
     await askProgram({ ...question, accelerator: 'tcg' }, signal, async (client, inner) => {
       for (const [index, { creation }] of blanks.entries()) {
         const node = `blank${index}`;
-        // A lock would last until QEMU has ended, and the guest's own is to open the image next.
+        // A lock would last until QEMU ends, but the guest's QEMU opens the image next.
         const file = { driver: 'file', filename: handedFile(index), locking: 'off' };
         await client.execute('blockdev-add', { ...file, 'node-name': node }, inner);
         await client.execute('blockdev-create', { 'job-id': node, options: creation(node) }, inner);
@@ -97,7 +95,6 @@ export async function formatImages(
   }
 }
 
-/** Resolves once a job of its own has ended well. */
 export async function concluded(client: QmpClient, id: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const job = (await client.query('query-jobs', {}, jobs, signal)).find((each) => each.id === id);

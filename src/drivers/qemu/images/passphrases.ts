@@ -7,20 +7,18 @@ import type { Disk } from '../../../protocol/disk.ts';
 import type { GuestSpec } from '../spec/schema.ts';
 
 /**
- * Passphrases of encrypted disks. They are this host's own matter: no host gives them to another one. `keyDir/GUEST` holds that of
- * all disks of a guest, or is a directory that holds that of each, `keyDir/GUEST/DISK`.
+ * Passphrases of encrypted disks. They are local: no host sends them to another. `keyDir/GUEST` contains one
+ * passphrase for all disks of a guest, or is a directory with one file per disk, `keyDir/GUEST/DISK`.
  */
 
-/** A peer names the disk: no way up, and no name that is hidden. */
+/** A peer names the disk, so `..` and hidden names are excluded. */
 const PLAIN = /^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}$/;
 
 export interface FoundPassphrases {
-  /** Of each encrypted image, by its block node: the file here that holds its passphrase. */
   readonly passphrases: ReadonlyMap<string, string>;
   readonly checks: readonly NamedCheck[];
 }
 
-/** Looks for them. `guest`: its name on this host. */
 export async function findPassphrases(
   { blockNodes = [] }: GuestSpec,
   disks: readonly Disk[],
@@ -34,7 +32,6 @@ export async function findPassphrases(
     const device = disk ?? node;
     try {
       const file = await fileFor(keyDir, guest, device);
-      // Whether it can be read, and nobody else may.
       await readPassword(file);
       passphrases.set(node, file);
       checks.push(

@@ -8,22 +8,20 @@ import { nameOf } from '../spec/guest-name.ts';
 import type { GuestSpec } from '../spec/schema.ts';
 
 /**
- * QEMU takes no lock on a variable store: two guests write into one file, and each overwrites the other's variables with
- * all of its own when it arrives. So Godwit looks whether a QEMU of another guest of this host has the file open. Whoever
- * opens it first looks afterwards as well: of two that come at once, each sees the other.
+ * QEMU does not lock a variable store. If two guests write to one file, each overwrites all variables of the
+ * other when it arrives. Godwit therefore checks whether another guest's QEMU on this host has the file open. It
+ * checks again after the open, so that two guests that arrive at once see each other.
  */
 
 const HINT =
   'Give each guest a variable store of its own: shut one of them down, copy the file, and start it on the copy.';
 
-/** A file, and the guest that has it open beside the one that it belongs to. */
 interface SharedFile {
   readonly device: string;
   readonly file: string;
   readonly by: string;
 }
 
-/** The variable stores of a description: device -> path here. */
 export function storesOf(
   { flash = [] }: Pick<GuestSpec, 'flash'>,
   files: ReadonlyMap<string, string>,
@@ -36,7 +34,6 @@ export function storesOf(
   );
 }
 
-/** The first of the files that another guest's QEMU of this host has open. Files that are not there are nobody's. */
 async function sharedStore(
   guest: string,
   stores: ReadonlyMap<string, string>,
@@ -60,7 +57,7 @@ async function sharedStore(
   return undefined;
 }
 
-/** At the source. GODWIT_DISK_LOCAL: with a move, its file would be another guest's as well, or gone for it. */
+/** Error at the source: GODWIT_DISK_LOCAL, because a move would share or remove the other guest's file. */
 export async function whyNotAlone(
   guest: string,
   stores: ReadonlyMap<string, string>,
@@ -73,7 +70,6 @@ export async function whyNotAlone(
   return godwitError('GODWIT_DISK_LOCAL', { device, guest, file, reason }, { hint: HINT });
 }
 
-/** At the destination: the same as GODWIT_DISK_MISSING. */
 export async function whyTaken(
   { guest, host }: { readonly guest: string; readonly host: string },
   stores: ReadonlyMap<string, string>,
@@ -86,7 +82,6 @@ export async function whyTaken(
   return godwitError('GODWIT_DISK_MISSING', { host, device, guest, reason }, { hint: HINT });
 }
 
-/** The guest that a QEMU process runs. */
 export function ownerOf({ argv, pid }: QemuProcess): string {
   return knownAs(nameOf(parseCommandLine(argv)) ?? `qemu-${pid}`);
 }

@@ -4,15 +4,13 @@ import type { CurvePoint } from '../../../protocol/public/prediction.ts';
 import { dirtyCurve } from '../../dirty-windows.ts';
 import type { QmpClient } from '../qmp/client.ts';
 
-/** QEMU's own look at what a guest writes: hashes of a sample of its pages, taken twice. */
+/** QEMU's dirty-rate measurement: hashes of sampled pages, taken twice. */
 const answer = z.object({
   status: z.enum(['unstarted', 'measuring', 'measured']),
-  /** MiB/s. */
   'dirty-rate': z.number().optional(),
   'calc-time': z.number().nonnegative(),
 });
 
-/** Undefined where this QEMU cannot, or measures for somebody else. */
 export function calcDirtyRate(
   client: Pick<QmpClient, 'query' | 'request'>,
   memoryBytes: number,

@@ -7,19 +7,17 @@ import { ofAll, onPagesOf, readPlace } from './measure.ts';
 
 type PlaceEntry = NonNullable<Awaited<ReturnType<typeof readPlace>>> & { readonly atMs: number };
 
-/** QEMUs whose place is kept; the one that was asked longest ago goes first. */
 const MAX = 4096;
-/** Memory may be plugged in meanwhile, ms. */
+/** Memory may be plugged in during this time, ms. */
 const ASKED_AGAIN_MS = 3_600_000;
 
 /**
- * Looks at what guests write again and again. Where memory lies in its process is asked for once an hour, and kept: its
- * monitor serves one client at a time, and is not held while its pages are looked at.
+ * Samples guests' writes repeatedly. A guest's memory address is queried once per hour and kept, because its
+ * monitor serves one client at a time and should not be held while pages are read.
  */
 export class KeptPlaces {
   readonly #known = new Map<string, PlaceEntry>();
 
-  /** Undefined where its pages cannot be read. */
   async sample(
     handle: QemuHandle,
     connect: () => Promise<QmpClient>,

@@ -13,13 +13,13 @@ import { calcDirtyRate } from './dirty-rate.ts';
 import { samplePages, type Until } from '../../../host/memory-sample/pages.ts';
 import { ProcessPages, type Place } from '../../../host/memory-sample/process-pages.ts';
 
-/** Where a machine's memory begins: a PC's at 0, an Arm machine's at 1 GiB. */
+/** First address of a machine's memory: 0 on a PC, 1 GiB on Arm. */
 const BEGINNINGS = ['0x0', '0x40000000'] as const;
 
 /**
- * Measures what a running guest writes and what its memory holds, without stopping it: a sample of its pages is read from
- * outside where this process may, else its QEMU looks. GODWIT_CAPABILITY says why neither can be. `balloon` is the session's
- * own: those who look at once share one look.
+ * Measures a running guest's writes and memory contents without stopping it. Reads a sample of its pages from
+ * outside if this process may, otherwise uses QEMU's measurement. GODWIT_CAPABILITY explains why neither is
+ * possible. `balloon` is the session's, so that simultaneous looks share one query.
  */
 export async function measureGuest(
   handle: QemuHandle,
@@ -31,7 +31,6 @@ export async function measureGuest(
   const place = await placeOf(client, await readRamBlocks(client, signal), signal);
   const [found, hinted] = await Promise.all([
     place === undefined ? undefined : fromOutside(handle, place, { signal, brief, knows }),
-    // Its driver may be slow to say.
     brief === undefined ? hintedFree(client, balloon, signal) : {},
   ]);
   if (found !== undefined && place !== undefined) {
@@ -48,7 +47,7 @@ export async function measureGuest(
   throw godwitError('GODWIT_CAPABILITY', { what: `to measure ${handle.name}`, reason });
 }
 
-/** What the guest would give hints of; asked for only where it gives any. */
+/** Memory that the guest would report as free; queried only if it reports any. */
 async function hintedFree(
   client: QmpClient,
   balloon: Pick<Balloon, 'look'>,
@@ -60,18 +59,15 @@ async function hintedFree(
     return { hintedFreeBytes: freeBytes };
   } catch {
     signal.throwIfAborted();
-    // Its driver keeps no statistics.
     return {};
   }
 }
 
-/** Of all its memory, in each of its blocks, bytes. */
 async function wholeBytes(client: QmpClient, signal: AbortSignal): Promise<number> {
   const size = await client.query('query-memory-size-summary', {}, answers.memorySize, signal);
   return size['base-memory'] + size['plugged-memory'];
 }
 
-/** What was seen written in the block that was looked at, as if its other memory were written as much. */
 export function ofAll(
   { windowMs, dirtyBytes }: CurvePoint,
   { bytes }: Pick<Place, 'bytes'>,
@@ -81,7 +77,7 @@ export function ofAll(
   return { windowMs, dirtyBytes: Math.min(memoryBytes, Math.round(dirtyBytes * scale)) };
 }
 
-/** Where its memory begins in its process, and how much it has in all; undefined where QEMU does not say it. */
+/** Address of its first memory block in its process, and its total memory; undefined if QEMU does not report them. */
 export async function readPlace(
   client: QmpClient,
   signal: AbortSignal,
@@ -91,7 +87,6 @@ export async function readPlace(
   return { place, memoryBytes: await wholeBytes(client, signal) };
 }
 
-/** The block in which memory begins, as QEMU's process has it. */
 async function placeOf(
   client: QmpClient,
   blocks: readonly { readonly name: string; readonly bytes: number }[],
@@ -107,7 +102,7 @@ async function placeOf(
   return undefined;
 }
 
-/** `Host virtual address for 0x0 (pc.ram) is 0x7f2bb7e00000`; undefined for anything else. */
+/** Parses `Host virtual address for 0x0 (pc.ram) is 0x7f2bb7e00000`; undefined for other text. */
 export function placeIn(text: string): { name: string; address: number } | undefined {
   const [, name, digits] = /\(([^)]{1,128})\) is 0x([0-9a-f]{1,13})\s*$/.exec(text) ?? [];
   if (name === undefined || digits === undefined) return undefined;
@@ -127,7 +122,7 @@ async function fromOutside(
   return found === undefined ? undefined : { ...found, curve: [...found.curve] };
 }
 
-/** Undefined where the kernel does not let this process read them, and where that QEMU is not known to live. */
+/** Undefined if the kernel does not let this process read the pages, or if the QEMU is not known to live. */
 export async function onPagesOf<T>(
   handle: QemuHandle,
   place: Place,
@@ -140,10 +135,10 @@ export async function onPagesOf<T>(
     return undefined;
   }
   try {
-    // The opened files belong to the process that has the number now: only once it is known to be this one.
+    // The opened files belong to the pid's present process, so its identity is checked after the open.
     if (lifeOf(handle).state !== 'alive') return undefined;
     const found = await look(pages);
-    // Pages of a guest that ended meanwhile looked like pages that nobody writes.
+    // Pages of a guest that has ended would look unwritten.
     return lifeOf(handle).state === 'alive' ? found : undefined;
   } finally {
     pages.close();

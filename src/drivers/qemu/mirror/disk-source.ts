@@ -21,37 +21,35 @@ import { probeServer } from './probe.ts';
 import { QemuRequestCounter } from './request-counter.ts';
 
 /**
- * Dirty writes are remembered, and sent again, in pieces of this size: what a qcow2 cluster is by default, so that a
- * small write costs one cluster and not a request per sector.
+ * Size of a dirty-bitmap unit. It equals the default qcow2 cluster, so that a small write costs one cluster and
+ * not a request per sector.
  */
 const GRANULARITY = 64 * 1024;
-/** QEMU has at most 16 requests of 1 MiB under way for a job; less would leave a long link idle. */
+/** QEMU has at most 16 requests of 1 MiB in flight per job; less would leave a long link idle. */
 const BUFFER_BYTES = 16 * 1024 ** 2;
 /**
- * A request that lost its connection fails at once, which stops the job with what it has to send in mind; the guest's
- * own writes never wait for a connection to come back.
+ * A request without a connection fails at once. That stops the job, which keeps its remaining work, and the
+ * guest's writes never wait for a reconnect.
  */
 const RECONNECT_S = 0;
-/** QEMU's main loop hangs while it connects; the path was tried just before. */
+/** QEMU's main loop blocks while it connects; the path was tested just before. */
 const OPEN_S = 2;
-/** QEMU waits up to 16 s between attempts to connect again. */
+/** QEMU waits up to 16 s between attempts to reconnect. */
 const TAKEN_UP_MS = 25_000;
 const TAKEN_UP_POLL_MS = 50;
 const DROP_MS = 15_000;
 const ENDED = 'its copy has ended, and nothing has followed the guest’s writes since';
-/** While the guest is paused every moment counts. */
 const POLL_MS = 2;
-/** A connection that broke before is noticed with the last request, and made anew for the one after it. */
+/** A broken connection is noticed at the last request and renewed for the next. */
 const END_AGAIN_MS = 1000;
 
 const nodes = z.array(z.object({ 'node-name': z.string().max(1024).default('') })).max(16_384);
 interface MirrorSnapshot {
   readonly jobs: ReadonlyMap<string, BlockJob>;
-  /** Nodes of ours, the mark included. */
   readonly nodes: ReadonlySet<string>;
 }
 
-/** Copies a running QEMU's disks by `blockdev-mirror` into exports of another. Nothing is kept but in QEMU itself. */
+/** Copies a running QEMU's disks with `blockdev-mirror` into another QEMU's exports. All state is in QEMU. */
 export class QemuDiskSource implements DiskSource {
   readonly images: Identifier;
   readonly requests: QemuRequestCounter;
@@ -59,7 +57,6 @@ export class QemuDiskSource implements DiskSource {
   readonly #client: QmpClient;
   readonly #liveNodes: LiveNodes;
 
-  /** `guest`: for the words of errors. */
   constructor(guest: string, client: QmpClient, images: Identifier, liveNodes: LiveNodes) {
     this.images = images;
     this.requests = new QemuRequestCounter(client, liveNodes);
@@ -96,7 +93,8 @@ export class QemuDiskSource implements DiskSource {
       if (live?.has(node) !== true) throw this.#failed(node, 'the guest has no such disk');
       await this.#connect(node, socket, signal);
     }
-    // Only once all are connected: over a thin link, what one sends keeps the next one from connecting in its time.
+    // Copies start only after all disks are connected: on a thin link, the data of one would make another's
+    // connect time out.
     for (const { node } of fresh) await this.#copy(node, live?.get(node), signal);
     const standing = due.filter(({ move }) => move === 'resume').map(({ name }) => name);
     if (standing.length > 0) await this.#takeUp(standing, seen, signal);
@@ -121,12 +119,11 @@ export class QemuDiskSource implements DiskSource {
   }
 
   async setWriteBlocking(wanted: readonly string[], signal: AbortSignal): Promise<boolean> {
-    // QEMU’s main loop writes to a chip of firmware: it would stall with the link, and its monitor with it.
+    // QEMU's main loop writes to a firmware chip: it and the monitor would stall with the link.
     const disks = wanted.filter((node) => !isChipNode(node));
     for (const id of disks.map(copyName)) {
       const change = { id, type: 'mirror', 'copy-mode': 'write-blocking' };
       const answer = await this.#client.request('block-job-change', change, signal);
-      // Before QEMU 8.2.
       if (!answer.ok && answer.errorClass === 'CommandNotFound') return false;
       if (!answer.ok) throw this.#client.refused('block-job-change', answer.reason);
     }
@@ -146,12 +143,13 @@ export class QemuDiskSource implements DiskSource {
     if (!seen.nodes.has(WHOLE_MARK)) {
       this.#assertEndable(wanted, seen);
       ({ jobs } = await this.#end(wanted, signal));
-      // Before anything is released: from here on a copy without a job is one that was whole.
+      // Set before any release: from here on a copy without a job is complete.
       const mark = { driver: 'null-co', 'node-name': WHOLE_MARK, size: 512, 'read-only': true };
       orders.push(this.#client.execute('blockdev-add', mark, signal));
     }
-    // The connections stay until the guest leaves, or `drop`: to close one costs a turn over the link, and QEMU has
-    // made the other side flush already. All at once, since QEMU takes orders in turn and each answer is waited for.
+    // Connections stay until the guest leaves, or until `drop`: closing one costs a round trip, and QEMU has
+    // already made the other side flush. Orders are sent at once, since QEMU executes them in turn and each
+    // answer is awaited.
     for (const id of wanted.map(copyName).filter((name) => jobs.has(name))) {
       orders.push(this.#client.execute('job-dismiss', { id }, signal));
     }
@@ -164,7 +162,7 @@ export class QemuDiskSource implements DiskSource {
         const { jobs } = await this.#look(inner);
         if (jobs.size === 0) break;
         for (const [device, { status }] of jobs) {
-          // Refused where it has got further meanwhile; the next look reports it.
+          // Refused if the job has advanced meanwhile; the next look reports it.
           if (status === 'concluded')
             await this.#client.request('job-dismiss', { id: device }, inner);
           else await this.#client.request('block-job-cancel', { device, force: true }, inner);
@@ -203,7 +201,7 @@ export class QemuDiskSource implements DiskSource {
       export: node,
       'reconnect-delay': RECONNECT_S,
       'open-timeout': OPEN_S,
-      // What is zero here may become a hole there, also where it is read as data: a block device reports no holes.
+      // Zeroes here may become a hole there, even if they are read as data: a block device reports no holes.
       discard: 'unmap',
       'detect-zeroes': 'unmap',
     };
@@ -216,12 +214,12 @@ export class QemuDiskSource implements DiskSource {
       'job-id': name,
       device: live,
       target: name,
-      // The image there is empty, and on the same backing file: what is not allocated here is as it should be.
+      // The target is empty and has the same backing file, so unallocated parts are already equal.
       sync: 'top',
       'copy-mode': 'background',
       granularity: GRANULARITY,
       'buf-size': BUFFER_BYTES,
-      // A block that cannot be read here will not be readable later; a destination may come back.
+      // An unreadable block stays unreadable, but a destination may return.
       'on-source-error': 'report',
       'on-target-error': 'stop',
       'auto-finalize': true,
@@ -235,7 +233,7 @@ export class QemuDiskSource implements DiskSource {
     }
   }
 
-  /** QEMU connects again in the background: until it has, each try to go on ends as the one before. */
+  /** QEMU reconnects in the background; until then, each resumed job fails again. */
   async #takeUp(
     names: readonly string[],
     before: MirrorSnapshot,
@@ -263,10 +261,9 @@ export class QemuDiskSource implements DiskSource {
     }
   }
 
-  /** A job that is ready ends by itself once the target has everything, when it is asked to go without force. */
+  /** A ready job ends by itself once the target has everything, if it is cancelled without force. */
   async #end(wanted: readonly string[], signal: AbortSignal): Promise<MirrorSnapshot> {
     for (const device of wanted.map(copyName)) {
-      // Refused where it has ended already.
       await this.#client.request('block-job-cancel', { device, force: false }, signal);
     }
     const start = systemClock.monotonicMs();

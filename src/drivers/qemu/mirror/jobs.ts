@@ -2,17 +2,15 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { DiskSample } from '../../../port/disks.ts';
 
-/** What QEMU's block jobs say of the copies of disks, and what is to be done about each. Pure. */
-
 const PREFIX = 'godwit-nbd-';
 
 /**
- * A node that reads as nothing and that nobody is on: while it is there, each copy was whole when it was released.
- * It lives and dies with this QEMU, so a mover that takes over knows as well.
+ * Unused null node that marks complete copies: while it exists, each copy was complete at its release. It lives
+ * in this QEMU, so a mover that takes over sees it.
  */
 export const WHOLE_MARK = 'godwit-disks-whole';
 
-/** Name of the job that copies a node, and of the node behind which the other host is: known to every mover. */
+/** Name of a node's copy job, and of the node for the other host's export. It can be derived by every mover. */
 export function copyName(node: string): string {
   return PREFIX + createHash('sha256').update(node).digest('hex').slice(0, 16);
 }
@@ -27,7 +25,6 @@ const count = z.number().nonnegative();
 export const blockJobs = z
   .array(
     z.object({
-      /** The job's id. */
       device: word,
       status: word,
       offset: count,
@@ -40,7 +37,6 @@ export const blockJobs = z
   .max(4096);
 export type BlockJob = z.infer<typeof blockJobs>[number];
 
-/** `job`: undefined where there is none; `whole`: the mark is there. */
 export function judge(node: string, job: BlockJob | undefined, whole: boolean): DiskSample {
   if (job === undefined) {
     const nothing = { node, copiedBytes: 0, totalBytes: 0 };
@@ -54,7 +50,7 @@ export function judge(node: string, job: BlockJob | undefined, whole: boolean): 
   const figures = { node, copiedBytes: Math.min(job.offset, job.len), totalBytes: job.len };
   switch (job.status) {
     case 'concluded':
-      // Only a job that was ready ends without an error: one that is broken off earlier says that it was cancelled.
+      // Only a ready job ends without an error; a job that is aborted earlier reports its cancellation.
       if (job.error === undefined) return { ...figures, state: 'whole' };
       return { ...figures, state: 'failed', failure: endOf(job.error) };
     case 'aborting':
@@ -69,12 +65,12 @@ export function judge(node: string, job: BlockJob | undefined, whole: boolean): 
     const reason = 'the destination has no room for it';
     return { ...figures, state: 'broken', failure: { kind: 'full', reason } };
   }
-  // An error at this side would end the job, so this one is the other side's.
+  // An error on this side would end the job, so this one is the other side's.
   if (job['io-status'] !== 'ok') {
     const reason = 'what was sent could not be written at the destination, or it cannot be reached';
     return { ...figures, state: 'broken', failure: { kind: 'target', reason } };
   }
-  // `paused` says nothing: QEMU's own drains pause a job for moments, also the one at its end.
+  // `paused` is not used: QEMU's drains pause a job for moments, including the drain at its end.
   return { ...figures, state: job.ready ? 'ready' : 'copying' };
 }
 
@@ -82,13 +78,13 @@ function endOf(reason: string): NonNullable<DiskSample['failure']> {
   return { kind: /No space left/.test(reason) ? 'full' : 'source', reason };
 }
 
-/** What a `start` has to do for a node. `begin` comes after the removal of what an earlier one left half made. */
+/** Action of `start` for a node. `begin-over` removes a half-finished attempt first. */
 export type Move = 'leave' | 'begin' | 'begin-over' | 'resume' | 'refuse';
 
 /**
- * A copy that has ended is never begun again: the image there is no longer empty, and empty ranges here are not sent.
- * Nor does it count as whole, since nothing has followed the guest's writes from then on. `connected`: the node behind
- * which the other host is exists.
+ * An ended copy is never restarted: the target is no longer empty, and empty ranges are not sent. It does not
+ * count as complete either, because later guest writes were not copied. `connected`: the node for the other host
+ * exists.
  */
 export function moveFor(job: BlockJob | undefined, connected: boolean): Move {
   if (job === undefined) return connected ? 'begin-over' : 'begin';
@@ -104,11 +100,10 @@ export function moveFor(job: BlockJob | undefined, connected: boolean): Move {
   }
 }
 
-/** Whether a job that was resumed goes on; `offset`: where it stood. */
 export function goesOn(job: BlockJob | undefined, offset: number): boolean {
   if (job === undefined) return true;
   const { state, failure } = judge('', job, false);
-  // Going on would change nothing: the sample reports it.
+  // Resuming would change nothing: the sample reports the state.
   if (state === 'failed' || state === 'whole' || failure?.kind === 'full') return true;
   return state !== 'broken' && (job.offset > offset || job.offset >= job.len);
 }

@@ -5,10 +5,8 @@ import { parseCommandLine } from '../spec/cmdline.ts';
 import { describeDisks } from '../spec/disks/disks.ts';
 import type { QemuHandle } from '../handle.ts';
 
-/** Names here of the nodes that go by a description's names. */
 export type LiveNodes = (signal: AbortSignal) => Promise<ReadonlyMap<string, string>>;
 
-/** What the nodes of a guest's description are called in its QEMU. */
 export async function liveNodes(
   client: QmpClient,
   handle: QemuHandle,

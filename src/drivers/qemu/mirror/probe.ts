@@ -1,13 +1,12 @@
 import net from 'node:net';
 import { withDeadline } from '../../../deadline.ts';
 
-/** What an NBD server says first. */
 const GREETING = Buffer.from('NBDMAGIC');
 const ANSWER_MS = 5000;
 
 /**
- * Resolves once an NBD server greets behind the unix socket. QEMU connects within its main loop: with nobody there to
- * answer, the guest would be paused meanwhile.
+ * Resolves once an NBD server greets on the unix socket. QEMU connects in its main loop, so without an answer
+ * the guest would be paused.
  */
 export async function probeServer(socket: string, signal: AbortSignal): Promise<void> {
   const client = net.connect({ path: socket });

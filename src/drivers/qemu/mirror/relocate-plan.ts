@@ -11,18 +11,15 @@ import type { GuestFacts } from '../spec/facts.ts';
 import { nextName } from '../spec/moved-names.ts';
 import type { BlockJob } from './jobs.ts';
 
-/** What QEMU is ordered to do for a disk that moves on its host, and what its answers mean. Pure. */
-
 const word = z.string().max(4096);
 
 const work = z.strictObject({
-  /** The guest's device: its drive where it has one, else its path. */
   drive: word,
   qdev: word.optional(),
-  /** The nodes of the old image; of one without a layer for its format both are the same. */
+  /** Nodes of the old image; both are the same without a format layer. */
   old: word,
   oldFile: word,
-  /** How the new one is opened; `node` is the name of the job too. */
+  /** Options of the new image; `node` is also the job's name. */
   spec: blockNode,
   bytes: z.number().int().nonnegative(),
   backing: z.strictObject({ node: word, file: word, format: blockNode.shape.format }).optional(),
@@ -31,9 +28,8 @@ export type RelocationWork = z.infer<typeof work>;
 
 export const readWork = (given: unknown): RelocationWork => work.parse(given);
 
-/** The filter that QEMU puts above the old image while the job is there. */
+/** Filter that QEMU puts above the old image during the job. */
 export const filterOf = ({ spec }: RelocationWork): string => `${spec.node}-top`;
-/** The job that writes the new image's header. */
 export const makerOf = ({ spec }: RelocationWork): string => `${spec.node}-make`;
 
 const NOT_HERE = {
@@ -43,7 +39,6 @@ const NOT_HERE = {
   rbd: 'it is an image of RBD',
 } as const;
 
-/** The guest's disks, and for each that can move what that takes. */
 export function relocatable(facts: GuestFacts): GuestDisk[] {
   const found = describeDisks(parseCommandLine(facts.argv), facts);
   const taken = new Set(facts.block.nodes.map(({ name }) => name));
@@ -69,7 +64,7 @@ export function relocatable(facts: GuestFacts): GuestDisk[] {
     const oldFile = fileOf(facts, old) ?? old;
     const { backing, ...rest } = like;
     const newNode = nextName(old, taken);
-    // Both may hash alike only where they are the same.
+    // Both names may hash alike only if they are equal.
     const newFile = nextName(oldFile, new Set([...taken, newNode]));
     const below = found.nodes.find((each) => each.node === backing);
     const made: RelocationWork = {
@@ -111,8 +106,8 @@ function fileOf({ block }: GuestFacts, parent: string): string | undefined {
 }
 
 /**
- * The nodes of the new image, that of the file first. While it is filled what is zero is to become a hole, also in a raw
- * one that is otherwise to pass no discards on.
+ * Nodes of the new image, file first. While it is filled, zeroes become holes, even in a raw image that passes
+ * no discards on afterwards.
  */
 export function nodesOf(
   { spec, backing }: RelocationWork,
@@ -128,7 +123,6 @@ export function opensAsFilled({ spec }: RelocationWork): boolean {
   return spec.discard === 'unmap' && (spec.file === undefined || spec.fileDiscard === 'unmap');
 }
 
-/** For `blockdev-create`; undefined for a raw image, which needs none. */
 export function headerOf(given: RelocationWork): object | undefined {
   const { spec, bytes, backing } = given;
   const like = backing === undefined ? spec : { ...spec, backing: backing.node };
@@ -137,7 +131,6 @@ export function headerOf(given: RelocationWork): object | undefined {
   return creationOf({ ...blank, ...below }, spec.file ?? '');
 }
 
-/** What QEMU says of it; `root`: the node that the guest's device is on. */
 export function sightOf(
   given: RelocationWork,
   root: string | undefined,

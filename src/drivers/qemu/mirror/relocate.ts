@@ -41,7 +41,7 @@ const devices = z
   )
   .max(4096);
 
-/** Moves a disk by `blockdev-mirror` from one image to another of the same QEMU. Nothing is kept but in QEMU itself. */
+/** Moves a disk with `blockdev-mirror` between images of the same QEMU. All state is in QEMU. */
 export class QemuRelocator implements DiskRelocator {
   readonly #handle: QemuHandle;
   readonly #client: QmpClient;
@@ -59,7 +59,7 @@ export class QemuRelocator implements DiskRelocator {
     const images = disks
       .filter(({ work }) => work !== undefined)
       .map(({ name, file }) => ({ node: name, device: name, file }));
-    // Without leave to look into the process the old image is left alone.
+    // If the process may not be inspected, the old image is kept.
     const seen = await identifyOpen(this.#handle.pid, images).catch(() => undefined);
     return disks.map((disk) => {
       const identity = seen?.identities.get(disk.name);
@@ -87,16 +87,17 @@ export class QemuRelocator implements DiskRelocator {
       device: work.old,
       target: node,
       'filter-node-name': filterOf(work),
-      // The image is empty, and on the same backing file: what is not allocated in the old one is as it should be.
+      // The new image is empty and has the same backing file, so parts unallocated in the old one are already
+      // equal.
       sync: 'top',
       'copy-mode': 'background',
       granularity: GRANULARITY,
       'buf-size': BUFFER_BYTES,
       speed: bytesPerS === undefined ? 0 : Math.max(1, Math.round(bytesPerS)),
       'on-source-error': 'report',
-      // The guest's own writes never fail for it: the job ends, and the guest goes on with the old image.
+      // The guest's writes never fail for the copy: the job ends and the guest keeps the old image.
       'on-target-error': 'report',
-      // Between the moment when both are the same and the switch there is a record to write.
+      // A record must be written between the time when both are equal and the switch.
       'auto-finalize': false,
       'auto-dismiss': false,
     };
@@ -116,7 +117,7 @@ export class QemuRelocator implements DiskRelocator {
     const { node: id } = readWork(given).spec;
     const change = { id, type: 'mirror', 'copy-mode': 'write-blocking' };
     const answer = await this.#client.request('block-job-change', change, signal);
-    // Before QEMU 8.2: the job ends as soon as the guest leaves it a moment.
+    // Before QEMU 8.2: the job ends at the guest's next pause in writing.
     if (answer.ok || answer.errorClass === 'CommandNotFound') return;
     throw this.#client.refused('block-job-change', answer.reason);
   }
@@ -161,7 +162,7 @@ export class QemuRelocator implements DiskRelocator {
         const { job, on } = await this.#look(work, inner);
         if (on === 'new') throw godwitError('GODWIT_INTERNAL', { what: 'a disk that is moved' });
         if (job === 'none') break;
-        // Refused where it has got further meanwhile; the next look reports it.
+        // Refused if the job has advanced meanwhile; the next look reports it.
         if (job === 'ended' || job === 'failed') {
           await this.#client.request('job-dismiss', { id: node }, inner);
         } else {
@@ -205,7 +206,7 @@ export class QemuRelocator implements DiskRelocator {
     return new Set(all.map((each) => each['node-name']));
   }
 
-  /** Those that are there, what is above before what is below it; one that QEMU made by itself goes with what is on it. */
+  /** Removes existing nodes from top to bottom; QEMU removes an implicit node with its parent. */
   async #remove(names: readonly string[], signal: AbortSignal): Promise<void> {
     for (const name of new Set(names)) {
       await this.#client.request('blockdev-del', { 'node-name': name }, signal);

@@ -4,7 +4,7 @@ import type { RequestCounter } from '../../../port/disks.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type { LiveNodes } from './live-nodes.ts';
 
-/** 4 µs to 34 s, each an eighth more than the one before. By these numbers a histogram is known as Godwit's own. */
+/** 4 µs to 34 s, each about an eighth above the last. These numbers identify Godwit's histogram. */
 const BOUNDARIES_NS = Array.from({ length: 139 }, (_, step) => Math.round(4000 * 2 ** (step / 6)));
 
 const number = z.number().int().nonnegative();
@@ -26,7 +26,6 @@ const stats = z
   .max(16_384);
 type Device = z.infer<typeof stats>[number];
 
-/** By the kind of request. */
 const HISTOGRAMS = {
   reads: 'rd_latency_histogram',
   writes: 'wr_latency_histogram',
@@ -36,13 +35,11 @@ type Kind = keyof typeof HISTOGRAMS;
 const KINDS = ['reads', 'writes', 'flushes'] as const satisfies readonly Kind[];
 type Counts = Partial<Readonly<Record<Kind, Histogram>>>;
 
-/** Has QEMU count how long the guest's requests take. Where somebody else has it counted already, that is read and left. */
+/** Counts the latencies of the guest's requests with QEMU's histograms. A foreign histogram is read and kept. */
 export class QemuRequestCounter implements RequestCounter {
   readonly #client: QmpClient;
   readonly #liveNodes: LiveNodes;
-  /** Devices by the node of the description. */
   #devices: ReadonlyMap<string, string> | undefined;
-  /** What others had counted by `begin`, by device. */
   readonly #others = new Map<string, Counts>();
 
   constructor(client: QmpClient, liveNodes: LiveNodes) {
@@ -51,7 +48,7 @@ export class QemuRequestCounter implements RequestCounter {
   }
 
   async begin(nodes: readonly string[], signal: AbortSignal): Promise<void> {
-    // QEMU (7.2 to 10.0 at least) replaces a histogram without the lock under which the threads of disks count into it.
+    // QEMU (at least 7.2 to 10.0) replaces a histogram without the lock under which iothreads count into it.
     const threads = await this.#client.query('query-iothreads', {}, z.array(z.unknown()), signal);
     if (threads.length > 0) return;
     for (const { id, counts } of await this.#look(nodes, signal)) {
@@ -76,7 +73,6 @@ export class QemuRequestCounter implements RequestCounter {
     }
   }
 
-  /** A device that refuses has nothing to be read later. */
   async #set(args: { id: string; boundaries?: number[] }, signal: AbortSignal): Promise<void> {
     await this.#client.request('block-latency-histogram-set', args, signal);
   }
@@ -101,7 +97,7 @@ export class QemuRequestCounter implements RequestCounter {
   }
 }
 
-/** QEMU names the node below the filter of a copy, so a disk is found while it is copied, too. */
+/** QEMU names the node below a copy's filter, so a disk is found during its copy, too. */
 function devicesOf(
   live: ReadonlyMap<string, string>,
   seen: readonly Device[],
@@ -131,7 +127,6 @@ function areOthers(counts: Counts): boolean {
   });
 }
 
-/** A kind that was set anew meanwhile is left out. */
 function since(before: Counts, now: Counts): Counts {
   return ofKinds((kind) => {
     const [from, to] = [before[kind], now[kind]];

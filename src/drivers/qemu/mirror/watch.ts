@@ -8,7 +8,10 @@ import { PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
 import type { DiskWatch } from '../../../port/disks.ts';
 import type { QmpClient } from '../qmp/client.ts';
 
-/** What the guest writes, and the same at one moment: a bitmap that is offered may not change. */
+/**
+ * One bitmap records the guest's writes. The other is a copy of one moment, because an exported bitmap may not
+ * change.
+ */
 const WRITTEN = 'godwit-written';
 const UNTIL_NOW = 'godwit-until-now';
 const PREFIX = 'godwit-view-';
@@ -31,7 +34,6 @@ const nodesWithBitmaps = z
   )
   .max(16_384);
 
-/** Dirty bitmaps of a running QEMU, and exports of its disks that only read. */
 export class QemuDiskWatch implements DiskWatch {
   readonly #guest: string;
   readonly #client: (signal: AbortSignal) => Promise<QmpClient | undefined>;
@@ -84,7 +86,7 @@ export class QemuDiskWatch implements DiskWatch {
     await this.#unexport(client, ({ id }) => id === viewId(name), signal);
     await client.request('block-dirty-bitmap-remove', { node, name: UNTIL_NOW }, signal);
     const copy = { granularity: PIECE_BYTES, persistent: false, disabled: true };
-    // QEMU waits for every write that has begun before it carries out a transaction.
+    // QEMU completes every started write before a transaction.
     const actions = [
       { type: 'block-dirty-bitmap-add', data: { node, name: UNTIL_NOW, ...copy } },
       {
@@ -114,7 +116,6 @@ export class QemuDiskWatch implements DiskWatch {
     }
   }
 
-  /** Whether there was one; they are gone when this resolves. */
   #unexport(
     client: QmpClient,
     isIt: (each: { readonly id: string }) => boolean,

@@ -3,8 +3,8 @@ import { countedCall } from '../../../system/processes/hanging-calls.ts';
 import type { DeviceAnswer, Feature } from './device.ts';
 
 /**
- * Asks a device's driver what it can migrate, through the descriptor by which QEMU has the device open. Only questions are
- * asked (linux/vfio.h, VFIO_DEVICE_FEATURE with GET or PROBE), which a driver answers in any state of its device.
+ * Queries a device driver's migration support through QEMU's open descriptor of the device. Only uses queries
+ * (linux/vfio.h, VFIO_DEVICE_FEATURE with GET or PROBE), which a driver answers in any device state.
  */
 
 const PIDFD_OPEN = 434;
@@ -29,7 +29,7 @@ const library = nativeLibrary({
   close: 'int close(int)',
 });
 
-/** Undefined where the process may not be looked into, or its descriptor is none of a device that can migrate. */
+/** Undefined if the process may not be inspected, or its descriptor is not of a device with migration support. */
 export async function askDevice(pid: number, fd: number): Promise<DeviceAnswer | undefined> {
   const { syscall, close } = library().calls;
   const process = Number(syscall(PIDFD_OPEN, pid, 0, 0));
@@ -54,7 +54,7 @@ export async function askDevice(pid: number, fd: number): Promise<DeviceAnswer |
   }
 }
 
-/** One number; undefined where the driver does not know the question. The call is made beside this thread. */
+/** Single number; undefined if the driver does not support the query. The call runs outside this thread. */
 async function ask(fd: number, flags: number, dataBytes = 8): Promise<bigint | undefined> {
   const buffer = Buffer.alloc(HEAD_BYTES + 8);
   buffer.writeUInt32LE(HEAD_BYTES + dataBytes, 0);

@@ -5,13 +5,12 @@ import { shown, type HostDevice } from './device.ts';
 import { matchDevices, type Candidate } from './match.ts';
 import { holderOf, readHostDevice } from './read-device.ts';
 
-/** Devices of this host for those of a guest that is to come, by the index of each in its description. */
 export interface Passthrough {
   readonly devices: ReadonlyMap<number, HostDevice>;
   readonly checks: readonly NamedCheck[];
 }
 
-/** `names`: those that guests may have. Opens none of them. */
+/** `names`: devices that guests may use. Opens none of them. */
 export async function findPassthrough(
   { devices }: GuestSpec,
   { guest, host, names }: { guest: string; host: string; names: readonly string[] },

@@ -4,10 +4,9 @@ import type { RunAs } from '../user/confine.ts';
 import type { HostDevice } from './device.ts';
 import { sysfsPath } from './read-device.ts';
 
-/** Beside the guest's memory, what is mapped of devices is locked too. */
+/** Margin for mapped device memory, which is locked in addition to the guest's memory. */
 const MARGIN_BYTES = 1024 ** 3;
 
-/** Lets the guest's QEMU open its devices of this host; where each is in sysfs, by its index. */
 export async function giveDevices(
   devices: ReadonlyMap<number, HostDevice>,
   guestDir: string,
@@ -24,7 +23,7 @@ export async function giveDevices(
   );
 }
 
-/** A device writes to the guest's memory by itself, so all of that has to stay where it is. Undefined without devices. */
+/** Bytes to lock: a device does DMA, so all guest memory must stay in place. Undefined without devices. */
 export function lockedBytes({ passthrough, spec, isPinnedLater }: Match): number | undefined {
   if (passthrough.size === 0 && isPinnedLater !== true) return undefined;
   return (spec.memory.maxBytes ?? spec.memory.bytes) + MARGIN_BYTES;

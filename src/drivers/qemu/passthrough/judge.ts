@@ -1,18 +1,13 @@
 import { compareVersions } from '../programs/version.ts';
 import { shown, type HostDevice } from './device.ts';
 
-/** Whether a device that is passed through can move with its running guest, by what its host and QEMU say of it. Pure. */
-
 export interface PassthroughFacts {
-  /** The guest's id of it, as `--unplug` takes it; absent: it has none. */
   readonly id?: string | undefined;
-  /** Absent: the host shows none such. */
   readonly host?: HostDevice | undefined;
   /** QEMU's `enable-migration`: on, off or auto. */
   readonly enableMigration?: string | undefined;
-  /** QEMU's. */
   readonly version: string;
-  /** What QEMU itself says against a migration, each line about one device, or about all of them. */
+  /** QEMU's migration blockers, each about one device or all. */
   readonly blockedReasons: readonly string[];
 }
 
@@ -21,10 +16,10 @@ export interface Obstacle {
   readonly hint: string;
 }
 
-/** Before it, QEMU migrated such devices as an experiment, by a protocol that was replaced. */
+/** Older versions migrated such devices experimentally, with a protocol that has been replaced. */
 const SINCE = '8.1';
 
-/** Drivers of Linux that save and load the state of devices, by the vendor of those. Plain vfio-pci does neither. */
+/** Linux drivers that save and load device state, by PCI vendor. Plain vfio-pci does not. */
 const MIGRATING_DRIVERS: Readonly<Record<string, string>> = {
   '15b3': 'mlx5_vfio_pci (NVIDIA ConnectX)',
   '19e5': 'hisi_acc_vfio_pci (HiSilicon accelerators)',
@@ -39,7 +34,6 @@ interface Blocker {
   readonly fix: (host: HostDevice) => string;
 }
 
-/** What QEMU says, in its own words, from 8.1 on. */
 const BLOCKERS: readonly Blocker[] = [
   {
     said: /not supported in kernel/,
@@ -74,7 +68,6 @@ const BLOCKERS: readonly Blocker[] = [
   },
 ];
 
-/** Why the guest cannot move with it, and the ways that remain; undefined where it can. */
 export function whyItStays(facts: PassthroughFacts): Obstacle | undefined {
   const { host, version } = facts;
   if (host === undefined) {

@@ -1,16 +1,12 @@
 import { shown, type HostDevice, type PassedThrough } from './device.ts';
 
-/** Which of a host's devices take the place of those that a guest had at its source. Pure. */
-
 export interface DeviceRequest {
-  /** Of the device in the description. */
   readonly index: number;
   readonly what: PassedThrough;
 }
 
 export interface Candidate {
   readonly device: HostDevice;
-  /** Who has it already, in words. */
   readonly takenBy?: string | undefined;
 }
 
@@ -21,7 +17,7 @@ export interface DeviceMatch {
 
 const MAX_SHOWN = 3;
 
-/** Each candidate serves once. Devices that are alike are alike to every guest, so the first one that fits is right. */
+/** Each candidate is used once. Equal devices are interchangeable, so the first that fits is chosen. */
 export function matchDevices(
   wanted: readonly DeviceRequest[],
   candidates: readonly Candidate[],
@@ -55,7 +51,6 @@ function whyNone(
   return `${reasons.slice(0, MAX_SHOWN).join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
 }
 
-/** Undefined where it can take that device's place. */
 export function whyNot(what: PassedThrough, { device, takenBy }: Candidate): string | undefined {
   const other = device.what;
   if (other.kind === 'mdev' || what.kind === 'mdev') {
@@ -75,7 +70,6 @@ export function whyNot(what: PassedThrough, { device, takenBy }: Candidate): str
   return takenBy === undefined ? undefined : `is taken by ${takenBy}`;
 }
 
-/** By its name where both have one. */
 function isSameType(
   what: Extract<PassedThrough, { kind: 'mdev' }> | PassedThrough,
   other: PassedThrough,

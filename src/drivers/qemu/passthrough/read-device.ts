@@ -3,19 +3,21 @@ import path from 'node:path';
 import { defined } from '../../../protocol/defined.ts';
 import { FEATURES, passedThrough, type HostDevice } from './device.ts';
 
-/** What a host's kernel shows of a device that is passed through, or may be. Opens no device. */
+/** Kernel's view of a device that is or may be passed through. Opens no device. */
 
 const PCI = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const MIB = 1024 ** 2;
 
-/** Where the kernel shows it; undefined for a name that is neither an address on PCI nor a UUID. */
 export function sysfsPath(name: string, sysfs = '/sys'): string | undefined {
   if (PCI.test(name)) return path.join(sysfs, 'bus/pci/devices', name);
   return UUID.test(name) ? path.join(sysfs, 'bus/mdev/devices', name) : undefined;
 }
 
-/** `name`: 0000:3b:00.2, the UUID of a mediated device, or a path in sysfs that ends so. Undefined where there is none. */
+/**
+ * `given`: 0000:3b:00.2, a mediated device's UUID, or a sysfs path that ends in one. Undefined if there is no
+ * such device.
+ */
 export async function readHostDevice(
   given: string,
   sysfs = '/sys',
@@ -64,7 +66,7 @@ async function readMediated(
   return { kind: 'mdev', type, ...defined({ typeName }), driver };
 }
 
-/** A kernel with VFIO_DEBUGFS shows it (6.8 and later), also of a device that nobody has opened. */
+/** Shown by a kernel with VFIO_DEBUGFS (6.8 and later), even if the device is not open. */
 async function readFeatures(
   name: string,
   sysfs: string,
@@ -72,12 +74,12 @@ async function readFeatures(
   const folder = path.join(sysfs, 'kernel/debug/vfio');
   const text = await readText(path.join(folder, name, 'migration/features'));
   if (text !== undefined) return FEATURES.filter((each) => text.split('\n').includes(each));
-  // It is listed there without a part for migration: its driver has none.
+  // A device listed without a migration part has a driver without migration support.
   const names = await readdir(path.join(folder, name)).catch(() => undefined);
   return names === undefined ? undefined : [];
 }
 
-/** `num_heads=4, frl_config=45, framebuffer=2048M, ...` of a vGPU. */
+/** Reads the vGPU line `num_heads=4, frl_config=45, framebuffer=2048M, ...`. */
 async function readMemory(at: (file: string) => string): Promise<number | undefined> {
   const text = await readText(at('mdev_type/description'));
   const mib = /\bframebuffer=(\d{1,7})M\b/.exec(text ?? '')?.[1];
@@ -98,7 +100,7 @@ async function linkName(file: string): Promise<string | undefined> {
   return target === undefined ? undefined : path.basename(target);
 }
 
-/** Descriptors of a process for the device; one without a name of its device where it is the only one of the process. */
+/** Process's descriptors of the device; a descriptor without a device name counts if it is the only one. */
 export async function descriptorsOf(
   pid: number,
   name: string,
@@ -127,7 +129,7 @@ export async function descriptorsOf(
   return unnamed.length === 1 ? unnamed : [];
 }
 
-/** The process that has the group of the device open, which only one can. */
+/** Process with the device's group open; only one process can open it. */
 export async function holderOf(
   { group }: Pick<HostDevice, 'group'>,
   proc = '/proc',

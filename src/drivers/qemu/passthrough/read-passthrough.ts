@@ -4,7 +4,6 @@ import type { LiveDevice } from '../spec/facts.ts';
 import { askDevice } from './ask-device.ts';
 import { descriptorsOf, readHostDevice } from './read-device.ts';
 
-/** The devices of a guest, those that are passed through with what QEMU and the kernel say of them. */
 export async function withHostDevices(
   client: Pick<QmpClient, 'request'>,
   devices: readonly LiveDevice[],
@@ -14,7 +13,7 @@ export async function withHostDevices(
   return Promise.all(
     devices.map(async (device) => {
       if (device.type !== 'vfio-pci') return device;
-      // QEMU fills in the path of one that was given by its address.
+      // QEMU fills in the path of a device given by its address.
       const [place, enabled] = await Promise.all(
         ['sysfsdev', 'enable-migration'].map((name) =>
           getScalar(client, device.path, name, signal),
@@ -29,7 +28,7 @@ export async function withHostDevices(
   );
 }
 
-/** The same with what their drivers answer. A driver may ask its device for that: not for a mere list of guests. */
+/** Adds the drivers' answers. A driver may have to query its device, so a plain list of guests does not use this. */
 export async function withAnswers(
   devices: readonly LiveDevice[],
   pid: number,

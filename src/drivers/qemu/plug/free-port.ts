@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Where a device on PCI can be plugged in, of a machine whose own bus takes none while it runs. Pure. */
+/** Hot-plug port for a PCI device, on a machine whose root bus has no hot-plug. Pure. */
 
 interface PciDevice {
   readonly qdev_id?: string | undefined;
@@ -16,12 +16,11 @@ const pciDevice: z.ZodType<PciDevice> = z.lazy(() =>
   }),
 );
 
-/** The answer to `query-pci`. */
 export const pciBuses = z.array(z.object({ devices: z.array(pciDevice).max(256) })).max(256);
 
 const PCI_BRIDGE = 0x06_04;
 
-/** The id of the first port (pcie-root-port) with nothing in it, which is the name of its bus as well. */
+/** Id of the first empty port (pcie-root-port), which is also the name of its bus. */
 export function freePort(buses: z.infer<typeof pciBuses>): string | undefined {
   const ports = buses.flatMap(({ devices }) => devices).filter(isPort);
   return ports.find(({ pci_bridge: bridge }) => (bridge?.devices ?? []).length === 0)?.qdev_id;

@@ -2,16 +2,11 @@ import { readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { OfferedDevice } from './offer.ts';
 
-/** What of this host is behind a device that guests may get, as the kernel has it. */
-
 export interface HostFiles {
-  /** What its QEMU opens; none where it stands for nothing of this host, or nobody knows which. */
   readonly files: readonly string[];
-  /** Why it is not to be had now. */
   readonly lacks?: string;
 }
 
-/** `root`: where this host's /sys and /dev are. */
 export async function filesBehind(device: OfferedDevice, root = '/'): Promise<HostFiles> {
   if (device.driver.startsWith('vfio-')) return behindVfio(device, root);
   if (device.driver === 'usb-host') return behindUsb(device, root);
@@ -26,7 +21,7 @@ async function behindVfio({ host, sysfsdev }: OfferedDevice, root: string): Prom
   if (!(await isThere(directory)))
     return { files: [], lacks: `this host has no such device (${name})` };
   const driver = await nameBehind(path.join(directory, 'driver'));
-  // vfio-pci itself, or one of a maker's; a mediated device is bound to another one.
+  // vfio-pci itself or a vendor's variant; a mediated device has another driver.
   if (host !== undefined && driver?.includes('vfio') !== true)
     return { files: [], lacks: `${name} is bound to ${driver ?? 'no driver'}, not to vfio-pci` };
   const group = await nameBehind(path.join(directory, 'iommu_group'));
@@ -35,7 +30,6 @@ async function behindVfio({ host, sysfsdev }: OfferedDevice, root: string): Prom
   return { files: [path.join(root, '/dev/vfio', group)] };
 }
 
-/** A PCI address with its domain. */
 function full(host: unknown): string {
   const address = String(host);
   return /^[0-9a-f]{2}:/i.test(address) ? `0000:${address}` : address;
@@ -92,7 +86,6 @@ async function isThere(directory: string): Promise<boolean> {
   );
 }
 
-/** The last part of where a link leads. */
 async function nameBehind(link: string): Promise<string | undefined> {
   const to = await realpath(link).catch(() => readlink(link).catch(() => undefined));
   return to === undefined ? undefined : path.basename(to);

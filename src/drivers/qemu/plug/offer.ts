@@ -1,17 +1,16 @@
 import { z } from 'zod';
 import { deviceId } from '../../../protocol/unplug.ts';
 
-/** Devices of this host that guests may get, as its configuration has them: name -> what QEMU's `device_add` takes. */
+/** Devices that guests may get, from this host's configuration: name -> arguments of QEMU's `device_add`. */
 
 const MAX_OFFERED = 64;
 const MAX_PROPERTIES = 64;
-/** What needs an object beside the device, which nobody makes here; and its id, which is its name. */
+/** Properties that need another object, which is not created here, and the id, which is the name. */
 const NOT_OFFERED = ['id', 'drive', 'netdev', 'chardev', 'memdev', 'tpmdev', 'iommufd'] as const;
 
 const property = z.union([z.string().max(4096), z.number(), z.boolean()]);
 const offered = z
   .object({
-    /** QEMU's name of the device: `vfio-pci`, `usb-host`. */
     driver: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._,-]{0,127}$/, 'the name of a QEMU device'),
   })
   .catchall(property)

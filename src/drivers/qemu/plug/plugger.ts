@@ -12,11 +12,10 @@ import { freePort, pciBuses } from './free-port.ts';
 import type { OfferedDevice, OfferedDevices } from './offer.ts';
 
 /**
- * Devices of this host that a guest gets once it runs here. Whoever asks names them; what they are is in the configuration of
- * this host alone. In the guest each has its name as its id.
+ * Host devices that a guest gets after it runs here. The caller gives names, and only this host's configuration
+ * defines the devices. A device's name is its id in the guest.
  */
 
-/** QEMU's words where the bus that it chose takes nothing while the guest runs. */
 const NOT_THERE = /does not support hotplugging|no slot\/function available|hotplug/i;
 
 type Monitor = Pick<QmpClient, 'query' | 'request'>;
@@ -25,11 +24,9 @@ interface Place {
   readonly host: string;
   readonly guest: string;
   readonly devices: OfferedDevices;
-  /** Where this host's /sys and /dev are. */
   readonly root?: string;
 }
 
-/** Whether the guest can be given each of them here. Changes nothing. */
 export async function plugChecks(
   place: Place,
   names: readonly string[],
@@ -82,17 +79,15 @@ async function obstacleTo(
   return not(`${by}, which runs there, has it`, `Unplug it from ${by} first, or name another one.`);
 }
 
-/** Whether one of them writes to the guest's memory by itself, all of which has to stay where it is then. */
+/** True if one of them does DMA, so that all guest memory must stay in place. */
 export function pinsMemory(devices: OfferedDevices, names: readonly string[] = []): boolean {
   return names.some((name) => offerOf(devices, name)?.driver.startsWith('vfio-') === true);
 }
 
-/** Only what stands in the configuration itself. */
 function offerOf(devices: OfferedDevices, name: string): OfferedDevice | undefined {
   return Object.hasOwn(devices, name) ? devices[name] : undefined;
 }
 
-/** The first other guest of this host whose QEMU has one of the files open. */
 async function userOf(
   files: readonly string[],
   guest: string,
@@ -113,7 +108,10 @@ async function userOf(
 const BY_HAND =
   'The guest runs without it. Plug it in once what stands in the way is gone (`device_add` on its monitor).';
 
-/** Plugs one in; has the guest it already: nothing. GODWIT_DEVICE_NOT_OFFERED with QEMU's reason. `letIn`: to what QEMU opens, resolving to what takes that back. */
+/**
+ * Plugs one in, unless the guest already has it. Throws GODWIT_DEVICE_NOT_OFFERED with QEMU's reason. `letIn`:
+ * grants access to the files and returns the undo.
+ */
 export async function plugIn(
   { host, guest, devices, root }: Place,
   name: string,

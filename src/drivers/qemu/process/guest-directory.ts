@@ -5,7 +5,6 @@ import type { GuestDirectory } from '../../../port/inventory.ts';
 import { isMarked } from '../incoming.ts';
 import { PID_FILE } from '../spec/names.ts';
 
-/** More than a pid and a line end have. */
 const PID_BYTES = 32;
 
 export async function guestDirectory(guestDir: string): Promise<GuestDirectory> {
@@ -15,7 +14,7 @@ export async function guestDirectory(guestDir: string): Promise<GuestDirectory> 
   };
 }
 
-/** A pid that was given to another program meanwhile, or that cannot be seen, keeps the directory, which does no harm. */
+/** A pid that was reused or cannot be seen keeps the directory, which does no harm. */
 function mayLiveByPidFile(file: string): boolean {
   let text: string;
   try {

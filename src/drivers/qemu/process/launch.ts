@@ -20,9 +20,8 @@ const START_MS = 10_000;
 const GREETING_MS = 5000;
 const POLL_MS = 3;
 const LOG_TAIL_BYTES = 2048;
-/** More than a pid and a line end have. */
 const PID_BYTES = 32;
-/** A link that a former QEMU left under the log's name is not followed. */
+/** Does not follow a link that an earlier QEMU left under the log's name. */
 export const LOG_FLAGS =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 
@@ -30,13 +29,11 @@ export interface LaunchSite {
   readonly host: string;
   readonly guest: string;
   readonly guestDir: string;
-  /** How long its process may take to end once its monitor has closed, ms. */
+  /** Time that its process may take to end after its monitor closed, ms. */
   readonly endsMs?: number | undefined;
-  /** Default: as this process. */
   readonly as?: RunAs | undefined;
-  /** Of its cgroup; absent: it gets none of its own. */
   readonly limits?: Limits | undefined;
-  /** How much memory it may lock; absent: as much as this process. */
+  /** Memory that it may lock, bytes; absent: as this process. */
   readonly lockBytes?: number | undefined;
 }
 
@@ -46,8 +43,8 @@ export interface LaunchedQemu {
 }
 
 /**
- * Starts the program detached from us, its words going to the log, and connects to its monitor.
- * `onProcess` hears of the process before anything is waited for. GODWIT_HYPERVISOR with the log's end when it ends.
+ * Starts the program detached, with its output in the log, and connects to its monitor. `onProcess` is called
+ * before any wait. If the program ends, throws GODWIT_HYPERVISOR with the end of the log.
  */
 export async function launch(
   place: LaunchSite,
@@ -60,7 +57,6 @@ export async function launch(
   return launchCommand(place, inCgroup(place.guestDir, place.limits, limited), signal, onProcess);
 }
 
-/** The same for a program whose bounds are set already. */
 export async function launchCommand(
   place: LaunchSite,
   command: Command,
@@ -88,7 +84,8 @@ export async function launchCommand(
     if (pid === undefined) return await failed.promise;
     const startTicks = startTicksOf(pid);
     if (startTicks === undefined) {
-      // Nobody could distinguish it from a later process: it is ended while it is still our child, and holds no guest.
+      // It could not be distinguished from a later process, so it is killed while it is our child; it has no guest
+      // yet.
       child.kill('SIGKILL');
       return await failed.promise;
     }
@@ -97,7 +94,7 @@ export async function launchCommand(
     const client = await withDeadline('the start of QEMU', START_MS, signal, (inner) =>
       Promise.race([
         connectWhenReady(place, handle, inner).catch((error: unknown) => {
-          // It ended in the midst of its start: what it said itself says more than that.
+          // It ended during its start: its output explains more.
           if (hasCode(error, 'GODWIT_HYPERVISOR_LOST')) return failed.promise;
           throw error;
         }),
@@ -115,13 +112,12 @@ function handleOf(place: LaunchSite, pid: number, startTicks: number): QemuHandl
   return { driver: 'qemu', name: place.guest, pid, startTicks, bootId: bootId(), monitor };
 }
 
-/** For the words of errors, and for the proof that the process has ended. */
+/** The owner appears in errors and proves that the process has ended. */
 export function ownerOf({ host, guest, endsMs }: LaunchSite, handle: QemuHandle): MonitorOwner {
   const owner = { host, guest, side: 'destination', process: monitorProcess(handle) } as const;
   return endsMs === undefined ? owner : { ...owner, endsMs };
 }
 
-/** Connects to the monitor of a process that has been started already. */
 async function attach(
   place: LaunchSite,
   handle: QemuHandle,
@@ -147,7 +143,7 @@ async function connectWhenReady(
       try {
         return await attach(place, handle, signal);
       } catch (error) {
-        // Between making the socket and listening on it there is a moment.
+        // The socket exists a moment before QEMU listens on it.
         if (!hasCode(error, 'GODWIT_MONITOR_UNREACHABLE')) throw error;
       }
     }
@@ -156,8 +152,8 @@ async function connectWhenReady(
 }
 
 /**
- * Takes hold of the process that a former mover started; undefined when there is none, or it was about to end and has.
- * One that nobody answers for and that stays is GODWIT_MONITOR_UNREACHABLE, as its guest may run.
+ * Connects to the process that an earlier mover started. Undefined if there is none, or it was about to end and
+ * has. Throws GODWIT_MONITOR_UNREACHABLE if it stays without answering, because its guest may run.
  */
 export async function attachStarted(
   place: LaunchSite,
@@ -179,8 +175,8 @@ export async function attachStarted(
 }
 
 /**
- * The process that a former mover started in this directory, if it is not gone by the kernel's word. GODWIT_MONITOR_UNREACHABLE
- * where its pid file names a process that cannot be seen.
+ * Process that an earlier mover started in this directory, unless the kernel reports it gone. Throws
+ * GODWIT_MONITOR_UNREACHABLE if the pid file's process cannot be seen.
  */
 export async function findStarted(
   place: LaunchSite,
@@ -198,7 +194,7 @@ export async function findStarted(
     );
   });
   const monitor = path.join(place.guestDir, QMP_SOCKET);
-  // A pid may have been given to another program meanwhile; its command line names our directory.
+  // The pid may have been reused; QEMU's command line names our directory.
   if (process?.argv.some((word) => word.startsWith(`unix:${monitor},`)) !== true) return undefined;
   return handleOf(place, pid, process.startTicks);
 }
@@ -215,13 +211,11 @@ async function startedPid(place: LaunchSite): Promise<number | undefined> {
   }
 }
 
-/** The last lines of the hypervisor's log. */
 function logTail({ guestDir }: Pick<LaunchSite, 'guestDir'>): string {
   const tail = logEnd(path.join(guestDir, LOG_FILE), 6);
   return tail === '' ? 'it ended without a word' : tail;
 }
 
-/** The last lines of a log that may be as long as its disk; empty where it cannot be read. */
 export function logEnd(file: string, lines: number): string {
   try {
     return readEnd(file, LOG_TAIL_BYTES).trim().split('\n').slice(-lines).join('; ');

@@ -21,15 +21,18 @@ import { entering } from '../user/cgroup.ts';
 import { confined, lockLimitOf, mayLock } from '../user/confine.ts';
 import type { QemuHandle, QemuLaunch } from '../handle.ts';
 
-/** Starting a guest anew with the command line of its QEMU: what a power cut and the power button would do. */
+/** Restarts a guest with its QEMU's command line, like a power cut and the power button. */
 
 const START_MS = 20_000;
 const GREETING_MS = 2000;
 const POLL_MS = 20;
-/** A tap that outlives the program that uses it (IFF_PERSIST of linux/if_tun.h). */
+/** Tap that outlives its program (IFF_PERSIST of linux/if_tun.h). */
 const TAP_PERSISTS = 0x0800;
 
-/** What is only for a guest that arrives, or is waited for by who starts it; with the number of words after each. */
+/**
+ * Options that apply only to an arriving guest or to the caller that waits for the start; values are their
+ * argument counts.
+ */
 const LEFT_OUT: Readonly<Record<string, number>> = {
   incoming: 1,
   loadvm: 1,
@@ -37,7 +40,6 @@ const LEFT_OUT: Readonly<Record<string, number>> = {
   daemonize: 0,
 };
 
-/** The command line for a start from nothing. Pure. */
 export function coldArguments(argv: readonly string[]): string[] {
   const kept: string[] = [];
   for (let at = 0; at < argv.length; at += 1) {
@@ -49,7 +51,7 @@ export function coldArguments(argv: readonly string[]): string[] {
   return kept;
 }
 
-/** An open file: its number as an option, the same in JSON, an address of that type, and as a path. */
+/** An inherited open file: by number in an option, in JSON, as an address type, or as a path. */
 const INHERITED = [
   /(^|,)(vhost)?fds?=\d/,
   /"(vhost)?fds?"\s*:\s*"?\d/,
@@ -58,9 +60,8 @@ const INHERITED = [
   /\/dev\/fdset\/|\/(dev|proc\/self)\/fd\/\d/,
 ];
 
-/** Why the same command line would not make the same guest again; undefined where it would. Pure. */
 export function whyNotAgain(argv: readonly string[]): string | undefined {
-  // A kernel's own words may have any.
+  // The kernel's command line may contain anything.
   const inherited = coldArguments(argv).find((word, at, kept) => {
     return !/^--?append$/.test(kept[at - 1] ?? '') && INHERITED.some((each) => each.test(word));
   });
@@ -79,7 +80,10 @@ export function whyNotAgain(argv: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** The running guest's command line, once it is sure that it can be used again. GODWIT_RESTART says why not. */
+/**
+ * Running guest's command line, after a check that it can be used again. GODWIT_RESTART gives the reason if it
+ * cannot.
+ */
 export async function launchOf(
   handle: QemuHandle,
   client: QmpClient,
@@ -127,7 +131,6 @@ async function whyNotOwned({ pid }: QemuHandle): Promise<string | undefined> {
   return own === 0 || uid === own ? undefined : `it runs as another user (uid ${uid})`;
 }
 
-/** Who it is, where that is not this process's own user. */
 async function otherUser(pid: number): Promise<QemuLaunch['as']> {
   const user = await otherUserOf(pid);
   if (user === undefined) return undefined;
@@ -143,7 +146,7 @@ async function otherUser(pid: number): Promise<QemuLaunch['as']> {
   };
 }
 
-/** A tap that goes with its QEMU would not be there for the next one. */
+/** A tap that disappears with its QEMU would be missing for the next one. */
 async function whyNoPort(argv: readonly string[]): Promise<string | undefined> {
   for (const word of argv) {
     const port = /(?:^|,)ifname=([^,]+)/.exec(word)?.[1];
@@ -154,7 +157,10 @@ async function whyNoPort(argv: readonly string[]): Promise<string | undefined> {
   return undefined;
 }
 
-/** Starts it, or finds that it was started, and returns once it runs. GODWIT_RESTART unless the old one is known to be gone. */
+/**
+ * Starts the guest, or finds it started, and returns once it runs. Throws GODWIT_RESTART unless the old process
+ * is known to be gone.
+ */
 export async function relaunch(
   host: string,
   old: QemuHandle,
@@ -213,7 +219,7 @@ async function start(
     if (child.pid === undefined) return await failed;
     const startTicks = startTicksOf(child.pid);
     if (startTicks !== undefined) return { pid: child.pid, startTicks };
-    // Nobody could distinguish it from a later process: it is ended while it is still our child.
+    // It could not be distinguished from a later process, so it is killed while it is our child.
     child.kill('SIGKILL');
     throw ended(host, old, { binary });
   } catch (cause) {
@@ -224,7 +230,7 @@ async function start(
   }
 }
 
-/** Beside its monitor, where the log of a guest of ours is too. */
+/** Next to its monitor, like the log of a guest that Godwit started. */
 function logOf({ monitor }: QemuHandle): string {
   return path.join(path.dirname(monitor), LOG_FILE);
 }
@@ -235,7 +241,6 @@ function ended(host: string, old: QemuHandle, { binary }: Pick<QemuLaunch, 'bina
   return godwitError('GODWIT_RESTART', { guest: old.name, host, reason });
 }
 
-/** False while its monitor does not answer yet. */
 async function runs(host: string, handle: QemuHandle, signal: AbortSignal): Promise<boolean> {
   const owner = {
     host,

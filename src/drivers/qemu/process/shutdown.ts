@@ -5,15 +5,15 @@ import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 
 /**
- * The guest's own shutdown, asked for by its power button (ACPI). Its QEMU is asked to stay: it is paused then in its
- * state `shutdown`, holds the locks of its images, and a reset starts the guest again in the same process.
+ * Guest's own shutdown by its power button (ACPI). QEMU is told to stay: it pauses in state `shutdown`, keeps
+ * its image locks, and a reset starts the guest again in the same process.
  */
 
 type Monitor = Pick<QmpClient, 'execute' | 'query'>;
 
 const POLL_MS = 100;
 
-/** Presses the button, and waits until the guest has gone down. Pressed before: pressed again, which says the same. */
+/** Presses the button and waits until the guest is down. Can be repeated. */
 export async function shutDown(client: Monitor, signal: AbortSignal): Promise<void> {
   await client.execute('set-action', { shutdown: 'pause' }, signal);
   if (await isDown(client, signal)) return;
@@ -22,8 +22,8 @@ export async function shutDown(client: Monitor, signal: AbortSignal): Promise<vo
 }
 
 /**
- * Starts a guest again that goes down within that time, or has; its QEMU does at a shutdown what it did before. A guest that
- * its owner has paused cannot go down, so it is not waited for, and stays paused.
+ * Starts a guest again that shuts down within that time or already has, and restores QEMU's shutdown action. A
+ * guest paused by its owner cannot shut down; it is not waited for and stays paused.
  */
 export async function startAgain(
   client: Monitor,
@@ -39,22 +39,22 @@ export async function startAgain(
   }
   const argv = (await readProcess(guest.pid))?.argv ?? [];
   await client.execute('set-action', { shutdown: shutdownAction(argv) }, signal);
-  // It may have gone down between the last look and the order.
+  // It may have shut down between the last look and the order.
   if (status !== 'shutdown' && !(await isDown(client, signal))) return;
   await client.execute('system_reset', {}, signal);
   await client.execute('cont', {}, signal);
 }
 
 /**
- * Starts a guest from its disks whose state has been handed over. The reset is waited for before a processor runs: the
- * guest's memory may be older than its disks.
+ * Starts a guest from its disks after its state was handed over. The reset completes before a processor runs,
+ * because the memory may be older than the disks.
  */
 export async function startFromDisks(
   client: Monitor,
   guest: Pick<QemuHandle, 'pid'>,
   signal: AbortSignal,
 ): Promise<void> {
-  // One that was started with -no-reboot would end.
+  // A QEMU started with -no-reboot would end.
   await client.execute('set-action', { reboot: 'reset' }, signal);
   await client.execute('system_reset', {}, signal);
   while ((await statusOf(client, signal)) !== 'prelaunch') await systemClock.sleep(POLL_MS, signal);
@@ -63,16 +63,14 @@ export async function startFromDisks(
   await client.execute('cont', {}, signal);
 }
 
-/** What a QEMU that was started so does when its guest shuts down. Pure. */
 export const shutdownAction = (argv: readonly string[]): 'pause' | 'poweroff' =>
   lastAction(argv, { 'no-shutdown': 'pause' }, /(?:^|,)shutdown=(pause|poweroff)(?:,|$)/) ??
   'poweroff';
 
-/** What a QEMU that was started so does when its guest restarts. Pure. */
 export const rebootAction = (argv: readonly string[]): 'reset' | 'shutdown' =>
   lastAction(argv, { 'no-reboot': 'shutdown' }, /(?:^|,)reboot=(reset|shutdown)(?:,|$)/) ?? 'reset';
 
-/** Of several words for one action the last counts. */
+/** The last option for an action counts. */
 function lastAction<Action extends string>(
   argv: readonly string[],
   byOption: Readonly<Record<string, Action>>,

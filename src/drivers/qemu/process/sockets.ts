@@ -4,7 +4,10 @@ import { refusal, type NamedCheck } from '../../../migration/preflight/check.ts'
 import { checkSocketPath } from '../../../protocol/socket-path.ts';
 import type { GuestSpec } from '../spec/schema.ts';
 
-/** Refuses a guest whose own sockets have no room in its directory: QEMU would not start, after all else is prepared. */
+/**
+ * Refuses a guest whose socket paths would be too long in its directory: QEMU would fail only after everything
+ * is prepared.
+ */
 export function socketChecks(spec: GuestSpec, guestDir: string): NamedCheck[] {
   const backends = [...spec.chardevs, ...spec.ports].map(({ backend }) => backend);
   const sockets = backends.flatMap((each) => (each.kind === 'socket' ? [each.name] : []));

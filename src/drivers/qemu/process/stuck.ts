@@ -12,10 +12,10 @@ import type { QmpClient } from '../qmp/client.ts';
 import * as answers from '../qmp/answers.ts';
 
 /**
- * A migration that QEMU does not end. When the stream breaks within milliseconds of the switch to post-copy, QEMU 7.2 and
- * 10.0 leave their migration thread in the state `device` and stay so; and any QEMU whose post-copy is paused waits
- * for the rest. The guest is whole where it stands, if the destination never ran it, and `cont` is refused: "Migration
- * is not finalized yet". QEMU's own debugger interface resumes it all the same.
+ * A migration that QEMU does not end. If the stream breaks within milliseconds of the switch to post-copy, the
+ * migration thread of QEMU 7.2 and 10.0 stays in the state `device`; a paused post-copy also waits for the rest.
+ * The guest is intact if the destination never ran it, but `cont` is refused ("Migration is not finalized yet").
+ * QEMU's debugger interface can still resume it.
  */
 
 export const ENDED: ReadonlySet<string> = new Set(['none', 'cancelled', 'failed', 'completed']);
@@ -24,21 +24,19 @@ const POLL_MS = 5;
 const SOCKET = 'godwit-resume.sock';
 const EXPORTS = 'godwit-taken.sock';
 const TAKEN = 'godwit-taken';
-/** Detach and go on, in the debugger's remote protocol: a letter, and its checksum. */
+/** Detach-and-continue packet of the GDB remote protocol: a letter and its checksum. */
 const DETACH = '$D#44';
 
-/** What `cont` is refused with while a migration is not over for QEMU. */
 function isUnfinished(reason: string): boolean {
   return /not finalized/i.test(reason);
 }
 
-/** Whether nobody works at the migration any more, whatever its state says. */
+/** True if the migration has no active thread any more, regardless of its state. */
 export async function isAbandoned(client: QmpClient, signal: AbortSignal): Promise<boolean> {
   const instances = await client.query('query-yank', {}, answers.yankInstances, signal);
   return !instances.some(({ type }) => type === 'migration');
 }
 
-/** Runs the guest again, past a migration that is not over for QEMU where there is one. */
 export async function runAgain(
   client: QmpClient,
   guest: QemuHandle,
@@ -50,7 +48,7 @@ export async function runAgain(
   await resumePastMigration(client, guest, signal);
 }
 
-/** Resumes the guest past the migration. Its QEMU moves no guest again until it is started anew. */
+/** Resumes the guest past the migration. Its QEMU cannot migrate again until it is restarted. */
 async function resumePastMigration(
   client: QmpClient,
   { monitor, pid }: QemuHandle,
@@ -75,8 +73,8 @@ async function resumePastMigration(
 }
 
 /**
- * QEMU gave the images up with the state of the devices, and `cont` would take hold of them again. A guest that writes to
- * one that is given up ends its QEMU.
+ * QEMU released the images with the device state, and only `cont` would activate them again. A guest that writes
+ * to an inactive image ends its QEMU.
  */
 async function takeDisks(client: QmpClient, directory: string, signal: AbortSignal): Promise<void> {
   const taken = await client.request('blockdev-set-active', { active: true }, signal);
@@ -84,7 +82,7 @@ async function takeDisks(client: QmpClient, directory: string, signal: AbortSign
   if (!/has not been found/.test(taken.reason)) {
     throw client.refused('blockdev-set-active', taken.reason);
   }
-  // Before 10.0: whatever is exported is taken hold of first.
+  // Before 10.0: an export activates its image first.
   const drives = await client.query('query-block', {}, answers.drives, signal);
   const nodes = drives.flatMap(({ inserted }) => (inserted === undefined ? [] : [inserted]));
   if (nodes.length === 0) return;
@@ -105,7 +103,6 @@ async function takeDisks(client: QmpClient, directory: string, signal: AbortSign
   }
 }
 
-/** The next may have its name only then. */
 async function untilGone(client: QmpClient, signal: AbortSignal): Promise<void> {
   for (;;) {
     const left = await client.query('query-block-exports', {}, answers.exportIds, signal);
@@ -130,9 +127,9 @@ async function detach(file: string, user: number, signal: AbortSignal): Promise<
   }
 }
 
-/** The guest runs here with no stream under way, or it can no longer be taken back. */
+/** True if the guest runs here without a stream, or can no longer be taken back. */
 export function isSettled({ run, stream }: HypervisorStatus): boolean {
   if (run === 'gone' || run === 'handed-over') return true;
-  // A source runs beside a paused post-copy only once it was resumed past it.
+  // A source runs next to a paused post-copy only after it was resumed past it.
   return run === 'running' && (ENDED.has(stream) || stream === 'postcopy-paused');
 }

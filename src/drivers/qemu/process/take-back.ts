@@ -6,15 +6,15 @@ import { pauseStream } from '../recovery.ts';
 import type { MonitorWatch } from '../session.ts';
 import { ENDED, isAbandoned, isSettled } from './stuck.ts';
 
-/** How long QEMU may take to leave a stream by itself before its connections are shut under it. */
+/** Time that QEMU may take to leave a stream by itself before its connections are shut. */
 const LEAVE_MS = 1000;
-/** A guest that QEMU stopped runs again within moments of the end of the stream. */
+/** A guest that QEMU stopped runs again moments after the end of the stream. */
 const RESUMED_MS = 1000;
 const POLL_MS = 5;
 
 /**
- * Ends the stream, and waits until a guest that QEMU stopped for the switch runs again; `stopped`: Godwit stopped it, so
- * it will not.
+ * Ends the stream and waits until a guest that QEMU stopped for the switch runs again. `stopped`: Godwit stopped
+ * it, so QEMU will not resume it.
  */
 export async function takeBack(
   client: QmpClient,
@@ -39,7 +39,7 @@ async function takenBack(
   const before = await watch.status(signal);
   if (isSettled(before)) return before;
   const { ok } = await client.request('migrate_cancel', {}, signal);
-  // Refused once post-copy has begun: QEMU can only be made to close its stream then.
+  // Refused after post-copy began: then QEMU can only be made to close its stream.
   if (!ok) await pauseStream(client, watch, signal);
   let endedAt: number | undefined;
   for (;;) {
@@ -48,15 +48,15 @@ async function takenBack(
     const over = ENDED.has(now.stream) || (await isAbandoned(client, signal));
     if (over) endedAt ??= performance.now();
     if (over && stopped && (await isLeft(client, signal))) return now;
-    // Nothing is under way and it is paused: somebody paused it before, or QEMU left it so.
+    // No migration is active and the guest is paused: it was paused before, or QEMU left it so.
     if (endedAt !== undefined && performance.now() - endedAt > RESUMED_MS) return now;
     await systemClock.sleep(POLL_MS, signal);
   }
 }
 
 /**
- * The guest is no longer in the hands of the migration. A QEMU that failed to stop it for post-copy, since a copy of its
- * disks could not be flushed, calls it `finish-migrate` for good (10.0 seen).
+ * The migration no longer controls the guest. A QEMU that failed to stop it for post-copy, because its disks
+ * could not be flushed, keeps the state `finish-migrate` (seen with 10.0).
  */
 async function isLeft(client: QmpClient, signal: AbortSignal): Promise<boolean> {
   const { status } = await client.query('query-status', {}, answers.runStatus, signal);
@@ -66,11 +66,10 @@ async function isLeft(client: QmpClient, signal: AbortSignal): Promise<boolean> 
 }
 
 /**
- * Where a dead link takes no bytes, QEMU's threads wait in a send until TCP gives up, and at the switchover its main
- * loop with them: then not even `migrate_cancel` is heard.
+ * If a dead link takes no bytes, QEMU's threads wait in a send until TCP gives up; at the switchover its main
+ * loop waits too and does not accept `migrate_cancel`.
  */
 function shutStream(client: QmpClient, signal: AbortSignal): void {
   const instances = [{ type: 'migration' }];
-  // Refused where the stream has just ended, which is as well.
   client.urgent('yank', { instances }, signal).catch(() => undefined);
 }

@@ -5,7 +5,7 @@ import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type { StreamAbilities } from '../stream.ts';
 
-/** What a running QEMU can do for a stream. Its schema is large, so it is read only where it matters. */
+/** Stream abilities of a running QEMU. Its large schema is read only if it is needed. */
 export async function readAbilities(
   client: QmpClient,
   pid: number,
@@ -27,10 +27,9 @@ export async function readAbilities(
   };
 }
 
-/** A stream's message counts before there is room for it, 512 KiB and what the kernel joins to it; measured, with as much again. */
+/** Measured size of a stream message before its buffer has room (512 KiB plus the kernel's overhead), doubled. */
 const MESSAGE_BYTES = 2 * 1024 * 1024;
 
-/** What only its process shows, where it matters. */
 async function processAbilities(
   client: QmpClient,
   pid: number,

@@ -4,9 +4,9 @@ import path from 'node:path';
 import type { z } from 'zod';
 
 /**
- * Puts an answer that is kept for other processes at `file`, in a directory of this user's alone: whole, or not at all.
- * Each writer has a temporary file of its own, as one process finds the same thing out at several places at once.
- * Rejects with the system's error.
+ * Stores an answer for other processes at `file`, in a directory that only this user can read. The write is
+ * atomic, and each writer has its own temporary file, because one process may find the same thing at several
+ * places at once. Rejects with the system's error.
  */
 export async function writeKept(file: string, value: unknown): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
@@ -21,8 +21,8 @@ export async function writeKept(file: string, value: unknown): Promise<void> {
 }
 
 /**
- * What was kept there; undefined where there is nothing that can be read as such. It is not synced: after a power loss a file
- * may be there and empty. Then the question is asked anew.
+ * Stored answer; undefined if it is missing or unreadable. The file is not synced, so it may be empty after a
+ * power loss; the question is then asked again.
  */
 export async function readKept<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {
   try {

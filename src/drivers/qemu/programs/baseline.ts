@@ -7,16 +7,14 @@ import type { CpuFacts } from '../spec/facts.ts';
 
 type Cpu = Pick<CpuFacts, 'features'>;
 
-/** The configured common processor of all hosts, and the features that this host offers. */
 export interface SetBaseline {
   readonly argument: string;
   readonly offers: (signal: AbortSignal) => Promise<readonly ProcessorOffer[]>;
 }
 
-/** Features are a long list; the first of them show which. */
 const SHOWN = 12;
 
-/** Whether the guest has more than the baseline: then it cannot go to every host, which is no reason to keep it here. */
+/** Warns if the guest has more than the baseline. It then cannot move to every host, but it may stay here. */
 export async function guestFits(
   baseline: SetBaseline | undefined,
   { accelerator, cpu }: { readonly accelerator: string; readonly cpu?: Cpu | undefined },
@@ -33,18 +31,19 @@ export async function guestFits(
   return [warn('baseline', beyondWords(argument, beyond), hint)];
 }
 
-/** For so long what a host offers is not asked again, ms: its programs change seldom. */
+/** Time that a host's answer is kept, ms: its programs rarely change. */
 const OFFERS_FOR_MS = 60_000;
-/** For the answer of all of its programs, ms. */
 const OFFERS_MS = 60_000;
 
-/** Says in words what each guest of a look has beyond the baseline. */
 export type Beyond = (guest: {
   readonly accelerator: string;
   readonly cpu?: Cpu | undefined;
 }) => string[];
 
-/** To find out what this host offers takes seconds at first: no look at its guests waits for that, and the first one knows nothing of it. */
+/**
+ * The first query of this host's processors takes seconds. A look at guests does not wait for it, so the first
+ * look has no result.
+ */
 export class GuestsBeyond {
   #offers: readonly ProcessorOffer[] | undefined;
   #askedMs = -Infinity;
@@ -52,7 +51,6 @@ export class GuestsBeyond {
   of({ argument, offers }: SetBaseline, nowMs = performance.now()): Beyond {
     if (nowMs - this.#askedMs >= OFFERS_FOR_MS) {
       this.#askedMs = nowMs;
-      // Where nobody can say it, the check of each migration does.
       offers(AbortSignal.timeout(OFFERS_MS)).then(
         (found) => (this.#offers = found),
         () => undefined,
@@ -71,7 +69,6 @@ export class GuestsBeyond {
 const beyondWords = (argument: string, beyond: readonly string[]): string =>
   `the guest has more than ${short(argument)}: ${listed(beyond)}`;
 
-/** Whether the program that would run the guest here gives the baseline. */
 export async function hostGives(
   baseline: SetBaseline | undefined,
   { program, spec }: Pick<Match, 'program'> & { readonly spec: Pick<Match['spec'], 'accelerator'> },
@@ -93,8 +90,8 @@ export async function hostGives(
 }
 
 /**
- * Why no guest may come to this host, whichever it is: of the QEMUs that would run guests here none gives the baseline.
- * Undefined where one does, and where the baseline cannot be read, which each check warns of.
+ * Reason why no guest may come to this host: none of its QEMUs provides the baseline. Undefined if one does, or
+ * if the baseline cannot be read, which each check warns about.
  */
 export async function belowBaseline(
   { argument, offers }: SetBaseline,
@@ -102,7 +99,7 @@ export async function belowBaseline(
 ): Promise<string | undefined> {
   const all = await offers(signal);
   const virtual = of(all, 'kvm');
-  // Emulation gives almost any feature: it counts where there is nothing else.
+  // Emulation provides almost any feature, so it counts only without an alternative.
   const own = virtual.length > 0 ? virtual : all;
   const read = readBaseline(argument, own);
   if (typeof read === 'string' || own.length === 0) return undefined;

@@ -17,7 +17,6 @@ import type { RunAs } from '../user/confine.ts';
 import { deviceUser } from '../user/devices.ts';
 import { rangeOf, type QemuUser } from '../user/ids.ts';
 
-/** What one QEMU program can do on this host; found out by asking it, once. */
 const program = z.object({
   binary: z.string(),
   version: z.string(),
@@ -25,15 +24,12 @@ const program = z.object({
   machineTypes: z.array(z.string()),
   capabilities: z.array(z.string()),
   multifdCompression: z.array(z.string()),
-  /** Why post-copy is not possible here; absent when it is. */
   postcopyObstacle: z.string().optional(),
-  /** It can filter its own system calls. */
   sandbox: z.boolean(),
-  /** It was built with RDMA. */
   rdma: z.boolean(),
   /** Features of the best processor, by accelerator; an accelerator that does not work is absent. */
   features: z.partialRecord(z.enum(['kvm', 'tcg']), z.array(z.string())),
-  /** How fast the TSC of a guest under KVM is, unless it asks for another frequency, Hz: this host's own. */
+  /** Default TSC frequency of a guest under KVM, Hz: this host's frequency. */
   tscHz: z.number().positive().optional(),
 });
 export type QemuProgram = z.infer<typeof program> & StreamAbilities;
@@ -42,15 +38,13 @@ const PROBE_MS = 10_000;
 
 export interface BinaryOptions {
   readonly host: string;
-  /** Programs to offer; empty: those on the PATH. */
   readonly binaries: readonly string[];
-  /** As whom guests' QEMUs run: not every user may use post-copy. */
+  /** User of guests' QEMUs: not every user may use post-copy. */
   readonly user: QemuUser;
-  /** Where answers are kept between processes. */
   readonly cacheDir: string;
 }
 
-/** The programs of this host, newest first; those that do not run are left out. */
+/** Programs of this host, newest first; programs that do not run are left out. */
 export async function listPrograms(
   options: BinaryOptions,
   signal: AbortSignal,
@@ -63,7 +57,7 @@ export async function listPrograms(
   return found.filter((each) => each !== undefined);
 }
 
-/** Each program once, by the first of its paths: /bin is often a link to /usr/bin. */
+/** Each program once, by its first path: /bin is often a link to /usr/bin. */
 export async function programsOnPath(folderList = process.env['PATH'] ?? ''): Promise<string[]> {
   const name = `qemu-system-${os.arch() === 'arm64' ? 'aarch64' : 'x86_64'}`;
   const folders = folderList.split(path.delimiter).filter((dir) => dir !== '');
@@ -81,7 +75,7 @@ export async function programsOnPath(folderList = process.env['PATH'] ?? ''): Pr
   return [...found.values()].slice(0, 16);
 }
 
-/** A program's abilities, from the cache file when the program, the kernel and the processor are the same. */
+/** Program's abilities, from the cache file if the program, kernel and processor are unchanged. */
 async function cachedProgram(
   file: string,
   options: BinaryOptions,
@@ -95,7 +89,6 @@ async function cachedProgram(
   return fresh;
 }
 
-/** Stands for the program, the kernel and the processor: what was found out of them holds while it is the same. */
 export async function factsKey(
   file: string,
   options: Pick<BinaryOptions, 'user'>,
@@ -116,7 +109,6 @@ async function kvmUsable(): Promise<boolean> {
   );
 }
 
-/** Asks the program about itself, on an empty machine without a guest. */
 async function probe(
   file: string,
   kvm: boolean,
@@ -133,7 +125,7 @@ async function probe(
       }),
     );
   const as = await questionUser(user);
-  // One that only we can run is refused by name where a guest needs it (`user`).
+  // A program that only we can run is refused by name if a guest needs it (`user`).
   const base = await about(as).catch((error: unknown) => {
     if (as === undefined || signal.aborted) throw error;
     return about(undefined);
@@ -153,7 +145,7 @@ async function probe(
   return { ...base, binary: file, features, ...tsc, rdma: await hasRdma(file), ...postcopy };
 }
 
-/** KVM tells the frequency to QEMU for a processor alone, so the empty machine gets one. */
+/** KVM reports the frequency only for a processor, so the empty machine gets one. */
 async function askTsc(
   question: Omit<Question, 'accelerator'>,
   signal: AbortSignal,
@@ -165,7 +157,7 @@ async function askTsc(
   }).catch(() => undefined);
 }
 
-/** QEMU names the library that it was linked with; nothing that it answers says whether it has RDMA. */
+/** The library in the file shows RDMA support; no QEMU answer does. */
 export async function hasRdma(file: string): Promise<boolean> {
   const wanted = 'librdmacm.so';
   let end = '';
@@ -177,14 +169,13 @@ export async function hasRdma(file: string): Promise<boolean> {
   return false;
 }
 
-/** As whom a program is asked: it may open devices, as a guest's QEMU may, and nothing else. Undefined: as this process. */
+/** User of a program that is queried: it may open the same devices as a guest's QEMU. Undefined: as this process. */
 export async function questionUser(user: QemuUser): Promise<RunAs | undefined> {
-  // Users that this host lacks are a refusal of their own.
+  // Missing users have a separate refusal.
   const range = await rangeOf(user).catch(() => undefined);
   return range === undefined ? undefined : deviceUser(range);
 }
 
-/** Why post-copy is not possible as the user that a guest's QEMU is; undefined when it is. */
 async function postcopyObstacle(
   question: Omit<Question, 'accelerator'>,
   signal: AbortSignal,
@@ -222,8 +213,10 @@ async function askAbilities(client: QmpClient, signal: AbortSignal) {
   };
 }
 
-/** What each client finds fault with before it goes to a server: a path without a directory, a user without a
- * password, a configuration that is not there. */
+/**
+ * Errors that each client reports before it contacts a server: a path without a directory, a user without a
+ * password, a missing configuration.
+ */
 const FAULTS = {
   nfs: { driver: 'nfs', server: { type: 'inet', host: '127.0.0.1' }, path: 'none' },
   iscsi: {
@@ -238,8 +231,8 @@ const FAULTS = {
 } as const;
 
 /**
- * Whether a program can open what is on the network: each of its clients is a module, which may be installed at any time.
- * It is asked for what only a client that is there finds fault with.
+ * Checks whether a program can open network images. Each client is a module that may be installed at any time,
+ * so it is given an input that only an installed client rejects.
  */
 export async function hasClient(
   { binary: file, sandbox }: Pick<QemuProgram, 'binary' | 'sandbox'>,
@@ -256,7 +249,7 @@ export async function hasClient(
   });
 }
 
-/** The schema hides the names of types, so the enumeration is known by its values. */
+/** The schema hides type names, so the enumeration is recognized by its values. */
 export function isMultifdCompression(values: readonly string[]): boolean {
   return values[0] === 'none' && values.includes('zlib');
 }

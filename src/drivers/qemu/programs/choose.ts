@@ -11,15 +11,15 @@ export type Choice =
   | {
       readonly kind: 'program';
       readonly program: QemuProgram;
-      /** Older than the source's: it knows the machine type, and QEMU promises no more. */
+      /** Older than the source's QEMU: it supports the machine type, but QEMU promises no compatibility. */
       readonly older: boolean;
     }
   | { readonly kind: 'no-machine'; readonly newest: string }
   | { readonly kind: 'no-accelerator' };
 
 /**
- * The program for a guest: the source's version where this host has it, else the newest that knows the guest's
- * machine type and has its accelerator. Pure.
+ * Program for a guest: the source's version if this host has it, otherwise the newest that supports the guest's
+ * machine type and accelerator. Pure.
  */
 export function chooseProgram(
   sourceVersion: string,
@@ -38,14 +38,13 @@ export function chooseProgram(
 }
 
 /**
- * Whether QEMU keeps a machine of this type alike in its newer versions, by the version in its name (`pc-q35-7.2`). Of
- * `isapc` and `microvm` it does not: each QEMU makes and sends its own. Pure.
+ * True if newer QEMU versions keep this machine type compatible, by the version in its name (`pc-q35-7.2`). They
+ * do not for `isapc` and `microvm`. Pure.
  */
 function isVersioned(machineType: string): boolean {
   return machineType.includes('-');
 }
 
-/** The program for the guest, and the checks to report to the caller. Pure. */
 export function programChecks(
   description: GuestDescription,
   spec: GuestSpec,
@@ -97,7 +96,7 @@ export function programChecks(
   return { program, checks: [warn('machine', older, hint, 'destination')] };
 }
 
-/** An older QEMU does not understand what a newer one sends for such a machine (`MIG_CMD 0xb unknown`, 10.0 to 7.2). */
+/** An older QEMU does not understand a newer one's stream of such a machine (`MIG_CMD 0xb unknown`, 10.0 to 7.2). */
 function withoutVersions(
   {
     guest,

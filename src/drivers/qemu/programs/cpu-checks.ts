@@ -4,18 +4,13 @@ import { dispensedFeatures, missingFeatures } from '../spec/cpu.ts';
 import type { CpuFacts } from '../spec/facts.ts';
 import type { GuestSpec } from '../spec/schema.ts';
 
-/** Whether this host gives the guest the processor that it runs on. Pure. */
-
 export interface OwnProcessor {
   readonly host: string;
   readonly accelerator: GuestSpec['accelerator']['name'];
-  /** Features of the best processor that guests get here. */
   readonly offered: readonly string[];
-  /** Of the host's own processor; absent where it is not known. */
   readonly vendor?: string | undefined;
 }
 
-/** What CPUID calls them, and people. */
 const VENDORS: Readonly<Record<string, string>> = {
   GenuineIntel: 'Intel',
   AuthenticAMD: 'AMD',
@@ -24,7 +19,7 @@ const VENDORS: Readonly<Record<string, string>> = {
   '  Shanghai  ': 'Zhaoxin',
 };
 
-/** Under KVM a guest's instructions are its host's own, down to those that vendors have each for themselves. */
+/** Under KVM a guest uses its host's instructions, including vendor-specific ones. */
 function foreignVendor(
   { identity }: Pick<CpuFacts, 'identity'>,
   { accelerator, vendor }: OwnProcessor,
@@ -35,12 +30,12 @@ function foreignVendor(
   return of === vendor ? undefined : { vendor: named(of), other: named(vendor) };
 }
 
-/** The processor of a guest that is started anew here: without what this host lacks, and of its vendor. */
+/** Processor of a guest that is cold-started here: this host's vendor, without features that this host lacks. */
 export function coldCpu<T extends CpuFacts>(cpu: T, own: OwnProcessor): T {
   const isForeign = foreignVendor(cpu, own) !== undefined;
   if (!isForeign && missingFeatures(cpu, own.offered).length === 0) return cpu;
   const features = cpu.features.filter((feature) => own.offered.includes(feature));
-  // The features that the guest saw before are not compared any more: it begins with another processor.
+  // The earlier features are not compared, because the guest starts with another processor.
   return { ...cpu, identity: isForeign ? {} : cpu.identity, features, words: [] };
 }
 

@@ -7,38 +7,34 @@ import { QmpClient } from '../qmp/client.ts';
 import { confined, sandboxWords, type RunAs } from '../user/confine.ts';
 
 /**
- * The program does not end when its monitor closes, and a mover may be killed at any moment. So a shell holds it, and
- * ends it when the pipe from us, on which nothing is ever written, closes.
+ * The program does not end when its monitor closes, and a mover may be killed at any time. A shell therefore
+ * kills it when our pipe, which carries no data, closes.
  */
 const HELD = 'exec 4<&0; "$@" <&4 3<&- 4<&- & exec <&- 4<&- >&-; read -r _ <&3; kill -9 "$!"';
 
 export interface Question {
   readonly file: string;
   readonly accelerator: 'kvm' | 'tcg';
-  /** A processor for the empty machine; absent: it has none. */
   readonly cpu?: string;
-  /** This host's name, for errors. */
   readonly host: string;
   readonly deadlineMs: number;
-  /** Default: as this process. */
   readonly as?: RunAs | undefined;
-  /** False: it waits for no guest to come in, and may write to images. */
+  /** False: it does not wait for an arriving guest, and may write to images. */
   readonly incoming?: boolean;
-  /** It can filter its own system calls, and does. */
   readonly sandbox?: boolean;
-  /** Open files of ours for it, by number: it knows each by `handedFile`. */
+  /** Our open files for it, by number; it opens each by `handedFile`. */
   readonly files?: readonly number[];
 }
 
-/** The first number of a file that is handed on; the shell and its pipes have those below. */
+/** First number of a passed file; the shell and its pipes use the lower ones. */
 const FIRST_FILE = 5;
 
-/** The name under which the program opens one of `files`, with the rights with which we opened it. */
+/** Name under which the program opens one of `files`, with our access rights. */
 export function handedFile(index: number): string {
   return `/dev/fdset/${index}`;
 }
 
-/** Starts the program on an empty machine, without a guest, talks to it and ends it. It never outlives this process. */
+/** Starts the program on an empty machine without a guest, queries it and ends it. It never outlives this process. */
 export async function askProgram<T>(
   {
     file,

@@ -18,12 +18,10 @@ import { DISPENSABLE, featureNames } from '../spec/cpu.ts';
 import { cpuOption } from '../spec/machine.ts';
 
 const OFFERS_MS = 20_000;
-/** Some sixty are known today. */
 const MAX_MODELS = 512;
 
 const kept = z.array(processorOffer).max(8);
 
-/** What a program can give to guests, for each accelerator that works here; found out by asking it, once. */
 export async function offersOf(
   program: QemuProgram,
   options: BinaryOptions,
@@ -46,7 +44,6 @@ export async function offersOf(
   return offers;
 }
 
-/** Of this host's processor, as CPUID has it; undefined where the kernel does not say it. */
 export async function hostVendor(): Promise<string | undefined> {
   const text = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
   return /^vendor_id\s*: ?(.*)$/m.exec(text)?.[1];
@@ -67,7 +64,8 @@ async function askOffer(client: QmpClient, signal: AbortSignal) {
     expand('max'),
     client.query('query-cpu-definitions', {}, answers.cpuDefinitions, signal),
   ]);
-  // A name without a version stands for another processor with each machine type; one that lacks something is not given.
+  // A name without a version means a different processor per machine type. A model with missing features is not
+  // provided.
   const given = definitions.filter(
     ({ name, 'unavailable-features': lacks = [] }) => /-v\d+$/.test(name) && lacks.length === 0,
   );
@@ -87,7 +85,6 @@ async function askOffer(client: QmpClient, signal: AbortSignal) {
 const offered = (props: Readonly<Record<string, unknown>>): string[] =>
   featureNames(props).filter((feature) => !(feature in DISPENSABLE));
 
-/** What a guest that runs has. */
 export async function readGuestProcessor(
   client: QmpClient,
   process: QemuProcess,

@@ -8,15 +8,13 @@ import { getScalar } from '../guest/qom.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type { GuestSpec } from '../spec/schema.ts';
 
-/** The time-stamp counter (TSC) of a guest's processors: under KVM it is its host's own. */
+/** Time-stamp counter (TSC) of a guest's processors. Under KVM it is the host's. */
 
-/** QEMU and KVM take frequencies for the same that differ by no more: NTP makes up for twice as much. */
+/** Difference that QEMU and KVM ignore; NTP corrects twice as much. */
 const TOLERATED_PPM = 250;
-/** From here on, NTP cannot make up for it. */
 const NTP_PPM = 500;
 const MEGA = 1_000_000;
 
-/** Of a processor, Hz; undefined where its QEMU does not say. */
 export async function readTsc(
   client: Pick<QmpClient, 'request'>,
   cpuPath: string,
@@ -26,12 +24,12 @@ export async function readTsc(
   return typeof hz === 'number' && hz > 0 ? hz : undefined;
 }
 
-/** Whether KVM can give a guest another frequency than this host's; undefined where the kernel does not say. */
+/** True if KVM can give a guest another frequency than the host's; undefined if unknown. */
 export async function tscScales(): Promise<boolean | undefined> {
   return scalesBy(await readFile('/proc/cpuinfo', 'utf8').catch(() => ''));
 }
 
-/** By /proc/cpuinfo, which has what Intel offers for guests in a line of its own since Linux 5.7. Pure. */
+/** Parses /proc/cpuinfo, which lists Intel's virtualization features on a separate line since Linux 5.7. Pure. */
 export function scalesBy(cpuinfo: string): boolean | undefined {
   const words = (name: string): string[] | undefined =>
     new RegExp(`^${name}\\s*:(.*)$`, 'm').exec(cpuinfo)?.[1]?.trim().split(/\s+/);
@@ -44,16 +42,13 @@ export function scalesBy(cpuinfo: string): boolean | undefined {
 export interface TscFacts {
   readonly guest: string;
   readonly host: string;
-  /** Of the guest, Hz; absent where its QEMU or an older Godwit does not say. */
   readonly guestHz?: number | undefined;
-  /** It was started with that frequency (`tsc-frequency`): QEMU starts it with no other. */
+  /** QEMU was started with `tsc-frequency`: it starts with no other frequency. */
   readonly isSet: boolean;
-  /** Of the destination, Hz, as its KVM says it. */
   readonly hostHz?: number | undefined;
   readonly scales: boolean | undefined;
 }
 
-/** Whether the TSC of a guest under KVM goes on as fast at the destination. Pure. */
 export function judgeTsc({ guest, host, guestHz, isSet, hostHz, scales }: TscFacts): Finding {
   if (scales === true)
     return passes(`${host} gives a guest the frequency that it had (TSC scaling)`);
@@ -83,7 +78,10 @@ function mhz(hz: number): string {
   return (hz / MEGA).toFixed(3);
 }
 
-/** Only a guest that goes on under KVM has its host's; `hostHz` is the destination's, as its KVM says it. */
+/**
+ * Checks only guests that stay under KVM, because only their TSC is the host's. `hostHz`: frequency of the
+ * destination's KVM, Hz.
+ */
 export async function tscChecks(
   { name: guest, tscHz: guestHz }: GuestDescription,
   { accelerator, cpu }: Pick<GuestSpec, 'accelerator' | 'cpu'>,

@@ -1,8 +1,11 @@
 import { compareVersions, release } from './version.ts';
 
-/** Which pairs of QEMU versions are known to work together, and which are not. Facts alone: a pair that is not here was not tried. Pure. */
+/** Pairs of QEMU versions with a test or a known defect. A pair that is not listed was not tested. Pure. */
 
-/** A release, and one to which a test moves its guests; `by` is that test. The guests are emulated, with a machine type of the older one. */
+/**
+ * Tested pairs: `by` is the test that moves guests between these releases. The guests are emulated, with a
+ * machine type of the older release.
+ */
 export const TRIED: readonly {
   readonly from: string;
   readonly to: string;
@@ -17,12 +20,10 @@ export const TRIED: readonly {
 ];
 
 interface Defect {
-  /** The version that has it: a guest moves between this one and any other only at the risk of what it says. */
+  /** Version with the defect: moves between it and other versions have this risk. */
   readonly only: string;
-  /** Devices that are hurt; of machine types older than that version. */
   readonly devices: RegExp;
   readonly what: string;
-  /** QEMU's commit that fixed it. */
   readonly source: string;
 }
 
@@ -44,19 +45,17 @@ export const DEFECTS: readonly Defect[] = [
 export interface Pair {
   readonly from: string;
   readonly to: string;
-  /** Versioned: pc-q35-7.2. */
   readonly machine: string;
   readonly devices: readonly string[];
 }
 
-/** What is known of moving such a guest between two versions: a defect that it meets, the test that moves one so, or neither. */
 export function knownOf({ from, to, machine, devices }: Pair): { defect?: Defect; by?: string } {
   const versions = [from, to].map(plain);
   const type = /-(\d+\.\d+)$/.exec(machine)?.[1];
   const defect = DEFECTS.find(
     (each) =>
       versions.filter((version) => compareVersions(version, each.only) === 0).length === 1 &&
-      // A distribution with machine types of its own fixes such defects in its builds, and keeps the version's number.
+      // A distribution with its own machine types fixes such defects in its builds but keeps the version number.
       type !== undefined &&
       compareVersions(type, release(each.only)) < 0 &&
       devices.some((device) => each.devices.test(device)),
@@ -67,7 +66,7 @@ export function knownOf({ from, to, machine, devices }: Pair): { defect?: Defect
   return tried === undefined ? {} : { by: tried.by };
 }
 
-/** `8.0.0`, also of a build that adds something: `8.0.0 (distribution)`. */
+/** Returns `8.0.0` for `8.0.0 (distribution)`. */
 function plain(version: string): string {
   return /^\d+(\.\d+)*/.exec(version)?.[0] ?? version;
 }

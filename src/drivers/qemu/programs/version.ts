@@ -1,4 +1,4 @@
-/** Compares `7.2.22` and `10.0`: negative when the first is older. Missing parts count as 0. Pure. */
+/** Compares `7.2.22` and `10.0`: negative if the first is older. Missing parts count as 0. Pure. */
 export function compareVersions(left: string, right: string): number {
   const one = left.split('.').map(Number);
   const two = right.split('.').map(Number);
@@ -9,7 +9,7 @@ export function compareVersions(left: string, right: string): number {
   return 0;
 }
 
-/** `7.2` of `7.2.22`. */
+/** Returns `7.2` for `7.2.22`. */
 export function release(version: string): string {
   return version.split('.').slice(0, 2).join('.');
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What is read of QEMU's answers. Numbers beyond 2^53 arrive rounded; none that matters is so large. */
+/** Parts of QEMU's answers that Godwit reads. Numbers beyond 2^53 are rounded; none of these is so large. */
 
 const text = z.string().max(65_536);
 const id = z.string().max(1024);
@@ -22,7 +22,6 @@ export const migrationState = z.object({
   'total-time': count.optional(),
   downtime: count.optional(),
   'expected-downtime': count.optional(),
-  /** At a destination, after post-copy. */
   'postcopy-blocktime': count.optional(),
   'cpu-throttle-percentage': count.optional(),
   'blocked-reasons': z.array(text).max(256).optional(),
@@ -117,7 +116,6 @@ export const deviceProperties = z
   .array(z.object({ name: id, type: id, 'default-value': z.unknown().optional() }))
   .max(8192);
 
-/** Only the enumerations are read. */
 export const schemaEntries = z
   .array(z.object({ 'meta-type': id, values: z.array(id).max(4096).optional() }))
   .max(16_384);

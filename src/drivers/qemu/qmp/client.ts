@@ -16,7 +16,6 @@ import {
 } from './messages.ts';
 import { PendingCommands, type Answer } from './pending-commands.ts';
 
-/** A connected stream, in its two directions (a socket is both). */
 export interface Transport {
   readonly input: Readable;
   readonly output: Writable;
@@ -26,9 +25,9 @@ const MAX_PENDING = 2048;
 const COMMAND_MS = 20_000;
 
 /**
- * A QMP monitor. Commands may be sent without waiting for the one before (QEMU answers in order), events go to
- * listeners in order. Once the stream ends, each waiting and later command rejects as judgeEnd says: with
- * GODWIT_HYPERVISOR_LOST only where the process is gone, else with GODWIT_MONITOR_UNREACHABLE.
+ * QMP monitor. Commands may be sent without waiting for earlier answers, because QEMU answers in order;
+ * listeners get events in order. After the end of the stream, each pending and later command rejects with
+ * judgeEnd's error: GODWIT_HYPERVISOR_LOST only if the process is gone, otherwise GODWIT_MONITOR_UNREACHABLE.
  */
 export class QmpClient {
   readonly #transport: Transport;
@@ -39,15 +38,13 @@ export class QmpClient {
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   readonly #closeListeners = new Set<(error: GodwitError) => void>();
   #greeted: ((greeting: Greeting) => void) | undefined;
-  /** Set once the stream has ended: what that means, as soon as it is known. */
+  /** Set after the end of the stream; resolves to its meaning. */
   #ended: Promise<GodwitError> | undefined;
   #endedWithProcess = false;
-  /** Nothing more comes: all that was said has been read. */
   #readAll = false;
   #next = 1;
-  /** Version of the program behind it, `7.2.22`. */
   version = '';
-  /** It takes commands past those that wait: `urgent` has an effect. */
+  /** Supports out-of-band commands, so `urgent` has an effect. */
   #outOfBand = false;
   /** The first line may lack its beginning. */
   #torn = false;
@@ -58,7 +55,7 @@ export class QmpClient {
     const { input, output } = transport;
     this.#writer = new CommandWriter(output);
     const onError = (error: NodeJS.ErrnoException): void => {
-      // An order that cannot be written may overtake what is still to be read.
+      // A failed write may be reported before the remaining input is read.
       this.#readAll ||= error.syscall === 'read';
       this.#end(error.message, error);
     };
@@ -70,14 +67,14 @@ export class QmpClient {
     input.on('close', () => this.#end('its monitor closed the connection'));
     if ((output as unknown) === input) return;
     output.on('error', (error) => {
-      // The last events are still to be read; the end of the input reports the closed connection.
+      // The last events are unread; the end of the input will report the closed connection.
       if (!isClosedByPeer(error)) onError(error);
     });
   }
 
   /**
-   * Takes over a connected stream: waits for the greeting and leaves negotiation mode.
-   * GODWIT_DEADLINE without a greeting in time: another client holds the monitor.
+   * Takes over a connected stream: waits for the greeting and leaves negotiation mode. Throws GODWIT_DEADLINE
+   * without a greeting in time, because another client holds the monitor.
    */
   static async open(
     transport: Transport,
@@ -109,14 +106,14 @@ export class QmpClient {
   }
 
   /**
-   * Takes over a stream on which a former client left negotiation mode, out of band included. The first bytes may be
-   * the rest of what an earlier client did not read.
+   * Takes over a stream that an earlier client has negotiated, including out-of-band commands. The first bytes
+   * may be the end of a message that it did not read.
    */
   static resume(transport: Transport, owner: MonitorOwner): QmpClient {
     const client = new QmpClient(transport, owner);
     client.#outOfBand = true;
     client.#torn = true;
-    // Answers to a former client are none to this one.
+    // Answers to an earlier client must not match.
     client.#next = randomInt(1, 2 ** 47);
     return client;
   }
@@ -125,7 +122,6 @@ export class QmpClient {
     return this.#ended !== undefined;
   }
 
-  /** The stream ended because its process did, so that everything that it did was heard. */
   get endedWithProcess(): boolean {
     return this.#endedWithProcess;
   }
@@ -135,20 +131,18 @@ export class QmpClient {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Called once, when the connection is gone and it is known what that means. */
   onClose(listener: (error: GodwitError) => void): void {
     if (this.#ended === undefined) this.#closeListeners.add(listener);
     else void this.#ended.then(listener);
   }
 
-  /** Sends a command and resolves to the monitor's answer, success or refusal. */
   request(command: string, args: object, signal?: AbortSignal): Promise<Answer> {
     return this.#send('execute', command, args, signal);
   }
 
   /**
-   * The same past all commands that wait, also while QEMU's main loop hangs; only for the few that QEMU
-   * allows so. Where the monitor cannot, it waits its turn.
+   * Sends a command past all pending ones, even while QEMU's main loop hangs; QEMU allows only a few. Without
+   * out-of-band support it waits its turn.
    */
   urgent(command: string, args: object, signal?: AbortSignal): Promise<Answer> {
     return this.#send(this.#outOfBand ? 'exec-oob' : 'execute', command, args, signal);
@@ -177,14 +171,14 @@ export class QmpClient {
     return this.#pending.add(id, command, signal);
   }
 
-  /** Sends a command; GODWIT_HYPERVISOR with its words when it is refused. */
+  /** Sends a command. Throws GODWIT_HYPERVISOR with QEMU's text if it is refused. */
   async execute(command: string, args: object, signal?: AbortSignal): Promise<unknown> {
     const answer = await this.request(command, args, signal);
     if (answer.ok) return answer.value;
     throw this.refused(command, answer.reason);
   }
 
-  /** Like execute, with the answer checked; GODWIT_PROTOCOL_INVALID when it is not what was expected. */
+  /** Like execute, with a checked answer. Throws GODWIT_PROTOCOL_INVALID if it has an unexpected form. */
   async query<T>(
     command: string,
     args: object,
@@ -212,7 +206,6 @@ export class QmpClient {
     return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'QEMU', host, command, reason });
   }
 
-  /** Ends the connection; the hypervisor goes on. */
   close(): void {
     this.#end('the connection was closed', undefined, false);
   }
@@ -256,16 +249,15 @@ export class QmpClient {
     }
   }
 
-  /** An answer without a known id is not ours: QEMU sends such for lines that it could not read. */
+  /** An answer without a known id is ignored: QEMU sends such answers for unreadable lines. */
   #settle(id: number | string | undefined, answer: Answer): void {
     if (typeof id === 'number') this.#pending.answer(id, answer);
   }
 
-  /** `isJudged` false: this side ends the connection, which says nothing about the other. */
+  /** `isJudged` false: this side ends the connection, so the other side's state stays unknown. */
   #end(reason: string, cause?: unknown, isJudged = true): void {
     if (this.#ended !== undefined) return;
     this.#endedWithProcess = isJudged && this.#readAll && this.#owner.process?.isEnding() === true;
-    // What was asked for before this side closes is still sent.
     if (isJudged) this.#writer.drop();
     else this.#writer.flush();
     this.#transport.input.destroy();

@@ -1,11 +1,11 @@
 import type { Writable } from 'node:stream';
 
-/** What a pipe takes whole or not at all (PIPE_BUF): whoever takes a monitor over must not find half a command in it. */
+/** Largest atomic pipe write (PIPE_BUF): a mover that takes over must not find half a command. */
 export const MAX_BYTES = 4096;
 
 /**
- * Writes commands to a monitor in the order given. Those of one turn go together: a look at a guest sends hundreds, and a
- * system call for each takes longer than all the rest of it.
+ * Writes commands to a monitor in order. Commands of one event-loop turn are joined: a look at a guest sends
+ * hundreds, and a system call for each would take longer than everything else.
  */
 export class CommandWriter {
   readonly #output: Writable;
@@ -15,14 +15,13 @@ export class CommandWriter {
     this.#output = output;
   }
 
-  /** `line` with its end. It is written before the event loop goes on. */
+  /** `line` includes its end. It is written before the event loop continues. */
   push(line: string): void {
-    // After the microtasks: what several answers lead to goes together as well.
+    // Runs after the microtasks, so that commands from several answers are joined, too.
     if (this.#lines.length === 0) process.nextTick(() => this.flush());
     this.#lines.push(line);
   }
 
-  /** Writes now what is still to be written. */
   flush(): void {
     const lines = this.#lines;
     this.#lines = [];
@@ -41,7 +40,6 @@ export class CommandWriter {
     if (bytes > 0) this.#output.write(together);
   }
 
-  /** Writes nothing of it: nobody reads any more. */
   drop(): void {
     this.#lines = [];
   }

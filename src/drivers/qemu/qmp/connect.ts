@@ -6,23 +6,20 @@ import { QmpClient } from './client.ts';
 import { MonitorSocket } from './monitor-socket.ts';
 import { unreachable, type MonitorOwner } from './monitor-end.ts';
 
-/** The pause before a monitor whose queue is full is tried again, ms. */
 const FULL_MS = 20;
-/** For a guest whose monitors others hold. */
 export const SECOND_SOCKET =
   'Move it through the manager, or give its QEMU a second QMP socket for Godwit.';
 
 export interface MonitorAddress extends MonitorOwner {
-  /** Unix socket. */
   readonly path: string;
-  /** The user of the process behind it, who must have made it. */
+  /** User of its process, who must own the socket. */
   readonly user: SocketOwner;
 }
 
 /**
- * Connects to a monitor socket. A monitor serves one client at a time, so hold it briefly.
- * GODWIT_GUEST_MANAGED when it does not greet within `greetingMs`; GODWIT_MONITOR_UNREACHABLE when nobody listens, which
- * a caller that knows the process may have judged (judgeEnd).
+ * Connects to a monitor socket. A monitor serves one client at a time, so hold it briefly. Throws
+ * GODWIT_GUEST_MANAGED without a greeting within `greetingMs`, and GODWIT_MONITOR_UNREACHABLE if there is no
+ * listener; a caller that knows the process can use judgeEnd then.
  */
 export async function connectMonitor(
   address: MonitorAddress,
@@ -62,7 +59,7 @@ function managed({ guest }: MonitorAddress, cause: unknown): Error {
   return godwitError('GODWIT_GUEST_MANAGED', facts, { cause, hint: SECOND_SOCKET });
 }
 
-/** Others wait there already, of whom some may have given up: QEMU has not looked yet. */
+/** The queue has other clients, some of which may have given up unnoticed by QEMU. */
 function isFull(error: NodeJS.ErrnoException): true {
   if (error.code === 'EAGAIN') return true;
   throw error;

@@ -1,12 +1,12 @@
 import { godwitError } from '../../../errors.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 
-/** The longest message taken from a monitor; QEMU's largest (its schema) is below 1 MiB. */
+/** Longest accepted message; QEMU's largest (its schema) is below 1 MiB. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 
 /**
- * Cuts a byte stream into lines, holding at most `limit` bytes of an unfinished one.
- * Throws GODWIT_TOO_LARGE when a line would be longer.
+ * Splits a byte stream into lines, keeping at most `limit` bytes of an unfinished one. Throws GODWIT_TOO_LARGE
+ * for a longer line.
  */
 export class LineSplitter {
   #parts: Buffer[] = [];
@@ -17,7 +17,6 @@ export class LineSplitter {
     this.#limit = limit;
   }
 
-  /** Lines completed by `chunk`, without their ends; empty lines are left out. */
   push(chunk: Buffer): string[] {
     const lines: string[] = [];
     let from = 0;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What a monitor sends. Unknown members are QEMU's to add; the ones named here are all that is read. */
+/** Messages of a monitor. Unknown members are ignored, because QEMU may add some. */
 
 export const greeting = z.object({
   QMP: z.object({
@@ -8,7 +8,6 @@ export const greeting = z.object({
       qemu: z.object({ major: z.number(), minor: z.number(), micro: z.number() }),
       package: z.string().max(4096).default(''),
     }),
-    /** What the client may switch on. */
     capabilities: z.array(z.string().max(256)).max(64).default([]),
   }),
 });
@@ -42,7 +41,6 @@ export type QmpMessage =
       readonly errorClass: string;
     };
 
-/** Reads one line; undefined when it is no message of the protocol. */
 export function parseMessage(line: string): QmpMessage | undefined {
   let json: unknown;
   try {
@@ -71,7 +69,6 @@ export function parseMessage(line: string): QmpMessage | undefined {
   return parsed.success ? { kind: 'greeting', greeting: parsed.data } : undefined;
 }
 
-/** `10.0.2`. */
 export function versionText(hello: Greeting): string {
   const { major, minor, micro } = hello.QMP.version.qemu;
   return `${major}.${minor}.${micro}`;

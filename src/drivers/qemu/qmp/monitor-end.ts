@@ -2,31 +2,29 @@ import { systemClock } from '../../../clock.ts';
 import { godwitError, type GodwitError } from '../../../errors.ts';
 import type { Life } from '../../../system/processes/life.ts';
 
-/** Whose monitor this is; for the words of errors, and for the proof that its process has ended. */
 export interface MonitorOwner {
   readonly host: string;
   readonly guest: string;
   readonly side: 'source' | 'destination';
-  /** Absent where the process behind the monitor is not known: its end is then never concluded. */
+  /** Absent if the process is unknown: its end is then never concluded. */
   readonly process?: MonitorProcess;
-  /** How long that process may take to end once its monitor has closed, ms; default ENDS_MS. */
+  /** Time that the process may take to end after its monitor closed, ms; default ENDS_MS. */
   readonly endsMs?: number;
 }
 
 export interface MonitorProcess {
   life(): Life;
-  /** It has begun to end, or has ended: what it said before is all that it ever does. */
   isEnding(): boolean;
 }
 
-/** A QEMU that ends closes its monitor before the kernel has taken its memory apart, ms. */
+/** QEMU closes its monitor before the kernel has freed its memory, ms. */
 export const ENDS_MS = 5000;
 const POLL_MS = 5;
 
 /**
- * A connection says nothing about the process behind it: sockets are refused, closed and garbled also by a QEMU that runs
- * its guest. GODWIT_HYPERVISOR_LOST once the process is gone by the kernel's word, within the owner's `endsMs`; else
- * GODWIT_MONITOR_UNREACHABLE, as it may run its guest.
+ * A closed connection does not prove the end of the process: a QEMU that runs its guest may also refuse, close
+ * or garble its socket. Returns GODWIT_HYPERVISOR_LOST if the kernel reports the process gone within the owner's
+ * `endsMs`; otherwise GODWIT_MONITOR_UNREACHABLE, because the guest may run.
  */
 export async function judgeEnd(
   owner: MonitorOwner,

@@ -4,9 +4,9 @@ type Callback = (error?: Error | null) => void;
 type Chunks = { readonly chunk: unknown; readonly encoding: BufferEncoding }[];
 
 /**
- * A socket to a monitor that is read to its end. Node destroys a socket at its first failed write, with everything that
- * was not read yet: QEMU's last events, which report why it ends. The closed connection is reported at the end
- * of the input, and each command has a deadline.
+ * Monitor socket that is read to its end. Node destroys a socket at its first failed write and discards unread
+ * data, including QEMU's last events, which contain the reason for its end. Here the end of the input reports
+ * the closed connection, and each command has a deadline.
  */
 export class MonitorSocket extends net.Socket {
   override _write(chunk: unknown, encoding: BufferEncoding, callback: Callback): void {
@@ -22,7 +22,6 @@ function readOn(callback: Callback): Callback {
   return (error) => callback(isClosedByPeer(error) ? null : error);
 }
 
-/** The other end is closed. */
 export function isClosedByPeer(error: NodeJS.ErrnoException | null | undefined): boolean {
   return error?.code === 'EPIPE' || error?.code === 'ECONNRESET';
 }

@@ -10,7 +10,7 @@ interface Pending {
   readonly dueMs: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
-  /** Nobody waits any more; the answer may still come. */
+  /** The caller has given up, but the answer may still arrive. */
   isLeft: boolean;
 }
 
@@ -20,13 +20,12 @@ interface Listener {
 }
 
 /**
- * Commands that were sent and are not answered yet. All have the same time, so that the first one that waits is the first to
- * be late: one timer serves all of them, and one listener all those of a signal.
+ * Commands without an answer. All have the same time limit, so the oldest expires first: one timer serves all,
+ * and one listener serves all commands of a signal.
  */
 export class PendingCommands {
   readonly #commandMs: number;
   readonly #nowMs: () => number;
-  /** By id, in the order sent. */
   readonly #all = new Map<number, Pending>();
   readonly #listeners = new Map<AbortSignal, Listener>();
   #waiting = 0;
@@ -37,14 +36,13 @@ export class PendingCommands {
     this.#nowMs = nowMs;
   }
 
-  /** Also those for which nobody waits any more. */
   get size(): number {
     return this.#all.size;
   }
 
   /**
-   * Resolves to what `answer` is called with for this id. Rejects with GODWIT_DEADLINE, which names the command, when its time
-   * is up; with the signal's reason when that aborts.
+   * Resolves to the value that `answer` gets for this id. Rejects with GODWIT_DEADLINE, which names the command,
+   * at its time limit, and with the signal's reason if it aborts.
    */
   add(id: number, command: string, signal: AbortSignal | undefined): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
@@ -56,7 +54,6 @@ export class PendingCommands {
     return promise;
   }
 
-  /** An id that nobody waits for is passed over. */
   answer(id: number, answer: Answer): void {
     const pending = this.#all.get(id);
     if (pending === undefined) return;
@@ -65,13 +62,11 @@ export class PendingCommands {
     pending.resolve(answer);
   }
 
-  /** No answer will come. */
   fail(error: Error): void {
     for (const pending of this.#all.values()) if (this.#leave(pending)) pending.reject(error);
     this.#all.clear();
   }
 
-  /** False where nobody waits for it any more. */
   #leave(pending: Pending): boolean {
     if (pending.isLeft) return false;
     pending.isLeft = true;

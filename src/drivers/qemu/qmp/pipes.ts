@@ -10,29 +10,31 @@ import { QmpClient, type Transport } from './client.ts';
 import { unreachable, type MonitorOwner } from './monitor-end.ts';
 
 /**
- * A monitor on two named pipes, for post-copy. QEMU takes commands out of band only from a client that has said so,
- * and it hears that in its main loop; which, at the destination of a broken post-copy, waits for a page and hears
- * nothing. A pipe has no connection that could end: what one mover said once holds for all that come after it.
+ * Monitor on two named pipes, for post-copy. QEMU accepts out-of-band commands only after a negotiation in its
+ * main loop, which waits for a page in a broken post-copy. A pipe has no connection that could end, so one
+ * mover's negotiation holds for all later movers.
  */
 
 const run = promisify(execFile);
 const MKFIFO_MS = 5000;
 const GREETING_MS = 5000;
 const CHUNK_BYTES = 64 * 1024;
-/** A guest that says more than this between two readings is read on at the next. */
 const MAX_CHUNKS = 64;
 
 const file = (guestDir: string, direction: 'in' | 'out'): string =>
   path.join(guestDir, `${PIPES}.${direction}`);
 
-/** Makes them, for the program that is about to start in `guestDir`; `group`: its own, where it is not of our user. */
+/**
+ * Creates them for the program that will start in `guestDir`; `group`: the program's group, if its user is not
+ * ours.
+ */
 export async function makePipes(
   guestDir: string,
   signal: AbortSignal,
   group?: number,
 ): Promise<void> {
   const files = [file(guestDir, 'in'), file(guestDir, 'out')];
-  // Of a mover that died before it could start the program.
+  // Left by a mover that died before it could start the program.
   await Promise.all(files.map((each) => rm(each, { force: true })));
   await run('mkfifo', ['-m', '600', ...files], { signal, timeout: MKFIFO_MS });
   if (group === undefined) return;
@@ -42,7 +44,7 @@ export async function makePipes(
   }
 }
 
-/** Says, while the program's main loop still hears, that commands will come out of band. */
+/** Enables out-of-band commands while the program's main loop still works. */
 export async function negotiatePipes(
   guestDir: string,
   owner: MonitorOwner,
@@ -52,20 +54,20 @@ export async function negotiatePipes(
   client.close();
 }
 
-/** The monitor as a former mover left it: takes `urgent` commands at once, and answers no others for now. */
+/** Reopens the monitor after an earlier mover: it takes `urgent` commands at once and answers no others for now. */
 export async function reopenPipes(guestDir: string, owner: MonitorOwner): Promise<QmpClient> {
   emptyPipe(file(guestDir, 'out'));
   return QmpClient.resume(transport(guestDir, owner), owner);
 }
 
-/** Reads away what the monitors of all guests below `guestsDir` said and nobody read; QEMU would keep it for ever. */
+/** Discards unread output of all monitors below `guestsDir`; QEMU would keep it forever. */
 export async function emptyPipes(guestsDir: string): Promise<void> {
   const guests = await readdir(guestsDir).catch(() => []);
   for (const guest of guests) {
     try {
       emptyPipe(file(path.join(guestsDir, guest), 'out'));
     } catch {
-      // Most guests have none.
+      // Most guests have no pipes.
     }
   }
 }
@@ -78,21 +80,20 @@ function emptyPipe(name: string): void {
       if (readSync(fd, chunk, 0, chunk.length, null) === 0) return;
     }
   } catch (error) {
-    // Nothing more in it now.
     if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
   } finally {
     closeSync(fd);
   }
 }
 
-/** A pipe that we made: QEMU may have put something else under a name that had none. */
+/** Opens a pipe that Godwit made: QEMU may have created something else under an unused name. */
 function openPipe(name: string, flags: number): number {
   return openFound(name, flags | constants.O_NONBLOCK, (found: Stats) =>
     found.isFIFO() && found.uid === process.geteuid?.() ? undefined : 'no pipe of ours',
   );
 }
 
-/** Without QEMU at the other end, the first of the two fails at once instead of waiting for one. */
+/** Without QEMU at the other end, the first open fails at once instead of waiting. */
 function transport(guestDir: string, owner: MonitorOwner): Transport {
   try {
     const writing = openPipe(file(guestDir, 'in'), constants.O_WRONLY);

@@ -5,14 +5,16 @@ import type { Difference } from './reasons.ts';
 import { machineParts, type MachineParts } from './machine-parts.ts';
 import { lostFeatures } from './virtio-features.ts';
 
-/** Differences that are reported one by one; of the others, how many there are. */
 const MAX_REPORTED = 6;
 const LOST_HINT =
   'Move it to a host whose kernel and QEMU offer that, or cold (--mode cold), so that its drivers agree anew.';
 const WARN_HINT =
   'Nothing: the guest does not see it. To have it there too, set it on the destination once the guest is there.';
 
-/** Compares the machine that runs with what a peer says of the one that it has made. GODWIT_PROTOCOL_INVALID where that is no machine. Pure. */
+/**
+ * Compares the running machine with the peer's report of the new one. Throws GODWIT_PROTOCOL_INVALID if the
+ * report is not a machine. Pure.
+ */
 export function sameMachineCheck(
   guest: string,
   here: MachineParts,

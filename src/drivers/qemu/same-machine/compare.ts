@@ -1,16 +1,10 @@
 import { reasonFor, type Difference, type Reason } from './reasons.ts';
 import type { MachineParts, Part } from './machine-parts.ts';
 
-/** Two machines, part by part and property by property. Pure. */
-
 export interface Comparison {
-  /** Properties that both have, with the same value. */
   readonly same: number;
-  /** Properties that only one of the two versions of QEMU has. */
   readonly unknown: number;
-  /** What differs and is to: how often by which reason. */
   readonly allowed: ReadonlyMap<Reason, number>;
-  /** Nothing of the guest's depends on it. */
   readonly warned: readonly Difference[];
   readonly refused: readonly Difference[];
 }
@@ -29,7 +23,7 @@ export function compareMachines(source: MachineParts, destination: MachineParts)
     else if (reason.verdict === 'warn') result.warned.push(difference);
     else result.allowed.set(reason, (result.allowed.get(reason) ?? 0) + 1);
   };
-  // A Godwit of another version may report more kinds, or fewer.
+  // A Godwit of another version may report more or fewer kinds.
   const kinds = new Set(source.kinds.filter((kind) => destination.kinds.includes(kind)));
   const known = (parts: readonly Part[]): Part[] => parts.filter(({ kind }) => kinds.has(kind));
   const there = new Map(known(destination.parts).map((part) => [keyOf(part), part]));
@@ -46,7 +40,7 @@ export function compareMachines(source: MachineParts, destination: MachineParts)
     const differences = differencesOf(part, other);
     result.same += differences.same;
     for (const each of differences.found) {
-      // Either QEMU may know properties that the other does not: those are what the machine's version says they are.
+      // Each QEMU may have properties that the other lacks: the machine's version defines their values.
       const isNew = each.source === undefined || each.destination === undefined;
       if (isNew && source.version !== destination.version) result.unknown += 1;
       else judge(each);
@@ -78,7 +72,7 @@ function differencesOf(source: Part, destination: Part): { same: number; found: 
   return { same: names.size - found.length, found };
 }
 
-/** A peer names the properties. */
+/** Property names come from a peer, so inherited ones are ignored. */
 function valueOf({ props }: Part, property: string): string | undefined {
   return Object.hasOwn(props, property) ? props[property] : undefined;
 }

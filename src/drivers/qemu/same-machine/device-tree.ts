@@ -2,14 +2,13 @@ import { nicName } from '../spec/nic-names.ts';
 import { valueText, type Part } from './machine-parts.ts';
 
 /**
- * Reads the monitor's `info qtree`: every device on every bus with every property that can be set, in one answer of a
- * millisecond or two. The same through `qom-get` is one command a property: three thousand for a guest of ten devices,
- * each about 0.2 ms, and each of them keeps the guest's processors waiting when they want a device. Pure.
+ * Parses the monitor's `info qtree`: all devices with their settable properties, in one answer of a millisecond
+ * or two. `qom-get` needs one command per property: three thousand for ten devices, at about 0.2 ms each, and
+ * each delays the guest's vCPUs if they access a device. Pure.
  */
 
 interface Level {
   readonly indent: number;
-  /** Of a device or of a bus. */
   readonly place: string;
   readonly device?: Growing;
 }
@@ -17,22 +16,22 @@ interface Level {
 interface Growing {
   readonly type: string;
   readonly id: string;
-  /** Of the bus that it is on. */
   readonly bus: string;
   readonly props: Record<string, string>;
   readonly children: Growing[];
-  /** Of a USB device: where it is plugged in. */
   port?: string;
 }
 
 const DEVICE = /^(\s*)dev: (\S+), id "(.*)"$/;
 const BUS = /^(\s*)bus: (.*)$/;
 const PROPERTY = /^(\s*)([A-Za-z0-9_.[\]-]+) = (.*)$/;
-/** `class Ethernet controller, addr 01:00.0, pci id 1af4:1041 (sub 1af4:1100)`: what the guest's drivers know it by. */
+/**
+ * Parses `class Ethernet controller, addr 01:00.0, pci id 1af4:1041 (sub 1af4:1100)`, the ids for the guest's
+ * drivers.
+ */
 const PCI_ID = /^\s*class .*, pci id (\S+ \(sub \S+\))/;
 const USB_PORT = /^\s*addr \d+\.\d+, port ([^,]+), /;
 
-/** Devices in the order of the text, each with its place in the tree. */
 export function parseDeviceTree(text: string): Part[] {
   const roots: Growing[] = [];
   const levels: Level[] = [];
@@ -79,19 +78,19 @@ function addDetail(device: Growing | undefined, line: string): void {
   if (property?.[2] !== undefined) device.props[property[2]] = plainValue(property[3] ?? '');
 }
 
-/** `5 (0x5)` and `134217728 (128 MiB)` say a number twice; text is in quotes. */
+/** `5 (0x5)` and `134217728 (128 MiB)` contain a number twice; text is quoted. */
 function plainValue(reported: string): string {
   const text = /^"(.*)"$/.exec(reported)?.[1];
   if (text !== undefined) return valueText(nicName(text));
   return valueText(reported.replace(/^(-?\d+) \([^)]*\)$/, '$1'));
 }
 
-/** The first property of each list that a device has says where on its bus it is. */
+/** Lists of address properties; the first one that a device has gives its place on the bus. */
 const ADDRESSES = [['addr'], ['channel', 'scsi-id', 'lun'], ['unit'], ['nr'], ['iobase']] as const;
 
 function placed(devices: readonly Growing[], above: string): Part[] {
   const seen = new Map<string, number>();
-  // A bus lists the newest first.
+  // A bus lists the newest device first.
   const parts = devices.toReversed().map((device): Part[] => {
     const name = nameOf(device);
     const number = (seen.get(`${device.bus} ${name}`) ?? 0) + 1;
@@ -108,7 +107,7 @@ function nameOf({ id, type, bus, port, props }: Growing): string {
   if (id !== '') return id;
   const names = ADDRESSES.find((list) => list.every((name) => props[name] !== undefined));
   const address = port ?? names?.map((name) => props[name]).join(':');
-  // A virtio device sits alone behind the one that carries it, on a bus of the same name everywhere.
+  // A virtio device is alone behind its transport, on a bus of a constant name.
   if (bus === 'virtio-bus' || bus === 'main-system-bus') return type;
   return address === undefined ? `${type}@${bus}` : `${type}@${bus}:${address}`;
 }

@@ -2,12 +2,11 @@ import type { BlockFacts, LiveDisk, LiveNode } from '../spec/disks/disk-facts.ts
 import { belowFilters, limitsOf } from '../spec/disks/disk-filters.ts';
 import type { Part } from './machine-parts.ts';
 
-/** What a guest's disks are on, as parts: each image by the disk and by its role below it, since node names may change. Pure. */
+/** Images of a guest's disks as parts, identified by disk and role below it, since node names may change. Pure. */
 
-/** As deep as a chain of images may be that is moved, and what lies below each. */
+/** Longest image chain that can move, with the nodes below each image. */
 const DEEPEST = 130;
 
-/** `devices`: the machine's, which say by `drive` what each is on. */
 export function diskParts(block: BlockFacts, devices: readonly Part[]): Part[] {
   const { disks, nodes, edges } = block;
   const byName = new Map(nodes.map((node) => [node.name, node]));
@@ -15,13 +14,13 @@ export function diskParts(block: BlockFacts, devices: readonly Part[]): Part[] {
   const add = (place: string, name: string, depth: number): void => {
     const node = byName.get(name);
     if (node === undefined || depth > DEEPEST) return;
-    // A drive's own limits are a filter at the destination: what limits a disk is reported of the disk.
+    // A drive's own limits become a filter at the destination, so limits are reported for the disk.
     const { image } = belowFilters(name, block);
     if (image !== name) {
       add(place, image, depth + 1);
       return;
     }
-    // The file below a format grows while the guest writes; what the guest sees is the size of the image.
+    // The file below a format grows with the guest's writes; the guest sees the image's size.
     const size: Record<string, string> = place.endsWith('/file')
       ? {}
       : { bytes: String(node.bytes) };
@@ -46,7 +45,6 @@ export function diskParts(block: BlockFacts, devices: readonly Part[]): Part[] {
   return parts;
 }
 
-/** The device that the guest sees; a drive without one is known by its own name. */
 function placeOf({ drive, root }: LiveDisk, devices: readonly Part[]): string {
   const names = [drive, root].filter((name) => name !== undefined && name !== '');
   const device = devices.find(({ props }) => names.includes(props['drive']));

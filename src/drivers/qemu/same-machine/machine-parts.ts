@@ -3,24 +3,22 @@ import { z } from 'zod';
 import { virtioDevices } from './virtio-features.ts';
 
 /**
- * A machine as its own QEMU reports it: parts, each with its properties as text. It is made alike on both hosts, so that
- * the two can be compared word for word; the destination's comes from a peer. Pure.
+ * Machine as its QEMU reports it: parts with their properties as text. Both hosts produce the same form, so that
+ * it can be compared literally; the destination's comes from a peer. Pure.
  */
 
-/** More than the largest description that a destination takes makes: 2048 devices, each of up to three parts, and the rest. */
+/** Exceeds the parts of the largest accepted description: 2048 devices with up to three parts each, and the rest. */
 export const MAX_PARTS = 16_384;
-/** The processor, which has the most, has about 500. */
 const MAX_PROPERTIES = 1024;
-/** Longer values are reported by what they begin with and by their sum. */
+/** Longer values are reported as their beginning and a checksum. */
 const LONGEST_VALUE = 256;
 
 const place = z.string().min(1).max(1024);
 const value = z.string().max(LONGEST_VALUE);
 
-/** What the place of a device ends in, for what it only has as an object. */
+/** Suffix of a device's place for its properties that exist only on the object. */
 export const AS_OBJECT = ' as an object';
 
-/** Without these devices, and what is on their buses. */
 export function withoutParts(machine: MachineParts, ids: readonly string[]): MachineParts {
   const isOne = (name: string): boolean => ids.includes(name.replace(AS_OBJECT, ''));
   const parts = machine.parts.filter(
@@ -43,11 +41,8 @@ export const PART_KINDS = [
 export type PartKind = (typeof PART_KINDS)[number];
 
 const part = z.object({
-  /** One of PART_KINDS, or of those of a newer Godwit. */
   kind: z.string().max(32),
-  /** Where it sits: the ids, or types and addresses, of the devices above it, and its own. */
   place,
-  /** QEMU's name of its type. */
   type: z.string().max(256),
   props: z
     .record(z.string().max(256), value)
@@ -55,22 +50,19 @@ const part = z.object({
 });
 export type Part = z.infer<typeof part>;
 
-/** What a destination reports of the machine that it has made. */
 export const machineParts = z.object({
-  /** QEMU's version, 7.2.22. */
   version: z.string().max(64),
-  /** Which kinds of parts it reports, also where the machine has none of one. */
   kinds: z.array(z.string().max(32)).max(64),
   parts: z.array(part).max(MAX_PARTS),
-  /** Absent: an earlier Godwit does not tell. */
+  /** Absent in the report of an earlier Godwit. */
   virtio: virtioDevices.optional(),
 });
 export type MachineParts = z.infer<typeof machineParts>;
 
-/** Names of devices that QEMU numbers as it makes them say nothing. */
+/** QEMU numbers these devices in the order of creation, so their names are not compared. */
 const NUMBERED = /^\/machine\/(?:unattached|peripheral-anon)\/device\[\d+\]/;
 
-/** A value as it is compared. Members of an object become properties of their own, since a newer QEMU knows more of them. */
+/** Comparable form of a value. Members of an object become separate properties, since a newer QEMU has more of them. */
 export function propertiesOf(name: string, reported: unknown): [string, string][] {
   if (typeof reported === 'object' && reported !== null && !Array.isArray(reported)) {
     return Object.entries(reported).flatMap(([key, each]) => propertiesOf(`${name}.${key}`, each));

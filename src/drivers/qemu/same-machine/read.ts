@@ -21,15 +21,14 @@ import {
 import { virtioDeviceOf, type VirtioDevice } from './virtio-features.ts';
 
 /**
- * Reads all that QEMU reports of its machine; changes nothing. Reads the rest property by property, a few hundred in
- * all: the machine itself, memory backends, the processor, and what a device only has as an object.
+ * Reads QEMU's report of its machine; changes nothing. Besides the device tree, reads a few hundred properties
+ * one by one: of the machine, memory backends, processor and device objects.
  */
 
-/** Commands that wait at once: QEMU takes them one by one, and what else is asked of it comes between. */
+/** Simultaneous commands: QEMU executes them one by one, and other clients' commands get their turn between. */
 const AT_ONCE = 32;
-/** A walk takes 0.05 to 0.7 s, the more the fewer processors there are for it. */
+/** A read takes 0.05 to 0.7 s, more with fewer host processors. */
 const WHOLE_MS = 10_000;
-/** Of one kind: what a guest has that moves. */
 const MAX_OBJECTS = 4096;
 
 const slots = z
@@ -43,12 +42,10 @@ const slots = z
   )
   .max(8192);
 
-/** Of objects that say nothing of the machine, and of those that hold it together. */
 const NO_SETTING =
   /^(type|realized|hotplugged|hotpluggable|parent_bus|hotplug-handler|legacy-.*|child\[\d+\])$/;
 const NO_VALUE = /^(child<|link<(irq|memory-region|qemu:memory-region|bus)>)/;
 
-/** Devices that carry one of virtio, on whatever bus. */
 const VIRTIO = /^v(irtio|host)-/;
 
 interface QomObject {
@@ -57,7 +54,10 @@ interface QomObject {
   readonly type: string;
 }
 
-/** GODWIT_DEADLINE when that takes too long, GODWIT_TOO_LARGE where a machine has more parts than are compared. */
+/**
+ * Throws GODWIT_DEADLINE if it takes too long, and GODWIT_TOO_LARGE if the machine has more parts than can be
+ * compared.
+ */
 export async function readMachine(client: QmpClient, signal: AbortSignal): Promise<MachineParts> {
   return withDeadline('reading what the machine is', WHOLE_MS, signal, (inner) =>
     readParts(client, inner),
@@ -104,7 +104,7 @@ function networkParts(lines: readonly BackendLine[]): Part[] {
     const queues = Number(parts.get(id)?.props['queues'] ?? 0) + 1;
     const hub: Record<string, string> = hubid === undefined ? {} : { hubid: String(hubid) };
     const props = { queues: String(queues), ...hub };
-    // A NIC is a device as well, and may have no name of its own.
+    // A NIC is also a device, and may have no name.
     if (type !== 'nic') parts.set(id, { kind: 'network', place: id, type, props });
   }
   return [...parts.values()];
@@ -115,7 +115,6 @@ class Reader {
   readonly #signal: AbortSignal;
   #waiting: (() => void)[] = [];
   #free = AT_ONCE;
-  /** What objects of a type have besides what the device tree reports. */
   readonly #names = new Map<string, Promise<string[]>>();
 
   constructor(client: QmpClient, signal: AbortSignal) {
@@ -130,7 +129,6 @@ class Reader {
     );
   }
 
-  /** One object with all of its properties. */
   async object({ place, path, type }: QomObject, kind: PartKind): Promise<Part[]> {
     const props = await this.#values(path, await this.#settings(path));
     return [{ kind, place, type, props }];
@@ -145,7 +143,7 @@ class Reader {
   }
 
   /**
-   * Which processors there are, and all of the first one but its features, of which the CPUID words give the proof. The
+   * Present processors, and the first one's properties without features, which the CPUID words verify. The
    * others are made from the same option.
    */
   async processors(): Promise<Part[]> {
@@ -169,7 +167,7 @@ class Reader {
     return [...parts, { kind: 'processor', place: 'processor', type: '', props }];
   }
 
-  /** What devices have as objects and the tree does not show: their order at boot, lists of queues, features of virtio. */
+  /** Device properties that the tree does not show: boot order, queue lists, virtio features. */
   async moreOfDevices(tree: readonly Part[]): Promise<{ more: Part[]; virtio: VirtioDevice[] }> {
     const shown = shownByType(tree);
     const [named, unnamed, builtIn] = await Promise.all(
@@ -204,7 +202,6 @@ class Reader {
     return answer.ok ? virtioDeviceOf(place, answer.value) : undefined;
   }
 
-  /** Devices without ids, each by its type and its bus. */
   async #placed(found: readonly { path: string; type: string }[]): Promise<QomObject[]> {
     const buses = await Promise.all(found.map(({ path }) => this.#get(path, 'parent_bus')));
     const seen = new Map<string, number>();
@@ -241,7 +238,6 @@ class Reader {
   async #values(path: string, names: readonly string[]): Promise<Record<string, string>> {
     const reported = await Promise.all(names.map((name) => this.#get(path, name)));
     const pairs = names.flatMap((name, index) => {
-      // What cannot be read now (there is nothing to read) is no property now.
       return reported[index] === undefined ? [] : propertiesOf(name, reported[index]);
     });
     return Object.fromEntries(pairs);
@@ -267,7 +263,6 @@ class Reader {
       .toSorted((one, two) => numberOf(one.name) - numberOf(two.name));
   }
 
-  /** At most AT_ONCE at a time. */
   async #run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -281,12 +276,12 @@ class Reader {
   }
 }
 
-/** `device[10]` was made after `device[9]`. */
+/** Numeric order, because `device[10]` was made after `device[9]`. */
 function numberOf(name: string): number {
   return Number(/\[(\d+)\]$/.exec(name)?.[1] ?? 0);
 }
 
-/** Properties that the tree shows of each type; of one that carries another (virtio), those of both. */
+/** Properties that the tree shows for each type; for a virtio transport, the properties of both. */
 function shownByType(tree: readonly Part[]): Map<string, Set<string>> {
   const shown = new Map<string, Set<string>>();
   const add = (type: string, { props }: Part): void => {

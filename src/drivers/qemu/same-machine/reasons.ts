@@ -1,30 +1,25 @@
 import type { Part, PartKind } from './machine-parts.ts';
 
 /**
- * What may differ between a running guest and the machine that was made to be the same, each with its reason. All else
+ * Allowed differences between a running guest and the new machine, each with its reason. Any other difference
  * stops the migration. Pure.
  */
 export interface Reason {
   readonly name: string;
   readonly kind: PartKind;
-  /** Whole names; absent: every one. */
   readonly type?: RegExp;
   readonly place?: RegExp;
-  /** Absent: also a part that is on one side alone. */
+  /** Absent: also a part that exists only on one side. */
   readonly property?: RegExp;
-  /** Which values; absent: any. */
   readonly values?: (source: string | undefined, destination: string | undefined) => boolean;
-  /** `allow`: it is to differ. `warn`: nothing of the guest's depends on it, and its owner is informed. */
+  /** `allow`: an expected difference. `warn`: it does not affect the guest, but its owner is informed. */
   readonly verdict: 'allow' | 'warn';
   readonly because: string;
 }
 
-/** What two machines do not have alike. */
 export interface Difference {
   readonly part: Pick<Part, 'kind' | 'place' | 'type'>;
-  /** Absent: the part is on one side alone. */
   readonly property?: string;
-  /** Undefined where that side has it not. */
   readonly source: string | undefined;
   readonly destination: string | undefined;
 }

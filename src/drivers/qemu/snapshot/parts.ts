@@ -9,8 +9,6 @@ import { isCopyName, WHOLE_MARK } from '../mirror/jobs.ts';
 import type { Part } from '../same-machine/machine-parts.ts';
 import { plainName } from '../spec/network-name.ts';
 
-/** QEMU's answers as the parts of a snapshot. What Godwit itself made in this QEMU is no part of the guest. Pure. */
-
 const text = z.string().max(65_536);
 const count = z.number().nonnegative();
 
@@ -73,29 +71,24 @@ export interface Answers {
   readonly graph: z.infer<typeof graphAnswer>;
   readonly jobs: z.infer<typeof jobList>;
   readonly exports: z.infer<typeof exportList>;
-  /** Of the device tree. */
   readonly devices: readonly Part[];
-  /** Devices without a bus (processors, memory modules) are children of the machine alone. */
+  /** Devices without a bus (processors, memory modules) are children of the machine only. */
   readonly peripherals: readonly { readonly name: string; readonly type: string }[];
   readonly objects: readonly { readonly name: string; readonly type: string }[];
-  /** Limits of each throttle group. */
   readonly groups: readonly { readonly name: string; readonly limits: unknown }[];
   readonly backends: readonly {
     readonly id: string;
     readonly type: string;
-    /** What it is connected to. */
     readonly to?: string | undefined;
   }[];
   readonly processors: number;
   readonly memoryBytes: number;
 }
 
-/** More images than a chain that is moved may have. */
+/** Exceeds the longest image chain that can move. */
 const DEEPEST = 200;
-/** Names that Godwit gives to what it adds. */
 const OWN = /^godwit-/;
 const IO_LIMIT = /^(bps|iops)(_|$)/;
-/** States of jobs that work at nothing any more. */
 const JOB_OVER: ReadonlySet<string> = new Set(['concluded', 'null', 'aborting']);
 
 function digest(reported: string): string {
@@ -131,12 +124,12 @@ export function snapshotParts(answers: Answers): GuestPart[] {
   ];
 }
 
-/** Who is connected to a socket now is not a setting. */
+/** A socket's present connection is not a setting. */
 function backendText(to: string): string {
   return to.replace(/^disconnected:/, '').replace(/ <-> .*$/s, '');
 }
 
-/** Which node a device is on is reported of the disk. */
+/** The disk reports its node, not the device. */
 function deviceValue(type: string, props: Readonly<Record<string, string>>): string {
   const settings = Object.entries(props)
     .filter(([name]) => name !== 'drive')
@@ -166,13 +159,13 @@ function driveParts(drive: Drive, { nodes, graph }: Answers): GuestPart[] {
     ...(limits.length === 0 ? [] : [part('limits', name, limitText(Object.fromEntries(limits)))]),
     ...[...bitmaps].map(([bitmap, value]) => part('bitmap', `${bitmap} of ${name}`, value)),
     ...chain.flatMap(({ file, image: { snapshots } }) =>
-      // The file below a format reports none.
+      // The file below a format reports no snapshots.
       snapshots.map((each) => part('snapshot', `${each.name} (${each.id}) of ${name}`, file)),
     ),
   ];
 }
 
-/** The images of a disk from the top, and the file below each; a copy's filter and target are Godwit's own. */
+/** Images of a disk from the top, and the file below each, without a copy's filter and target. */
 function chainOf(top: string, byName: ReadonlyMap<string, Node>, graph: Answers['graph']): Node[] {
   const below = childNames(graph);
   const chain: Node[] = [];
@@ -188,7 +181,6 @@ function chainOf(top: string, byName: ReadonlyMap<string, Node>, graph: Answers[
   return chain;
 }
 
-/** The block nodes right below each, by name. */
 export function childNames({ nodes, edges }: z.infer<typeof graphAnswer>): Map<string, string[]> {
   const names = new Map(nodes.map(({ id, name }) => [id, name]));
   const below = new Map<string, string[]>();
@@ -204,10 +196,10 @@ function isOwnNode(name: string): boolean {
   return isCopyName(name) || name === WHOLE_MARK;
 }
 
-/** A file below a format is opened by QEMU as it needs it: read-only or not says nothing of the guest. */
+/** QEMU reopens the file below a format read-only or writable as needed, so that is not a setting. */
 function imageText({ drv, file, ro, encrypted, detect_zeroes, cache }: Node): string {
   const plain = plainName(file);
-  // All settings of a network client, passwords included.
+  // A digest hides the client's settings, which include passwords.
   const shown = plain.startsWith('json:') ? `json (${digest(plain).slice(0, 16)})` : plain;
   const options = [
     ...(ro && drv !== 'file' ? ['read-only'] : []),
@@ -229,13 +221,12 @@ function limitText(limits: unknown): string {
   return set.map(([name, value]) => `${name}=${String(value)}`).join(',');
 }
 
-/** The id of the device that the guest sees; a drive without one is known by its own name. */
 export function driveName({ qdev, device }: Pick<Drive, 'qdev' | 'device'>): string {
   const place = /^\/machine\/(?:peripheral\/([^/]+)|(.+?))(?:\/virtio-backend)?$/.exec(qdev ?? '');
   return place?.[1] ?? place?.[2] ?? (qdev || device);
 }
 
-/** Which disks stopped the guest by an error, and why: `disk0 (no space left)`. Undefined if none did. */
+/** Disks whose errors stopped the guest, with the reason: `disk0 (no space left)`. Undefined if none did. */
 export function failedDrives(drives: readonly Drive[]): string | undefined {
   const failed = drives.filter(({ 'io-status': io = 'ok' }) => io !== 'ok');
   if (failed.length === 0) return undefined;

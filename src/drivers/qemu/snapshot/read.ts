@@ -19,14 +19,13 @@ import {
   snapshotParts,
 } from './parts.ts';
 
-/** The guest may be stopped meanwhile. */
 const WHOLE_MS = 5000;
 
 const limits = z.record(z.string().max(256), z.unknown());
 
 /**
- * Reads the parts of a running or stopped guest: two turns at the monitor, each with all of its questions at once. Takes
- * a few ms, and changes nothing. GODWIT_TOO_LARGE if it has more parts than are compared.
+ * Reads the parts of a running or stopped guest in two rounds of queries. Takes a few ms and changes nothing.
+ * Throws GODWIT_TOO_LARGE if it has more parts than can be compared.
  */
 export function readSnapshot(client: QmpClient, signal: AbortSignal): Promise<GuestSnapshot> {
   return withDeadline('reading what the guest is made of', WHOLE_MS, signal, (inner) =>
@@ -98,7 +97,6 @@ function childrenIn(list: z.infer<typeof answers.qomList>) {
   });
 }
 
-/** The disks whose errors stopped the guest, in words; undefined if QEMU names none. */
 export async function readFailedDrives(
   client: Pick<QmpClient, 'query'>,
   signal: AbortSignal,
@@ -106,7 +104,7 @@ export async function readFailedDrives(
   return failedDrives(await client.query('query-block', {}, driveList, signal));
 }
 
-/** Why a guest is stopped; undefined if it runs, or if it is in a state of its hypervisor's own. */
+/** Reason why a guest is stopped; undefined if it runs or its state is internal to the hypervisor. */
 export async function readHalt(
   client: Pick<QmpClient, 'query'>,
   status: string,

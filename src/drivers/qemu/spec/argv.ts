@@ -11,34 +11,23 @@ import { PID_FILE, PIPES, PIPES_ID, QMP_SOCKET, TPM_SOCKET } from './names.ts';
 import { userNetdevText } from './user-network.ts';
 import type { ChardevBackend, DeviceSpec, GuestSpec, NetdevSpec } from './schema.ts';
 
-/** What the destination adds to a guest's description: where things lie on this host. */
 export interface Placement {
   readonly guest: string;
   readonly guestDir: string;
-  /** Where its logs go. */
   readonly logDir: string;
-  /** Path here of each image. */
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
-  /** Path in sysfs here of each device that is passed through, by its index. */
   readonly passthrough?: ReadonlyMap<number, string>;
-  /** Path here of each image of a disk, by its block node. */
   readonly disks: ReadonlyMap<string, string>;
-  /** A file of the passphrase of each encrypted image, by its block node. */
   readonly passphrases?: ReadonlyMap<string, string>;
-  /** Tap of each `tap` backend. */
   readonly ports: ReadonlyMap<string, string>;
-  /** Features of the best processor here, for this accelerator. */
   readonly features: readonly string[];
-  /** Whether this host has vhost-net. */
   readonly vhost: boolean;
-  /** NUMA nodes of this host that have memory. */
   readonly nodes: ReadonlySet<number>;
-  /** With the monitor on named pipes that post-copy is resumed by. */
   readonly pipes: boolean;
 }
 
-/** The command line, without the program, that makes the guest again: paused, waiting for its memory. Pure. */
+/** Command line, without the program, that creates the guest again: paused and waiting for its memory. Pure. */
 export function buildArgv(spec: GuestSpec, place: Placement): string[] {
   return [
     ...identity(spec, place),
@@ -70,7 +59,7 @@ export function buildArgv(spec: GuestSpec, place: Placement): string[] {
   ];
 }
 
-/** The option as Godwit writes it, and not the text that came. */
+/** Option in Godwit's form, not the received text. */
 function optionWords({ name, value }: GuestSpec['options'][number]): string[] {
   const read = readOption(name, value);
   if (!read.ok) throw godwitError('GODWIT_INTERNAL', { what: `-${name} was not checked` });
@@ -93,7 +82,7 @@ function identity(spec: GuestSpec, place: Placement): string[] {
   ];
 }
 
-/** Its own name, by which this host finds it under the name that it was admitted as; else that name itself. */
+/** Guest's own name if this host derives the admitted name from it; otherwise the admitted name. */
 function nameHere({ name }: GuestSpec, { guest }: Placement): string {
   return name !== undefined && knownAs(name) === guest ? name : guest;
 }
@@ -151,7 +140,6 @@ function backends(spec: GuestSpec, place: Placement): string[] {
   return words;
 }
 
-/** It connects to the program that Godwit has started beside it. */
 function tpmWords({ tpm }: GuestSpec, { guestDir }: Pick<Placement, 'guestDir'>): string[] {
   if (tpm === undefined) return [];
   const { id, chardev } = tpm;
@@ -244,8 +232,8 @@ function netdevText(netdev: NetdevSpec, place: Placement): string {
 }
 
 /**
- * All in one form: of two QEMU makes those of key=value first, and a device before its bus. Text is read by the property's
- * type, and so a value may be said in it that came in JSON.
+ * Uses one form for all devices: QEMU creates devices in key=value form first, possibly before their bus. QEMU
+ * parses text by the property's type, so values that came in JSON can be written so.
  */
 export function deviceText(
   device: DeviceSpec,

@@ -8,9 +8,8 @@ import { fileBelow } from './moved-argv.ts';
 import { standsInFor } from './moved-names.ts';
 import { parseOption } from './options.ts';
 
-/** Where QEMU keeps devices that have an id. */
 const WITH_ID = '/machine/peripheral/';
-/** QEMU makes this one for an option of the same name. */
+/** QEMU makes this device for an option of the same name. */
 const MADE_BY_OPTION = new Set(['debugcon']);
 
 export interface RunningMachine {
@@ -19,9 +18,9 @@ export interface RunningMachine {
 }
 
 /**
- * Why QEMU's command line does not make the machine that runs now; undefined if it does. A snapshot, a merge or a plugged
- * disk changes a guest's images while it runs: a start from the old command line would write to an image whose newer data
- * is in another one. `argv`: the whole command line, the program first. Pure.
+ * Reason why QEMU's command line does not create the present machine; undefined if it does. A snapshot, a merge
+ * or a plugged disk changes a guest's images at run time, so a restart could write to an image whose newer data
+ * is elsewhere. `argv`: the whole command line, including the program. Pure.
  */
 export function whyNotAsStarted(
   argv: readonly string[],
@@ -59,14 +58,12 @@ function withId(qomPath: string): string | undefined {
 
 interface LaunchFacts {
   readonly block: BlockFacts;
-  /** Block nodes that a device of the command line is on. */
   readonly roots: readonly string[];
-  /** Images that drives of the command line have, absolute. */
   readonly files: ReadonlySet<string>;
   readonly cwd: string;
 }
 
-/** The image that the guest writes to, if its QEMU was started with another one. Media that are only read may change. */
+/** Image that the guest writes to, if QEMU started with another one. Read-only media may change. */
 function otherImageOf(
   { drive, root }: LiveDisk,
   { block, roots, files, cwd }: LaunchFacts,
@@ -80,7 +77,7 @@ function otherImageOf(
     return undefined;
   }
   const file = fileBelow(image, block) ?? top.file;
-  // An image that Godwit moved is put into the command line by its new path.
+  // An image that Godwit moved gets its new path in the command line.
   const isMoved = drive !== '' && /^gwm\d-/.test(image);
   if (drive !== '' && (isMoved || !isPath(file) || files.has(path.resolve(cwd, file)))) {
     return undefined;
@@ -88,7 +85,7 @@ function otherImageOf(
   return file;
 }
 
-/** Other names (`nbd://`, `json:`, `rbd:`) QEMU may write otherwise than they were given. */
+/** QEMU may rewrite other names (`nbd://`, `json:`, `rbd:`). */
 const isPath = (file: string): boolean => !/^[a-z][a-z0-9+.-]*:/i.test(file);
 
 function filesIn(line: CommandLine): string[] {
@@ -100,7 +97,6 @@ function filesIn(line: CommandLine): string[] {
   return [...drives, ...short.flatMap((name) => valuesOf(line, name)), ...line.loose];
 }
 
-/** The paths of images that a guest with these disks writes to. */
 export function writtenImages(block: BlockFacts, cwd: string): string[] {
   const written = block.disks.flatMap(({ root }) => {
     if (root === undefined) return [];

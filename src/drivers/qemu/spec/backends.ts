@@ -6,12 +6,11 @@ import { parseOption, switchValue, type OptionString } from './options.ts';
 import { PORT_OPTIONS, type ChardevBackend, type GuestSpec } from './schema.ts';
 import { tpmBackend } from './tpm.ts';
 
-/** Character devices, serial ports and monitors of a command line, mapped to what the destination makes. Pure. */
+/** Maps a command line's character devices, serial ports and monitors to the destination's. Pure. */
 export interface Backends {
   readonly chardevs: GuestSpec['chardevs'];
   readonly ports: GuestSpec['ports'];
   readonly monitors: GuestSpec['monitors'];
-  /** QMP sockets of this process, as paths, in the order to try. */
   readonly sockets: readonly string[];
   readonly findings: readonly Finding[];
 }
@@ -26,7 +25,7 @@ interface Context {
   firstQmp: boolean;
 }
 
-/** `plugged`: character devices that came while the guest ran, and that a device has. */
+/** `plugged`: character devices added at run time that a device uses. */
 export function describeBackends(
   line: CommandLine,
   plugged: readonly LiveChardev[] = [],
@@ -70,7 +69,6 @@ export function describeBackends(
   return { chardevs, ports, monitors, sockets, findings };
 }
 
-/** Monitors of `-mon chardev=ID`; returns the ids of their character devices. */
 function monitorChardevs(
   line: CommandLine,
   declared: ReadonlyMap<string, OptionString>,
@@ -91,7 +89,7 @@ function monitorChardevs(
   return ids;
 }
 
-/** `-qmp unix:PATH,server=on,wait=off`, or `-qmp chardev:ID` (found through the chardev). */
+/** Handles `-qmp unix:PATH,server=on,wait=off`; `-qmp chardev:ID` is found through its chardev. */
 function addMonitor(qmp: boolean, value: string, context: Context): void {
   const path = unixPath(value);
   if (path !== undefined) recordMonitor(qmp, path, context);
@@ -113,7 +111,7 @@ function unixPath(value: string): string | undefined {
   return switchValue(props.get('server')) === true ? head : undefined;
 }
 
-/** What QEMU calls one that it has, as the option that makes it: `pty:/dev/pts/3`, `disconnected:unix:PATH,server=on`. */
+/** Converts QEMU's name of a character device to its option: `pty:/dev/pts/3`, `disconnected:unix:PATH,server=on`. */
 function optionOf(filename: string): OptionString {
   const [, kind = '', rest = ''] = /^(?:disconnected:)?([a-z]+)(?::(.*))?$/s.exec(filename) ?? [];
   if (kind !== 'unix') return { head: kind, props: new Map() };
@@ -171,7 +169,6 @@ function fromChardev(
   return undefined;
 }
 
-/** `-serial DEV` and its like. */
 function fromLegacy(option: string, value: string, context: Context): ChardevBackend | undefined {
   const bare = value.replace(/^mon:/, '');
   if (bare !== value) {

@@ -1,7 +1,4 @@
-/** A QEMU command line as a list of options. Pure. */
-
 export interface CommandOption {
-  /** Without dashes: `device`. */
   readonly name: string;
   /** Undefined for a switch such as -S. */
   readonly value: string | undefined;
@@ -9,11 +6,10 @@ export interface CommandOption {
 
 export interface CommandLine {
   readonly options: readonly CommandOption[];
-  /** Words that belong to no option: a disk image given by itself. */
+  /** Words outside any option, such as a disk image. */
   readonly loose: readonly string[];
 }
 
-/** Options that take no argument. */
 const SWITCHES = new Set(
   (
     'h help version enable-kvm S daemonize nographic nodefaults no-user-config snapshot no-reboot no-shutdown ' +
@@ -23,7 +19,6 @@ const SWITCHES = new Set(
   ).split(' '),
 );
 
-/** Other names of the same option. */
 const ALIASES: Readonly<Record<string, string>> = {
   M: 'machine',
   'qmp-pretty': 'qmp',
@@ -47,7 +42,6 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
   return { options, loose };
 }
 
-/** Values of every occurrence of an option, in order. */
 export function valuesOf(line: CommandLine, name: string): string[] {
   return line.options.filter((option) => option.name === name).map((option) => option.value ?? '');
 }

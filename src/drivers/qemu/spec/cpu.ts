@@ -1,19 +1,15 @@
 import type { CpuFacts, CpuWord } from './facts.ts';
 import type { Scalar } from './options.ts';
 
-/** Keeping the guest's processor the same on another host. Pure. */
-
-/** Boolean properties of the processor object that are no CPUID features. */
+/** Boolean properties of the processor object that are not CPUID features. */
 export const NON_FEATURES =
   /^(hotplugged|hotpluggable|realized|start-powered-off|check|enforce|pmu|kvm|migratable|host-phys-bits|l3-cache|legacy-cache|host-cache-info|fill-mtrr-mask|cpuid-0xb|tcg-cpuid|xen-vapic|lmce|full-cpuid-auto-level|vmware-cpuid-freq|kvm-pv-enforce-cpuid|kvm-no-smi-migration|legacy-multi-node|(hv|x)-.*)$/;
 
-/** Settings of a processor that are numbers and no identity: the guest sees them, or what follows from them. */
+/** Numeric processor settings outside its identity that the guest can notice. */
 export const NUMBERS = /^(tsc-frequency|guest-phys-bits|ucode-rev)$/;
 
-/** Second names of features. */
 export const FEATURE_ALIASES = /^(sse3|pclmuldq|sse4-1|sse4-2|xd|ffxsr|i64|[^_]*_.*)$/;
 
-/** Names of the features that are on among a processor's properties, each once, sorted. */
 export function featureNames(props: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(props)
     .filter(([name, on]) => on === true && !NON_FEATURES.test(name) && !FEATURE_ALIASES.test(name))
@@ -21,13 +17,13 @@ export function featureNames(props: Readonly<Record<string, unknown>>): string[]
     .toSorted();
 }
 
-/** Features that no software relies on, each with the reason; the destination may leave them out. */
+/** Features that no software relies on, each with the reason; the destination may omit them. */
 export const DISPENSABLE: Readonly<Record<string, string>> = {
   pcommit: 'the instruction was withdrawn before any processor had it',
 };
 /**
- * Bits that are not compared: the dispensable ones, and those two that stand for several processors (HTT, CmpLegacy).
- * Older QEMUs show the guest the latter without counting them among the features.
+ * Bits that are not compared: the dispensable ones, and HTT and CmpLegacy, which mark several processors. Older
+ * QEMUs show CmpLegacy to the guest without listing it as a feature.
  */
 const UNCOMPARED_BITS: readonly CpuWord[] = [
   { eax: 7, ecx: 0, register: 'EBX', bits: 1 << 22 },
@@ -40,21 +36,19 @@ export function modelOfType(type: string): string {
   return type.replace(/-(x86_64|i386)-cpu$/, '');
 }
 
-/** Features the guest has and this host's best processor lacks. */
 export function missingFeatures(cpu: CpuFacts, offered: readonly string[]): string[] {
   const has = new Set(offered);
   return cpu.features.filter((feature) => !has.has(feature) && !(feature in DISPENSABLE));
 }
 
-/** The guest's features that the destination may leave out without harm. */
 export function dispensedFeatures(cpu: CpuFacts, offered: readonly string[]): string[] {
   const has = new Set(offered);
   return cpu.features.filter((feature) => !has.has(feature) && feature in DISPENSABLE);
 }
 
 /**
- * Properties for -cpu that give the same processor on a host whose best one has `offered`:
- * each feature said explicitly, on where the guest has it and off where only the host has.
+ * Properties for -cpu that give the same processor on a host whose best one has `offered`: guest features are
+ * on, and the host's other features off, all explicitly.
  */
 export function cpuProperties(
   cpu: CpuFacts,
@@ -62,7 +56,7 @@ export function cpuProperties(
   offered: readonly string[],
 ): [string, Scalar][] {
   const identity = Object.entries(cpu.identity).filter(
-    // 0 address bits means "as the accelerator has it"; those of a processor of 32 bits are not to be said.
+    // 0 address bits means the accelerator's default; a 32-bit processor's must not be set.
     ([key, value]) => !(key === 'phys-bits' && (value === 0 || !cpu.features.includes('lm'))),
   );
   const wanted = new Set(cpu.features);
@@ -76,7 +70,7 @@ export function cpuProperties(
   ];
 }
 
-/** Where two processors differ in what the guest can see, in words; empty when they are the same. */
+/** Differences between two processors that the guest can see, as text; empty if there are none. */
 export function cpuDifferences(source: CpuFacts, destination: CpuFacts): string[] {
   const differences: string[] = [];
   for (const word of source.words) {

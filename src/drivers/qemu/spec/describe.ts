@@ -16,36 +16,33 @@ import { formatOption, parseJsonOption, parseOption, type Scalar } from './optio
 import { CARRIED_OPTIONS, type GuestSpec } from './schema.ts';
 import { describeTpm } from './tpm.ts';
 
-/** A guest's description, but for the content of its images. */
 export interface Draft {
   readonly spec: GuestSpec;
-  /** Paths at the source of the images to be known by their content. */
   readonly imageFiles: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
-  /** Of chips of firmware: unit -> path at the source. */
+  /** Firmware chips: unit -> path at the source. */
   readonly codeFiles: ReadonlyMap<number, string>;
   readonly disks: Pick<Disks, 'disks' | 'files' | 'uncopyable'>;
   readonly findings: readonly Finding[];
 }
 
-/** Options that matter to this process only, or have become part of the state by now. */
+/** Options that matter only to this process, or are part of the state by now. */
 const OF_THIS_PROCESS = new Set(
   (
     'daemonize pidfile D d dfilter trace msg sandbox runas run-with chroot L incoming S enable-kvm gdb s mem-prealloc mem-path ' +
     'echr only-migratable full-screen no-quit compat async-teardown perfmap jitdump seed nographic display singlestep ' +
     'name uuid machine accel cpu m smp object chardev mon qmp monitor serial parallel debugcon virtioconsole ' +
     'netdev device kernel initrd append dtb bios fw_cfg loadvm enable-sync-profile tpmdev ' +
-    // Of Proxmox’s build: the number under which it knows the guest.
+    // Proxmox's build: the number that identifies the guest.
     'id'
   ).split(' '),
 );
-/** Ways in for people; the guest does not notice. */
+/** Displays for people, which the guest does not notice. */
 const DISPLAYS = new Set(['vnc', 'spice', 'sdl', 'curses']);
-/** Those carried as they are besides, options that are read here in JSON too. */
+/** Options whose JSON form is parsed here, besides the carried ones. */
 const IN_JSON = new Set(['device', 'object', 'netdev', 'blockdev']);
 const DISK_OPTIONS = /^(drive|blockdev|hd[abcd]|fd[ab]|cdrom|sd|mtdblock|pflash|snapshot|iscsi)$/;
 
-/** Describes a guest from what it is now. Pure; what cannot move is in `findings`, by name. */
 export function describeGuest(facts: GuestFacts): Draft {
   const line = parseCommandLine(facts.argv);
   const machine = describeMachine(line, facts);
@@ -110,13 +107,13 @@ function withMainMemory(part: MachinePart, id: string | undefined): MachinePart 
   return { ...part, machine: { type, props: { ...props, 'memory-backend': id } } };
 }
 
-/** Those of devices that were plugged in; the others are on the command line, as is the one of `-debugcon`. */
+/** Character devices of plugged-in devices; the others are on the command line, including `-debugcon`'s. */
 function pluggedChardevs({ devices, chardevs }: GuestFacts): GuestFacts['chardevs'] {
   const used = new Set(devices.flatMap(({ changed: props }) => props?.['chardev'] ?? []));
   return chardevs.filter(({ id }) => used.has(id) && id !== 'debugcon');
 }
 
-/** Numbers of one host's processors say nothing of another's, so they do not go along. */
+/** A host's processor numbers mean nothing on another host, so pins are not carried over. */
 function describePins({ pins = {} }: GuestFacts): Finding[] {
   const named = { processors: pins.processors, 'memory nodes': pins.nodes };
   return Object.entries(named).flatMap(([what, list]) =>
@@ -154,7 +151,7 @@ function describeOptions(
       continue;
     }
     if (name === 'nic' && hasNics) {
-      // Its device and its backend are described; without this QEMU would add one of its own.
+      // The device and backend are described; without `-nic none` QEMU would add a default NIC.
       if (!options.some((each) => each.name === 'nic'))
         options.push({ name: 'nic', value: 'none' });
       continue;
@@ -167,7 +164,7 @@ function describeOptions(
     if (carried !== undefined && read?.ok === true) {
       options.push({ name: carried, ...defined({ value: read.value }) });
     } else if (!DISK_OPTIONS.test(name)) {
-      // A disk with a medium is found by asking the guest; the others are gone.
+      // A disk with a medium is found in the running guest; the others are gone.
       const why =
         read === undefined ? 'Godwit cannot rebuild it elsewhere' : obstacleOf(name, read);
       findings.push(unmovable(`-${name} ${value ?? ''}`.trim(), 'option', why));
@@ -176,7 +173,7 @@ function describeOptions(
   return { options, fwCfg, findings };
 }
 
-/** Each `-nic` but `none` made a NIC, which was asked of QEMU. */
+/** Each `-nic` except `none` made a NIC that QEMU reports. */
 function areNicsDescribed(line: CommandLine, { devices }: GuestFacts): boolean {
   const given = valuesOf(line, 'nic').filter((value) => !/^none(,|$)/.test(value)).length;
   const found = devices.filter(
@@ -185,7 +182,7 @@ function areNicsDescribed(line: CommandLine, { devices }: GuestFacts): boolean {
   return given > 0 && found >= given;
 }
 
-/** What a file of -readconfig has besides devices with ids, which are asked of QEMU. */
+/** Contents of a -readconfig file besides devices with ids, which QEMU reports. */
 function otherThanDevices(file: string, { configFiles = [] }: GuestFacts): Finding[] {
   const { sections, problem } = configFiles.find((each) => each.file === file) ?? {};
   if (sections === undefined) {
@@ -199,7 +196,7 @@ function otherThanDevices(file: string, { configFiles = [] }: GuestFacts): Findi
     );
 }
 
-/** An option in JSON as the keys and values that it stands for; any other as it is. */
+/** Key=value form of a JSON option; other options are unchanged. */
 function keysOf(value: string | undefined): string | undefined {
   if (value?.startsWith('{') !== true) return value;
   const entries = Object.entries(parseJsonOption(value) ?? {});
@@ -219,7 +216,7 @@ function obstacleOf(name: string, read: Read): string {
   return `${read.at === '' ? 'it' : `its \`${read.at}\``} is not ${read.allowed}`;
 }
 
-/** What the destination would not take, where nothing else stands in the way already. */
+/** Parts that the destination would refuse, unless there is another obstacle already. */
 function refusedThere(spec: GuestSpec, others: readonly Finding[]): Finding[] {
   if (others.some(({ kind }) => kind !== 'changed')) return [];
   return judgeDescription(spec).map(({ path, what, allowed }) =>
@@ -236,7 +233,7 @@ function fwCfgOf(value: string, findings: Finding[]): GuestSpec['fwCfg'] {
   return [];
 }
 
-/** Without -nodefaults QEMU adds a serial and a parallel port connected to a display of its own. */
+/** Without -nodefaults QEMU adds a serial and a parallel port, connected to a separate display. */
 function defaultPorts(line: CommandLine): GuestSpec['ports'] {
   if (hasOption(line, 'nodefaults')) return [];
   return (['serial', 'parallel'] as const)
@@ -251,7 +248,7 @@ function imageFiles(line: CommandLine, facts: GuestFacts): Map<keyof GuestSpec['
     const other = machine.get(slot === 'bios' ? 'firmware' : slot);
     const file = valuesOf(line, slot).at(-1) ?? other;
     if (file === undefined || file === '') continue;
-    // A bare firmware name is one that comes with QEMU: the destination has its own.
+    // A bare firmware name comes with QEMU, so the destination has it.
     if (slot === 'bios' && !file.includes('/')) continue;
     files.set(slot, path.resolve(facts.cwd, file));
   }

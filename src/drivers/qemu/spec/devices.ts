@@ -7,10 +7,10 @@ import { propertiesOf } from './grammar/devices.ts';
 import { parseJsonOption, parseOption, textOf, type Scalar } from './options.ts';
 import type { DeviceSpec } from './schema.ts';
 
-/** Devices as they are now: those of the command line, less the unplugged, plus the plugged. Pure. */
+/** Present devices: the command line's without unplugged ones, and plugged-in ones. Pure. */
 export interface Devices {
   readonly devices: readonly DeviceSpec[];
-  /** Boot ROMs given as files: index in `devices` -> path at the source. */
+  /** Boot ROM files: index in `devices` -> path at the source. */
   readonly romfiles: ReadonlyMap<number, string>;
   readonly findings: readonly Finding[];
 }
@@ -27,8 +27,8 @@ interface MatchedDevice {
 }
 
 /**
- * `extra`: properties that come from elsewhere than the device's own option, by its QOM path. `empty`: devices without a
- * medium, which are made without a drive.
+ * `extra`: properties from elsewhere than the device's option, by QOM path. `empty`: devices without a medium,
+ * which are made without a drive.
  */
 export function describeDevices(
   line: CommandLine,
@@ -48,7 +48,6 @@ export function describeDevices(
         ? `/machine/peripheral-anon/device[${anonymous++}]`
         : `/machine/peripheral/${each.id}`;
     const live = facts.devices.find((device) => device.path === path);
-    // Not there any more: it was unplugged while the guest ran.
     if (live === undefined) {
       hasFreedPort ||= each.driver.startsWith('usb-');
       continue;
@@ -60,7 +59,6 @@ export function describeDevices(
     taken.add(path);
     found.push({ live, given: each });
   }
-  // QEMU lists them in an order that means nothing.
   for (const live of facts.devices.toSorted(byPath)) {
     if (taken.has(live.path) || isOfOption(live, line)) continue;
     found.push({ live, given: { driver: live.type, id: live.id, props: { ...live.changed } } });
@@ -79,13 +77,13 @@ export function describeDevices(
   return { devices, romfiles, findings };
 }
 
-/** A device on USB to which QEMU gave the first free port, and of which it does not say which. */
+/** USB device whose port QEMU chose and does not report. */
 function hasUnknownPort({ type, identity }: LiveDevice, { props }: DeviceOptions): boolean {
   const isOnBus = type.startsWith('usb-') && propertiesOf(type)?.has('port') === true;
   return isOnBus && props['port'] === undefined && identity?.['port'] === undefined;
 }
 
-/** QEMU makes the device of `-debugcon` by itself, and will there. */
+/** QEMU creates the device of `-debugcon` itself, here and there. */
 function isOfOption({ id }: LiveDevice, line: CommandLine): boolean {
   return id === 'debugcon' && valuesOf(line, 'debugcon').length > 0;
 }
@@ -94,7 +92,7 @@ function byPath(one: LiveDevice, other: LiveDevice): number {
   return one.path < other.path ? -1 : 1;
 }
 
-/** Each after the device on whose bus it is; otherwise in the order as given. */
+/** Sorts each device after its bus's device, otherwise in the given order. */
 function busesFirst(all: readonly MatchedDevice[]): MatchedDevice[] {
   const places = new Map(all.map((each) => [each.live.path, each]));
   const ordered = new Set<MatchedDevice>();
@@ -117,7 +115,6 @@ function needed(
   for (let at = live.busPath ?? ''; at.length > 1; at = at.slice(0, at.lastIndexOf('/'))) {
     found.push(places.get(at));
   }
-  // A USB 1 controller is the companion of one of USB 2.
   const { masterbus } = given.props;
   if (typeof masterbus === 'string') {
     found.push(places.get(`/machine/peripheral/${masterbus.replace(/\.\d+$/, '')}`));
@@ -130,7 +127,7 @@ function withoutDrive(props: DeviceOptions['props'], isEmpty: boolean): DeviceOp
   return isEmpty || drive === undefined ? rest : props;
 }
 
-/** QEMU makes those of key=value before those in JSON. */
+/** QEMU creates devices in key=value form before those in JSON. */
 function inOrderOfMaking(values: readonly string[]): string[] {
   const inJson = (value: string): boolean => value.startsWith('{');
   return [...values.filter((value) => !inJson(value)), ...values.filter(inJson)];
@@ -148,7 +145,7 @@ function describeDevice(
   const props: Record<string, Scalar> = {};
   let romfile: string | undefined;
   for (const [key, value] of Object.entries(given.props)) {
-    // Which device of its host it is.
+    // Identifies the host's device.
     if (live.host !== undefined && OF_ITS_HOST.has(key)) continue;
     if (key === 'romfile' && value !== '') romfile = String(value);
     else props[key] = textOf(value);
@@ -184,7 +181,6 @@ function obstacleOf(
   return reason === undefined ? undefined : { reason };
 }
 
-/** `-device`, in either of its forms. */
 export function parseDevice(value: string): DeviceOptions {
   if (value.startsWith('{')) return fromJson(value);
   const { head, props } = parseOption(value, true);

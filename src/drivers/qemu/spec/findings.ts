@@ -1,13 +1,14 @@
-/** Something of the guest that cannot move, or that will be different there. */
 export interface Finding {
-  /** `disk`: it cannot be opened elsewhere; `disk-linked`: it needs a file that is not moved; `disk-cache`, `disk-format`: not safely, as it is opened here. */
+  /**
+   * `disk`: it cannot be opened elsewhere. `disk-linked`: it needs a file that is not moved. `disk-cache`,
+   * `disk-format`: unsafe with its present options.
+   */
   readonly kind: 'unmovable' | 'disk' | 'disk-linked' | 'disk-cache' | 'disk-format' | 'changed';
-  /** The guest's name for it: a device id, an option. */
   readonly device: string;
-  /** Of a disk that cannot move: its file. */
+  /** Device type; for a disk that cannot move, its file. */
   readonly type: string;
   readonly reason: string;
-  /** What would help, where that is not what helps of most of its kind. */
+  /** Fix that differs from the usual one of its kind. */
   readonly hint?: string;
 }
 
@@ -15,12 +16,11 @@ export function unmovable(device: string, type: string, reason: string): Finding
   return { kind: 'unmovable', device, type, reason };
 }
 
-/** It moves, but this part of it does not. */
+/** The device moves, but this part of it does not. */
 export function changed(device: string, type: string, reason: string): Finding {
   return { kind: 'changed', device, type, reason };
 }
 
-/** Device types that cannot move, each with the reason. */
 const UNMOVABLE_DEVICES: readonly (readonly [RegExp, string])[] = [
   [/^(vfio-(?!pci$)|pci-assign)/, 'it is a device of this host, passed through'],
   [/^usb-host$/, 'it is a USB device of this host, passed through'],

@@ -1,11 +1,11 @@
 import type { FlashSpec, GuestSpec } from './schema.ts';
 
-/** Flash chips of a machine's firmware: its code, which the guest only reads, and its variables. Pure. */
+/** Flash chips of a machine's firmware: read-only code, and variables. Pure. */
 
-/** The largest machines take 64 MiB of each. */
+/** The largest machines have 64 MiB per chip. */
 export const MAX_FLASH_BYTES = 64 * 1024 ** 2;
 
-/** Where distributions and managers put UEFI firmware; `drivers.qemu.imageDirs` adds to them. */
+/** UEFI firmware directories of distributions and managers; `drivers.qemu.imageDirs` adds to them. */
 export const FIRMWARE_DIRS: readonly string[] = [
   '/usr/share/OVMF',
   '/usr/share/ovmf',
@@ -20,36 +20,32 @@ export const FIRMWARE_DIRS: readonly string[] = [
   '/usr/share/qemu',
 ];
 
-/** The chip that a QOM path is of: x86 and ARM call them differently. */
+/** Chip of a QOM path; the paths differ between x86 and ARM. */
 export function flashUnit(qdev: string | undefined): number | undefined {
   const unit = /^\/machine\/(?:system|virt)\.flash([01])$/.exec(qdev ?? '')?.[1];
   return unit === undefined ? undefined : Number(unit);
 }
 
-/** As QEMU and people call it. */
 export function flashName(unit: number): string {
   return `pflash${unit}`;
 }
 
-/** Every chip is on a node of such a name at the destination, whatever it is called at the source. */
+/** A chip has a node of this form at the destination, whatever its name at the source. */
 const CHIP_NODE = /^pflash[01]-image/;
 
-/** Whether a node of a description is that of a chip. */
 export function isChipNode(node: string): boolean {
   return CHIP_NODE.test(node);
 }
 
-/** The name of a disk's node, where the destination is to keep it. */
 export function keptName(node: string, disk: string): string {
   return /^pflash[01]$/.test(disk) && !isChipNode(node) ? '' : node;
 }
 
-/** Settings of the machine by which its chips are on their nodes. */
 export function flashProperties(flash: readonly FlashSpec[] = []): [string, string][] {
   return flash.map(({ unit, node }) => [flashName(unit), node]);
 }
 
-/** Nodes of chips whose content is known and which are no disks. */
+/** Nodes of chips with known contents, which are not disks. */
 export function codeNodes({ flash = [] }: Pick<GuestSpec, 'flash'>): Set<string> {
   return new Set(flash.flatMap(({ node, image }) => (image === undefined ? [] : [node])));
 }

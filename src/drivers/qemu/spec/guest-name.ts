@@ -1,7 +1,7 @@
 import { valuesOf, type CommandLine } from './cmdline.ts';
 import { parseOption } from './options.ts';
 
-/** `-name web1` or `-name guest=web1,debug-threads=on`. */
+/** Reads `-name web1` or `-name guest=web1,debug-threads=on`. */
 export function nameOf(line: CommandLine): string | undefined {
   const value = valuesOf(line, 'name').at(-1);
   if (value === undefined) return undefined;

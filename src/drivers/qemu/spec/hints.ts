@@ -1,7 +1,5 @@
 import type { Finding } from './findings.ts';
 
-/** What would help of what cannot move, where it is not what helps of most of its kind. Pure. */
-
 interface Hint {
   readonly kind: Finding['kind'];
   readonly device?: RegExp;
@@ -10,7 +8,6 @@ interface Hint {
   readonly hint: string;
 }
 
-/** The first that fits. */
 const HINTS: readonly Hint[] = [
   {
     kind: 'disk',

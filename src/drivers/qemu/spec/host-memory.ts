@@ -5,17 +5,14 @@ import { takenBy } from './grammar/amounts.ts';
 import { switchValue, type Scalar } from './options.ts';
 import type { GuestSpec, ObjectSpec } from './schema.ts';
 
-/** Memory of a guest by how its host keeps it: in files, in huge pages, on NUMA nodes. Pure. */
-
 type Props = Readonly<Record<string, Scalar>>;
 
-/** The kernel's own; larger pages are set aside by an administrator. */
+/** Kernel's normal page; an administrator reserves larger ones. */
 const PLAIN_PAGE_BYTES = 4096;
-/** Settings of a file that memory without a name has none of. */
+/** File settings, which anonymous memory does not have. */
 const OF_A_FILE = new Set(
   'mem-path align offset discard-data pmem readonly rom host-nodes policy'.split(' '),
 );
-/** Devices whose memory is kept when the guest ends. */
 const LASTING = /^(nvdimm|virtio-pmem)/;
 
 interface BackendResult {
@@ -24,8 +21,8 @@ interface BackendResult {
 }
 
 /**
- * What a memory backend becomes at the destination. One that is a file becomes memory without a name, shared or private
- * as before, in huge pages where it was on them: to the guest it is the same. `user`: the type of the device that has it.
+ * Memory backend for the destination. A file becomes anonymous memory, shared or private and in huge pages as
+ * before; the guest sees no difference. `user`: type of the device that uses it.
  */
 export function memoryThere(
   live: LiveObject & { readonly memory: HostMemory },
@@ -72,13 +69,12 @@ function fileThere(
   return { object, findings: isSeen ? [changed(id, 'memory-backend-file', what)] : [] };
 }
 
-/** Of the size that they have here, which is not what each host takes by itself. */
+/** The source's page size is given explicitly, because hosts have different defaults. */
 function hugePages(live: LiveObject): Record<string, Scalar> {
   if (!hasHugePages(live)) return {};
   return { hugetlb: true, hugetlbsize: live.memory?.pageBytes ?? 0 };
 }
 
-/** In one spelling, whichever it was given in. */
 function typed(value: Scalar): Scalar {
   return switchValue(value) ?? (/^\d{1,15}$/.test(String(value)) ? Number(value) : value);
 }
@@ -100,17 +96,15 @@ export function nodesOf(list: Scalar | undefined): number[] {
   return list === undefined ? [] : String(list).split(',').map(Number);
 }
 
-/** Memory that is bound to nodes of which this host lacks one is bound to none here. */
+/** Removes a binding to NUMA nodes that include one that this host lacks. */
 export function boundHere(props: Props, here: ReadonlySet<number>): Props {
   if (nodesOf(props['host-nodes']).every((node) => here.has(node))) return props;
   const { policy: _policy, 'host-nodes': _nodes, ...rest } = props;
   return rest;
 }
 
-/** What a guest has of memory backends, and which devices give it their memory. */
 export type MemorySpec = Pick<GuestSpec, 'objects' | 'devices'>;
 
-/** Huge pages that the guest takes, by the size of a page. */
 export function hugePagesOf({ objects, devices }: MemorySpec): ReadonlyMap<number, number> {
   const found = new Map<number, number>();
   for (const object of objects) {
@@ -122,23 +116,20 @@ export function hugePagesOf({ objects, devices }: MemorySpec): ReadonlyMap<numbe
   return found;
 }
 
-/** Bytes; undefined: it is in plain pages. */
 function hugePageOf({ type, props }: ObjectSpec): number | undefined {
   if (type !== 'memory-backend-memfd' || props['hugetlb'] === undefined) return undefined;
   return Number(props['hugetlbsize'] ?? 0) || undefined;
 }
 
-/** Memory that may lie on these nodes alone. */
 export interface NodeBinding {
   readonly nodes: readonly number[];
   readonly bytes: number;
-  /** Of its huge pages; absent: it is in plain ones. */
   readonly pageBytes?: number | undefined;
 }
 
 /**
- * What the guest binds to nodes, by the nodes and the size of a page: other policies take memory elsewhere where there is none.
- * What is bound to some of these nodes is counted with it, and all of it together where it is bound to different ones.
+ * Guest memory bound to nodes, by nodes and page size; other policies fall back to other nodes. Memory bound to
+ * a subset of the nodes is included, and different sets are also counted together.
  */
 export function boundTo({ objects, devices }: MemorySpec): NodeBinding[] {
   const parts = objects.flatMap((object): NodeBinding[] => {

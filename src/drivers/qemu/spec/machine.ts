@@ -8,13 +8,12 @@ import { MACHINE_PROPERTIES } from './grammar/machine.ts';
 import { parseBytes, parseOption, switchValue, type Scalar } from './options.ts';
 import type { GuestSpec } from './schema.ts';
 
-/** Machine, accelerator, processor and memory of a guest. Pure. */
 export type MachinePart = Pick<
   GuestSpec,
   'arch' | 'machine' | 'accelerator' | 'cpu' | 'memory' | 'smp'
 >;
 
-/** Machine properties that are other options in disguise, or nothing to carry. */
+/** Machine properties that are aliases of other options or need no transfer. */
 const ELSEWHERE = new Set([
   'type',
   'accel',
@@ -61,7 +60,7 @@ const NO_FREQUENCY =
 const FREQUENCY_HINT =
   'Start the guest with `tsc-frequency` too, or without this setting; else it may have to move with --mode cold.';
 
-/** A promise of Hyper-V's that KVM keeps only where the frequency of the clock is fixed. */
+/** Hyper-V enlightenment that KVM keeps only with a fixed clock frequency. */
 function clockFindings(line: CommandLine, { accelerator }: GuestFacts): Finding[] {
   const settings = cpuOption(line);
   const isOn = settings.get('hv-reenlightenment') === true;
@@ -83,10 +82,9 @@ function mutable(cpu: GuestFacts['cpu']): Omit<NonNullable<GuestSpec['cpu']>, 's
   };
 }
 
-/** All -machine options together, as QEMU merges them. */
 export function machineProperties(line: CommandLine): Map<string, string> {
   const merged = new Map<string, string>();
-  // It stands for a machine that makes its firmware speak over the serial port.
+  // Equivalent machine setting: the firmware uses the serial port.
   if (hasOption(line, 'nographic')) merged.set('graphics', 'off');
   for (const value of valuesOf(line, 'machine')) {
     const { head, props } = parseOption(value, true);
@@ -102,7 +100,7 @@ function acceleratorProperties(line: CommandLine): {
 } {
   const props: Record<string, string> = {};
   const forMachine: [string, string][] = [];
-  // The first -accel that can be had is used; their settings do not overlap.
+  // QEMU uses the first available -accel; their settings do not overlap.
   for (const value of valuesOf(line, 'accel')) {
     for (const [key, held] of parseOption(value, true).props) {
       if (/^(thread|tb-size|split-wx|one-insn-per-tb)$/.test(key)) props[key] = held;
@@ -137,13 +135,12 @@ function describeSmp(line: CommandLine, facts: GuestFacts): GuestSpec['smp'] {
     if (head !== undefined && head !== '') smp['cpus'] = Number(head);
     for (const [key, held] of props) if (TOPOLOGY.test(key)) smp[key] = Number(held);
   }
-  // Processors plugged later are devices of their own.
   const plugged = facts.devices.filter((device) => device.type.endsWith('-cpu')).length;
   smp['cpus'] ??= Math.max(1, facts.vcpus - plugged);
   return smp;
 }
 
-/** The -cpu option's parts: `max,pge=off,+avx`, also in the old spelling with underscores. */
+/** Parts of the -cpu option: `max,pge=off,+avx`, including the old spelling with underscores. */
 export function cpuOption(line: CommandLine): Map<string, Scalar> {
   const all = new Map<string, Scalar>();
   for (const value of valuesOf(line, 'cpu')) {
@@ -164,7 +161,7 @@ function typed(held: string): Scalar {
 
 function cpuSwitches(line: CommandLine): Record<string, Scalar> {
   const entries = [...cpuOption(line)].filter(
-    // Left out: options that only decide how strict QEMU was at its start.
+    // Omits options that only control QEMU's strictness at start.
     ([key]) =>
       (NON_FEATURES.test(key) || NUMBERS.test(key)) && !/^(check|enforce|migratable)$/.test(key),
   );

@@ -1,14 +1,14 @@
 import { defined } from '../../../protocol/defined.ts';
 
-/** Reads the monitor's texts that have no QMP counterpart in every supported version. Pure. */
+/** Parses monitor texts without a QMP equivalent in every supported version. Pure. */
 
 export interface RamBlock {
   readonly name: string;
-  /** The most it can hold; what both ends must agree on. */
+  /** Maximum size, which must be equal at both ends. */
   readonly bytes: number;
 }
 
-/** `info ramblock`: one line a block, the name first, sizes in hexadecimal. */
+/** Parses `info ramblock`: one line per block, name first, hexadecimal sizes. */
 export function parseRamBlocks(text: string): RamBlock[] {
   const blocks: RamBlock[] = [];
   for (const line of text.split(/\r?\n/)) {
@@ -19,7 +19,6 @@ export function parseRamBlocks(text: string): RamBlock[] {
   return blocks;
 }
 
-/** Of the same text: the size of the pages that each block has at the host. */
 export function parsePageSizes(text: string): ReadonlyMap<string, number> {
   const sizes = new Map<string, number>();
   for (const line of text.split(/\r?\n/)) {
@@ -29,26 +28,22 @@ export function parsePageSizes(text: string): ReadonlyMap<string, number> {
   return sizes;
 }
 
-/** `info usb`: the port of each device that has an id. */
 export function parseUsbPorts(text: string): ReadonlyMap<string, string> {
   const found = [...text.matchAll(/^ *Device [\d.]+, Port ([\d.]+), .*, ID: (\S+)\r?$/gm)];
   return new Map(found.map(([, port = '', id = '']) => [id, port]));
 }
 
-/** A network backend, or a NIC, in `info network`. */
 export interface BackendLine {
   readonly id: string;
   readonly type: string;
   readonly ifname?: string;
-  /** Of a tap that was handed over: its file in QEMU's process. */
   readonly fd?: number;
-  /** Of a port of a hub. */
   readonly hubid?: number;
 }
 
 /**
- * `info network`: `n0: index=0,type=tap,ifname=tap0,...`, peers indented by ` \ `. Below `hub 0` each line is a port
- * of that hub, followed by what is connected to it.
+ * Parses `info network`: `n0: index=0,type=tap,ifname=tap0,...`, peers indented by ` \ `. Below `hub 0` each
+ * line is a port, followed by its peer.
  */
 export function parseNetwork(text: string): BackendLine[] {
   const found: BackendLine[] = [];

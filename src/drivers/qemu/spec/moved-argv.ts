@@ -6,8 +6,8 @@ import { standsInFor } from './moved-names.ts';
 import { parseJsonOption, parseOption } from './options.ts';
 
 /**
- * A guest's command line with the images on which its disks are now: those that were moved while it ran would not be
- * found, or would be found old, where the command line has them. Pure.
+ * Command line with the present images of disks that were moved at run time; the original paths would be missing
+ * or outdated. Pure.
  */
 export function withMovedImages(argv: readonly string[], cwd: string, block: BlockFacts): string[] {
   return argv.map((word, at) => {
@@ -36,13 +36,12 @@ function movedDrive(word: string, cwd: string, block: BlockFacts): string {
   const file = drive?.root === undefined ? undefined : fileBelow(drive.root, block);
   const given = props.get('file') ?? props.get('file.filename');
   if (file === undefined || given === undefined) return word;
-  // Only what took another's place: QEMU may write the path of what it opened otherwise than it was given.
+  // Only replaced images: QEMU may report the path of an opened image differently.
   if (!/^gwm\d-/.test(drive?.root ?? '') || path.resolve(cwd, given) === file) return word;
   const key = props.has('file') ? 'file' : 'file.filename';
   return withProperty(word, key, file);
 }
 
-/** The path of the image whose uppermost node this is. */
 export function fileBelow(root: string, block: BlockFacts): string | undefined {
   const child = block.edges.find(({ parent, role }) => parent === root && role === 'file')?.child;
   return block.nodes.find(({ name }) => name === (child ?? root))?.file;
@@ -58,7 +57,7 @@ function withFile(word: string, keys: readonly string[], file: string): string {
   return JSON.stringify({ ...top, [first]: { ...(isRecord(inner) ? inner : {}), [second]: file } });
 }
 
-/** A comma in an option's value is written twice. */
+/** A comma in an option's value is doubled. */
 function withProperty(word: string, key: string, value: string): string {
   const found = new RegExp(`(^|,)${RegExp.escape(key)}=(?:[^,]|,,)*`);
   const escaped = value.replaceAll(',', ',,');

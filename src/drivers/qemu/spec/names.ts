@@ -1,16 +1,13 @@
-/** File names in the guest's directory at the destination, made from the source's paths. Pure. */
+/** File names in the guest's directory at the destination, derived from the source's paths. Pure. */
 
-/** Names that Godwit uses itself. */
 export const QMP_SOCKET = 'qmp.sock';
 export const PID_FILE = 'qemu.pid';
 export const LOG_FILE = 'qemu.log';
-/** The monitor on named pipes: `oob.in` and `oob.out`, and its character device. */
 export const PIPES = 'oob';
 export const PIPES_ID = 'godwit-oob';
-/** Of the program that serves the guest’s TPM, `swtpm`; the same prefix is kept from a guest’s own files below. */
+/** Files of the guest's `swtpm`; a guest's own files cannot have this prefix. */
 export const TPM_SOCKET = 'godwit-tpm.sock';
 export const TPM_LOG = 'godwit-tpm.log';
-/** What Godwit itself keeps in a guest's directory. */
 const OWN_FILES = new Set([
   QMP_SOCKET,
   PID_FILE,
@@ -25,16 +22,14 @@ const OWN_FILES = new Set([
   'compare.sock',
 ]);
 
-/** Whether a file of that name in the guest's directory would take the place of one of Godwit's. */
 export function isOwnFile(name: string): boolean {
   return OWN_FILES.has(name) || /^\.|^godwit/i.test(name);
 }
 
-/** Hands out distinct, harmless names. */
 export class FileNames {
   readonly #used = new Set<string>();
 
-  /** The last part of `path`, cleaned; numbered when another has it already. */
+  /** Last part of `path`, sanitized, with a number if it is taken. */
   take(path: string): string {
     const base = (path.split('/').findLast((part) => part !== '') ?? 'file')
       .replaceAll(/[^A-Za-z0-9._@:+-]/g, '_')

@@ -3,12 +3,12 @@ import { formatIscsi, isIscsi, parseIscsi } from '../../../protocol/iscsi-url.ts
 import { isRecord } from '../../../formats/json.ts';
 import type { DriveOptions } from './disks/disk-options.ts';
 
-/** Deeper than anything that QEMU writes: a format on a client. */
+/** Exceeds QEMU's deepest form, a format on a client. */
 const DEEPEST = 8;
 
 /**
- * What QEMU calls an image, as Godwit calls it. QEMU reports all settings of what it opens with a client of its own as JSON
- * (`json:{"driver": "raw", "file": {"driver": "iscsi", ...}}`), passwords among them: what is left is where it is. Pure.
+ * Plain name of an image. QEMU reports all settings of a network client as JSON (`json:{"driver": "raw", "file":
+ * {"driver": "iscsi", ...}}`), including passwords; only the location is kept. Pure.
  */
 export function plainName(file: string): string {
   if (isIscsi(file)) return formatted(file.replace(/^iscsi:\/\/[^/]*@/, 'iscsi://'));
@@ -40,14 +40,14 @@ function imageOf(given: DriveOptions): string {
   return `rbd:${names.filter((name) => name !== '').join('/')}${at}`;
 }
 
-/** Without its settings, a key or the keys of monitors among them: each follows a colon that is not escaped. */
+/** Without settings such as keys and monitors, which follow unescaped colons. */
 function image(file: string): string {
   const [name = ''] = file.slice('rbd:'.length).split(/(?<!\\):/);
   const place = parseRbd(`rbd:${name}`);
   return place === undefined ? `rbd:${name}` : formatRbd(place);
 }
 
-/** As it is where it cannot be read: nobody finds it then. */
+/** Unchanged if it cannot be parsed; no file is found for it then. */
 function formatted(url: string): string {
   const place = parseIscsi(url);
   return place === undefined ? url : formatIscsi(place);

@@ -6,7 +6,6 @@ import { parseJsonOption, parseOption, switchValue } from './options.ts';
 import type { NetdevSpec } from './schema.ts';
 import { describeUserNetwork } from './user-network.ts';
 
-/** The guest's network backends as they are now. Pure. */
 export function describeNetwork(
   line: CommandLine,
   facts: GuestFacts,
@@ -24,7 +23,6 @@ export function describeNetwork(
   const netdevs: NetdevSpec[] = [];
   for (const id of ids) {
     const lines = facts.network.filter((each) => each.id === id && each.type !== 'nic');
-    // What is not live was unplugged.
     const type = lines[0]?.type ?? given.get(id)?.get('type');
     if (type === undefined || (lines.length === 0 && !used.includes(id))) continue;
     if (type === 'user') {
@@ -72,7 +70,6 @@ function describeOne(
   }
 }
 
-/** Why a backend of this type stays on its host. */
 function obstacleOf(type: string): string {
   if (/^(socket|stream|dgram|l2tpv3|vde|netmap|af-xdp)$/.test(type)) {
     return 'its other end is a program or a host that does not move with it';
@@ -89,7 +86,7 @@ function netdevsOf(line: CommandLine): [string, string][] {
   });
 }
 
-/** Backends of `-nic`: by their ids, or by those that QEMU counts up for them. */
+/** Backends of `-nic`, by their ids or QEMU's generated ids. */
 function nicsOf(line: CommandLine, { network }: GuestFacts): [string, string][] {
   const counted = network
     .flatMap(({ id, type }) => (type !== 'nic' && COUNTED.test(id) ? [id] : []))

@@ -8,11 +8,11 @@ import { hasHugePages, memoryThere } from './host-memory.ts';
 import { parseJsonOption, parseOption, type Scalar } from './options.ts';
 import { OBJECT_TYPES, type ObjectSpec } from './schema.ts';
 
-/** Objects that serve this process only (its TLS, its secrets) and are no part of the guest. */
+/** Objects that serve only this process (TLS, secrets) and are not part of the guest. */
 const OF_THIS_PROCESS = /^(tls-|authz-|secret|qtest|x-remote|monitor-)/;
 const HOST_ONLY_SETTINGS = new Set(['qom-type', 'id', 'host-nodes', 'policy', 'prealloc-context']);
 
-/** Objects as they are now: those of the command line that still live, and those added since. Pure. */
+/** Present objects: the command line's that still exist, and those added since. Pure. */
 export function describeObjects(
   line: CommandLine,
   facts: GuestFacts,
@@ -25,7 +25,6 @@ export function describeObjects(
     const type = given.get(live.id)?.type ?? live.type;
     if (OF_THIS_PROCESS.test(type)) continue;
     if (isMainMemory(live, given, users, facts) && !hasHugePages(live)) continue;
-    // Limits may have been changed since.
     const limits = facts.block.groups?.find(({ id }) => id === live.id)?.limits;
     const own = given.get(live.id)?.props ?? addedProps(live);
     if (live.memory !== undefined) {
@@ -51,7 +50,6 @@ function givenObjects(line: CommandLine): Map<string, NonNullable<ReturnType<typ
   return new Map(all.map((object) => [object.id, object]));
 }
 
-/** What of an object's settings cannot go along. */
 function settingsOf(type: string, id: string, props: Readonly<Record<string, Scalar>>): Finding[] {
   const kinds = objectProperties(type);
   return Object.entries(props).flatMap(([name, value]) => {
@@ -62,7 +60,7 @@ function settingsOf(type: string, id: string, props: Readonly<Record<string, Sca
   });
 }
 
-/** The machine makes its main memory by itself from -m: nobody gave it, and no device has it. */
+/** The machine creates its main memory from -m: it has no option and no device uses it. */
 function isMainMemory(
   { id, type, bytes }: LiveObject,
   given: ReadonlyMap<string, unknown>,
@@ -73,7 +71,7 @@ function isMainMemory(
   return type.startsWith('memory-backend-') && bytes === baseMemoryBytes;
 }
 
-/** The id of the main memory that -mem-path put into huge pages: there, it is an object that the machine names. */
+/** Id of main memory that -mem-path put into huge pages; at the destination, the machine refers to an object. */
 export function hugeMainMemory(line: CommandLine, facts: GuestFacts): string | undefined {
   if (!hasOption(line, 'mem-path')) return undefined;
   const given = givenObjects(line);
@@ -92,7 +90,6 @@ function obstacle(type: string): string {
   return 'Godwit does not know how to make it on another host';
 }
 
-/** Types of the devices that have a memory backend, by its id. */
 function usersOfMemory(line: CommandLine, { devices }: GuestFacts): Map<string, string> {
   const given = valuesOf(line, 'device').map(parseDevice);
   const plugged = devices.map(({ type, changed: props }) => ({ driver: type, props: props ?? {} }));

@@ -1,17 +1,16 @@
 /**
  * QEMU's option strings: `virtio-net-pci,id=nic0,mac=52:..`, with `,,` for a comma inside a value.
- * Pure, and the inverse of each other: parse(format(x)) is x.
+ * parse(format(x)) equals x. Pure.
  */
 
 export type Scalar = string | number | boolean;
 
 export interface OptionString {
-  /** The value before the first `=`-less comma, when the option has an implied key; else undefined. */
+  /** First part without `=`, if the option has an implied key. */
   readonly head: string | undefined;
   readonly props: ReadonlyMap<string, string>;
 }
 
-/** Splits at single commas; doubled ones stand for one. */
 export function splitOption(text: string): string[] {
   const parts: string[] = [];
   let part = '';
@@ -31,8 +30,8 @@ export function splitOption(text: string): string[] {
 }
 
 /**
- * `implied`: the first part has no key (`-device DRIVER,...`). A later part without `=` is a switch:
- * `nowait` is `nowait=on`, as QEMU's own parser takes it (`noX` as X=off where it did so).
+ * `implied`: the first part has no key (`-device DRIVER,...`). A later part without `=` is a switch: `nowait` is
+ * `nowait=on`, like in QEMU's parser (`noX` is X=off for options where QEMU did that).
  */
 export function parseOption(text: string, implied: boolean): OptionString {
   const props = new Map<string, string>();
@@ -54,7 +53,10 @@ function switchOf(part: string): [string, string] {
   return [part, 'on'];
 }
 
-/** An option in JSON; undefined where it is none. QEMU took what its process was started with, which can write that anew. */
+/**
+ * Option in JSON; undefined for another form. QEMU accepted the process's options at start, but the process may
+ * rewrite its command line.
+ */
 export function parseJsonOption(text: string): Readonly<Record<string, unknown>> | undefined {
   if (!text.trimStart().startsWith('{')) return undefined;
   try {
@@ -64,7 +66,6 @@ export function parseJsonOption(text: string): Readonly<Record<string, unknown>>
   }
 }
 
-/** Writes an option; commas in values are doubled. */
 export function formatOption(
   head: string | undefined,
   props: Iterable<readonly [string, Scalar]>,
@@ -78,13 +79,11 @@ export function escapeComma(text: string): string {
   return text.replaceAll(',', ',,');
 }
 
-/** As QEMU reads a value from a command line. */
 export function textOf(value: Scalar): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   return String(value);
 }
 
-/** `on`/`off` and their synonyms; undefined for anything else. */
 export function switchValue(value: Scalar | undefined): boolean | undefined {
   if (typeof value === 'boolean') return value;
   if (value === 'on' || value === 'yes' || value === 'true' || value === 'y') return true;
@@ -92,7 +91,10 @@ export function switchValue(value: Scalar | undefined): boolean | undefined {
   return undefined;
 }
 
-/** `512M`, `2G`, `1024` (in `unit` bytes) as bytes; undefined when it is no size, or more than can be counted. */
+/**
+ * Converts `512M`, `2G`, `1024` (in `unit` bytes) to bytes; undefined if it is not a size or is too large to
+ * represent.
+ */
 export function parseBytes(text: string, unit: number): number | undefined {
   const match = /^(\d+(?:\.\d+)?)([bkmgtpe]?)$/i.exec(text.trim());
   if (match?.[1] === undefined) return undefined;

@@ -5,12 +5,12 @@ import { passedThrough } from '../passthrough/device.ts';
 import { tpm } from './tpm-schema.ts';
 
 /**
- * What a guest is, as it travels to the destination. It comes from a peer: each value is data, checked here;
- * none is a path, a command or an address of the other host. Host-specific parts are named by what they are, and
- * the destination chooses where they lie. This is the shape; `grammar/` has what each part may be.
+ * Guest's description in transit to the destination. It comes from a peer: each value is checked data, never a
+ * path, command or address of the other host. Host-specific parts are described by their identity, and the
+ * destination chooses the place. This file has the shape; `grammar/` has the allowed values.
  */
 
-/** Option keys as QEMU writes them; nothing that could end an option and begin another. */
+/** Option keys in QEMU's form, without characters that could end an option. */
 const key = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
 const id = z.string().regex(/^[A-Za-z0-9_#/][A-Za-z0-9._#/-]{0,127}$/);
 const typeName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._,-]{0,127}$/);
@@ -19,15 +19,13 @@ const text = z
   .string()
   .max(4096)
   .regex(/^[^\0]*$/, 'text without zero bytes');
-/** Of a machine or a processor; QEMU has it, or does not start. */
+/** Machine or processor type; QEMU does not start with an unknown one. */
 const modelName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
 const integer = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const value = z.union([text, z.number(), z.boolean()]);
 const props = z.record(key, value).refine((all) => Object.keys(all).length <= 256, 'too many');
-/** The last part of a path, and never a way out of a directory. */
 const fileName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@:+-]{0,95}$/);
 
-/** An image known by its content. */
 export const image = z.strictObject({
   name: fileName,
   bytes: integer.max(16 * 1024 ** 3),
@@ -39,9 +37,7 @@ export const device = z.strictObject({
   driver: typeName,
   id: id.optional(),
   props,
-  /** Its boot ROM, where it is not the type's own. */
   romfile: image.optional(),
-  /** Of one that is passed through: what the device is that takes its place. */
   passthrough: passedThrough.optional(),
 });
 export type DeviceSpec = z.infer<typeof device>;
@@ -73,12 +69,11 @@ const chardevBackend = z.discriminatedUnion('kind', [
         .optional(),
     }),
   }),
-  /** A listening unix socket; `name` is its last part. */
+  /** Listening unix socket; `name` is its last part. */
   z.strictObject({
     kind: z.literal('socket'),
     name: fileName,
     mux: z.boolean(),
-    /** Where what passes is written down as well. */
     log: fileName.optional(),
   }),
   z.strictObject({ kind: z.literal('file'), name: fileName }),
@@ -88,7 +83,7 @@ export type ChardevBackend = z.infer<typeof chardevBackend>;
 
 export const PORT_OPTIONS = ['serial', 'parallel', 'debugcon', 'virtioconsole'] as const;
 
-/** Options that go along; `grammar/options.ts` has the form of each. */
+/** Options that are carried over; `grammar/options.ts` has the form of each. */
 export const CARRIED_OPTIONS = [
   'global',
   'boot',
@@ -123,19 +118,15 @@ const onOff = z.enum(['on', 'off', 'yes', 'no', 'true', 'false', 'y', 'n']);
 const domain = z.string().regex(/^[A-Za-z0-9._-]{1,253}$/);
 const portNumber = z.number().int().min(1).max(65_535);
 
-/** A port of the host that leads to the guest. */
 export const forward = z.strictObject({
   protocol: z.enum(['tcp', 'udp']),
-  /** Empty: any. */
   hostAddress: z.union([z.literal(''), ip]),
   hostPort: portNumber,
-  /** Empty: the first that the network gives. */
   guestAddress: z.union([z.literal(''), ip]),
   guestPort: portNumber,
 });
 export type ForwardSpec = z.infer<typeof forward>;
 
-/** A network that QEMU itself makes. */
 export const userNetdev = z.strictObject({
   type: z.literal('user'),
   id,
@@ -159,7 +150,7 @@ export const userNetdev = z.strictObject({
     .partial()
     .optional(),
   search: z.array(domain).max(64).optional(),
-  /** On addresses alone that every host has. */
+  /** Only addresses that every host has. */
   forwards: z
     .array(forward.extend({ hostAddress: z.enum(['', '0.0.0.0', '127.0.0.1', '::', '::1']) }))
     .max(256)
@@ -170,7 +161,7 @@ export const netdev = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('tap'),
     id,
-    /** Bridge at the source; absent: its port is attached in another way, which the core knows. */
+    /** Bridge at the source; absent if the port is attached in another way, which the core handles. */
     bridge: z
       .string()
       .regex(/^[^/\s]{1,15}$/)
@@ -184,7 +175,6 @@ export const netdev = z.discriminatedUnion('type', [
 ]);
 export type NetdevSpec = z.infer<typeof netdev>;
 
-/** By which software knows a processor. */
 const CPU_IDENTITY = [
   ...(['vendor', 'family', 'model', 'stepping', 'model-id', 'level', 'xlevel'] as const),
   'phys-bits',
@@ -194,24 +184,22 @@ const cpu = z.strictObject({
   model: modelName,
   identity: z.partialRecord(z.enum(CPU_IDENTITY), z.union([z.string().max(64), z.number()])),
   features: z.array(key).max(1024),
-  /** Settings of the processor that are no features, as they were given. */
+  /** Processor settings that are not features, in their original form. */
   switches: z.record(key, z.union([word, z.number(), z.boolean()])),
   words: z
     .array(z.strictObject({ eax: integer, ecx: integer, register: word, bits: integer }))
     .max(256),
 });
 
-/** A flash chip of the machine's firmware, on a block node of its own. */
+/** Firmware flash chip on a separate block node. */
 const flash = z.strictObject({
-  /** Of `pflash0` and `pflash1`. */
   unit: integer.max(1),
   node: nodeName,
-  /** Of what the guest only reads, the firmware's code. Absent: it writes its variables there, and the node is that of a disk. */
+  /** Read-only firmware code. Absent: the chip stores variables, and its node is a disk's. */
   image: image.optional(),
 });
 export type FlashSpec = z.infer<typeof flash>;
 
-/** What parts it has, and of what type each is. */
 export const guestShape = z.strictObject({
   format: z.literal(1),
   arch: z.string().regex(/^[a-z0-9_]{1,16}$/),
@@ -244,13 +232,13 @@ export const guestShape = z.strictObject({
     ]),
     integer.min(1).max(65_536),
   ),
-  /** What it calls itself; hosts know it by what guest-name.ts makes of that. */
+  /** Guest's own name; guest-name.ts derives the name on hosts. */
   name: z
     .string()
     .max(255)
     .regex(/^\P{Cc}*$/u, 'text without control characters')
     .optional(),
-  /** Of any version and variant, as QEMU takes it. */
+  /** Any version and variant that QEMU accepts. */
   uuid: z.guid().optional(),
   options: z.array(carried).max(512),
   images: z.partialRecord(z.enum(['kernel', 'initrd', 'dtb', 'bios']), image),
@@ -261,15 +249,15 @@ export const guestShape = z.strictObject({
   objects: z.array(object).max(1024),
   chardevs: z.array(z.strictObject({ id, backend: chardevBackend })).max(256),
   ports: z.array(z.strictObject({ option: z.enum(PORT_OPTIONS), backend: chardevBackend })).max(64),
-  /** QMP sockets besides Godwit's own, by their last part; the first one is Godwit's. */
+  /** QMP sockets besides Godwit's, by the last part; the first one is Godwit's. */
   monitors: z.array(z.strictObject({ kind: z.enum(['qmp', 'hmp']), name: fileName })).max(32),
   netdevs: z.array(netdev).max(256),
   devices: z.array(device).max(2048),
-  /** Absent without disks: hosts whose Godwit knows of none take the guest then. */
+  /** Absent without disks, so that older Godwits without disk support accept the guest. */
   blockNodes: blockNodes.optional(),
-  /** Absent without: hosts whose Godwit knows of none take the guest then. */
+  /** Absent without chips, so that older Godwits accept the guest. */
   flash: z.array(flash).min(1).max(2).optional(),
-  /** Absent without: hosts whose Godwit knows of none take the guest then. */
+  /** Absent without a TPM, so that older Godwits accept the guest. */
   tpm: tpm.optional(),
   ramBlocks: z.array(z.strictObject({ name: text, bytes: integer })).max(4096),
 });

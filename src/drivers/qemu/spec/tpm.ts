@@ -4,23 +4,18 @@ import { unmovable, type Finding } from './findings.ts';
 import { parseJsonOption, parseOption } from './options.ts';
 import { TPM_KDFS, TPM_MODES, type TpmKey, type TpmSpec } from './tpm-schema.ts';
 
-/** A TPM that swtpm serves beside QEMU: what the command lines of both say of it. Pure. */
+/** TPM that swtpm serves for QEMU, from both command lines. Pure. */
 
-/** `-tpmdev emulator`, and where its program listens. */
 export interface TpmBackend {
   readonly id: string;
   readonly chardev: string;
-  /** Of the unix socket, as the command line says it. */
   readonly socket: string;
 }
 
-/** What was seen of the program that serves it. */
 export type TpmFacts =
   | Pick<TpmSpec, 'version' | 'key' | 'migrationKey'>
-  /** Why it cannot move, in words. */
   | { readonly problem: string };
 
-/** The TPM of a command line that swtpm serves; undefined without one. */
 export function tpmBackend(line: CommandLine): TpmBackend | undefined {
   for (const value of valuesOf(line, 'tpmdev')) {
     const { head, props } = wordsOf(value, 'type');
@@ -31,7 +26,7 @@ export function tpmBackend(line: CommandLine): TpmBackend | undefined {
   return undefined;
 }
 
-/** Empty where it is no unix socket that QEMU connects to. */
+/** Empty unless it is a unix socket that QEMU connects to. */
 function socketOf(line: CommandLine, id: string): string {
   const found = valuesOf(line, 'chardev')
     .map((value) => wordsOf(value, 'backend'))
@@ -56,7 +51,6 @@ function wordsOf(
 
 const BESIDE = 'the program that serves it, swtpm,';
 
-/** The TPM as it travels, and what of the command line's cannot. */
 export function describeTpm(
   line: CommandLine,
   facts: TpmFacts | undefined,
@@ -76,14 +70,12 @@ export function describeTpm(
   return { tpm: { id, chardev, ...facts }, findings };
 }
 
-/** Where a swtpm listens for its QEMU, as its command line says it; undefined for another program. */
 export function swtpmSocket(argv: readonly string[]): string | undefined {
   if (!/(^|\/)swtpm$/.test(argv[0] ?? '') || argv[1] !== 'socket') return undefined;
   const control = swtpmOption(argv, 'ctrl');
   return control?.get('type') === 'unixio' ? control.get('path') : undefined;
 }
 
-/** What a swtpm serves, and whether what it writes and sends is encrypted. */
 export function readSwtpm(argv: readonly string[]): TpmFacts {
   const version = argv.includes('--tpm2') ? '2.0' : '1.2';
   const [key, migrationKey] = (['key', 'migration-key'] as const).map((name) =>
@@ -100,7 +92,7 @@ export function readSwtpm(argv: readonly string[]): TpmFacts {
   };
 }
 
-/** `--name a=b,c=d` or `--name=a=b,c=d`. */
+/** Parses `--name a=b,c=d` or `--name=a=b,c=d`. */
 function swtpmOption(argv: readonly string[], name: string): Map<string, string> | undefined {
   const at = argv.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
   if (at === -1) return undefined;
@@ -114,7 +106,7 @@ function swtpmOption(argv: readonly string[], name: string): Map<string, string>
   );
 }
 
-/** Undefined: not encrypted. Null: in another way. The defaults are swtpm's own. */
+/** Undefined: not encrypted. Null: in an unsupported way. The defaults are swtpm's. */
 function keyOf(option: ReadonlyMap<string, string> | undefined): TpmKey | null | undefined {
   if (option === undefined) return undefined;
   if (!option.has('pwdfile') && !option.has('pwdfd')) return null;

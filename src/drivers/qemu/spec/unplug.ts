@@ -7,29 +7,26 @@ import { changed, unmovable, type Finding } from './findings.ts';
 import { switchValue, type Scalar } from './options.ts';
 
 /**
- * A guest without the devices that are unplugged for its move, and how each of those is plugged in again. It goes by what a
- * device is attached to and never by its type: what can be unplugged alone is unplugged alike. Pure.
+ * Guest without the devices that are unplugged for its move, and the arguments to plug each in again. The
+ * decision depends on a device's connections, never on its type. Pure.
  */
 
-/** What QEMU says of a device that is to be unplugged. */
 export interface PlugFacts {
-  /** Neither it nor its bus stands against it. */
+  /** Neither the device nor its bus forbids it. */
   readonly canUnplug: boolean;
-  /** QEMU's types of its properties, by name. */
   readonly types: ReadonlyMap<string, string>;
 }
 
 export interface Unplugging {
-  /** Of the guest as it will be then. */
   readonly facts: GuestFacts;
   readonly unplugged: readonly UnpluggedDevice[];
   readonly findings: readonly Finding[];
 }
 
-/** What would be left behind without its device. */
+/** Properties that connect a backend, which would stay without its device. */
 const BACKENDS = ['drive', 'netdev', 'chardev', 'memdev', 'tpmdev'] as const;
 
-/** `known`: by id, of those that the guest has. */
+/** `known`: facts of the guest's devices, by id. */
 export function withoutDevices(
   facts: GuestFacts,
   ids: readonly string[],
@@ -55,7 +52,7 @@ export function withoutDevices(
     unplugged.push({ device, again: againOf(live, props, about.types) });
     findings.push(changed(device, live.type, FATE));
   }
-  // What QEMU says against the move may be of these; it is asked again once they are unplugged.
+  // QEMU's blockers may be about these devices; they are read again after the unplug.
   if (unplugged.length > 0) rest = { ...rest, blockedReasons: [] };
   return { facts: rest, unplugged, findings };
 }
@@ -66,7 +63,7 @@ export function liveOf({ devices }: GuestFacts, id: string): LiveDevice | undefi
 
 const FATE = 'is unplugged for the move, and the guest runs without it there';
 
-/** As it was given, or as it was plugged in. */
+/** Properties from the option or the plug. */
 function propsOf(facts: GuestFacts, live: LiveDevice): Readonly<Record<string, Scalar>> {
   if (live.changed !== undefined) return live.changed;
   const given = valuesOf(parseCommandLine(facts.argv), 'device').map(parseDevice);
@@ -103,7 +100,7 @@ function without(
   return { ...facts, devices, ramBlocks, objects };
 }
 
-/** `0000:00:02.0:00.0`, as QEMU names memory of the device; undefined for one that is not on PCI. */
+/** QEMU's name for device memory, `0000:00:02.0:00.0`; undefined for a device that is not on PCI. */
 function pciPlace({ devices }: GuestFacts, live: LiveDevice): string | undefined {
   if (live.addr === undefined) return undefined;
   const above = devices
@@ -130,7 +127,7 @@ function againOf(
   };
 }
 
-/** QEMU takes only values of a property's own type; a command line says all of them as text. */
+/** QEMU accepts only values of the property's type, but a command line contains text. */
 function typed(value: Scalar, type: string | undefined): Scalar {
   if (typeof value !== 'string' || type === undefined) return value;
   if (type === 'bool') return switchValue(value) ?? value;

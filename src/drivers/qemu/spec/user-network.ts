@@ -8,17 +8,17 @@ import {
   type NetdevSpec,
 } from './schema.ts';
 
-/** Networks that QEMU itself makes for a guest: what they are set to, and ports of the host that lead into them. Pure. */
-
 type UserNetdev = Extract<NetdevSpec, { type: 'user' }>;
 type Parts = readonly (readonly [string, string])[];
 
-/** What of the host itself a network may offer to its guest. */
+/** Settings that give the guest access to the host. */
 const OF_THIS_HOST = new Set('tftp tftp-server-name bootfile smb smbserver guestfwd'.split(' '));
-/** On every host there is one of each. */
 const OF_EVERY_HOST = new Set(['', '0.0.0.0', '127.0.0.1', '::', '::1']);
 
-/** `value`: as it was given; undefined where it was plugged in. `live`: ports that lead to it now; undefined: QEMU does not say. */
+/**
+ * `value`: original option; undefined if it was plugged in. `live`: present forwarded ports; undefined if QEMU
+ * does not report them.
+ */
 export function describeUserNetwork(
   id: string,
   value: string | undefined,
@@ -65,7 +65,7 @@ export function describeUserNetwork(
   return { netdev: undefined, findings };
 }
 
-/** Keys and values, lists one by one, without what a backend has of any type. */
+/** Keys and values, with each list entry separate, without the keys that all backend types have. */
 function partsOf(value: string): Parts {
   const all = value.trimStart().startsWith('{')
     ? Object.entries(parseJsonOption(value) ?? {}).flatMap(([key, held]) =>
@@ -82,14 +82,14 @@ function partsOf(value: string): Parts {
   return all.filter(([key]) => !/^(type|id|model|mac|macaddr|addr|vectors|name)$/.test(key));
 }
 
-/** A member of a list in JSON is `{ "str": "..." }`. */
+/** Entry of a JSON list: `{ "str": "..." }`. */
 function textOf(held: unknown): string {
   if (typeof held === 'object' && held !== null && 'str' in held) return String(held.str);
   if (typeof held === 'boolean') return held ? 'on' : 'off';
   return typeof held === 'string' || typeof held === 'number' ? String(held) : '';
 }
 
-/** `tcp:HOST:PORT-GUEST:PORT`, either address empty; undefined for what is none. */
+/** Parses `tcp:HOST:PORT-GUEST:PORT`, whose addresses may be empty; undefined for other text. */
 export function readForward(text: string): ForwardSpec | undefined {
   const match = /^(tcp|udp|):(\[[^\]]*\]|[^:]*):(\d+)-(\[[^\]]*\]|[^:]*):(\d+)$/.exec(text);
   if (match === null) return undefined;
@@ -110,7 +110,7 @@ export function forwardText(forward: ForwardSpec): string {
   return `${protocol}:${address(hostAddress)}:${hostPort}-${address(guestAddress)}:${guestPort}`;
 }
 
-/** `info usernet`: which ports of the host lead to which network, by its id. */
+/** Parses `info usernet`: forwarded host ports of each network, by its id. */
 export function parseForwards(text: string): ReadonlyMap<string, ForwardSpec[]> {
   const found = new Map<string, ForwardSpec[]>();
   let own: ForwardSpec[] | undefined;
@@ -133,7 +133,6 @@ export function parseForwards(text: string): ReadonlyMap<string, ForwardSpec[]> 
   return found;
 }
 
-/** The option that makes it again. */
 export function userNetdevText({
   id,
   settings = {},

@@ -9,21 +9,20 @@ import type { RunAs } from '../user/confine.ts';
 import { makeTpmsDir } from './program.ts';
 
 /**
- * Where a guest's TPM keeps what it holds: `stateDir/tpm/NAME`, a directory of this guest on this host alone, which
- * outlives its QEMU. What lies there already is set aside, under a number, and never written to.
+ * State of a guest's TPM: `stateDir/tpm/NAME`, a local directory that outlives its QEMU. Existing contents are
+ * renamed with a number and never written.
  */
 
-/** Owned by the agent, in the guest's directory, until the guest runs here for good. */
+/** The agent owns this record in the guest's directory until the guest stays here for good. */
 const RECORD = 'godwit-tpm.json';
 const MAX_ASIDE = 9;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 const record = z.object({
-  /** Where what was there before is put. Absent: there was nothing. */
+  /** New place of earlier contents. Absent: there were none. */
   aside: z.string().max(4096).optional(),
 });
 
-/** `stateDir/tpm`, from `stateDir/guests/NAME`. */
 export function tpmsDirOf(guestDir: string): string {
   return path.join(path.dirname(path.dirname(guestDir)), 'tpm');
 }
@@ -32,7 +31,7 @@ export function tpmDirOf(guestDir: string): string {
   return path.join(tpmsDirOf(guestDir), path.basename(guestDir));
 }
 
-/** A name for what is there now; undefined where nothing is. GODWIT_HOST_LACKS where no number is left. */
+/** New name for the present directory; undefined if there is none. Throws GODWIT_HOST_LACKS if no number is free. */
 export async function asideFor(guestDir: string): Promise<string | undefined> {
   const own = tpmDirOf(guestDir);
   if (!(await isThere(own))) return undefined;
@@ -45,7 +44,7 @@ export async function asideFor(guestDir: string): Promise<string | undefined> {
   throw godwitError('GODWIT_HOST_LACKS', { what }, { hint });
 }
 
-/** Makes it for a guest that comes, and for its user. Each change is written down before it is made. */
+/** Creates the directory for an arriving guest and its user. Each change is recorded first. */
 export async function makeTpmDir(guestDir: string, as: RunAs | undefined): Promise<string> {
   const own = tpmDirOf(guestDir);
   const aside = await asideFor(guestDir);
@@ -57,7 +56,7 @@ export async function makeTpmDir(guestDir: string, as: RunAs | undefined): Promi
   return own;
 }
 
-/** As it was before `makeTpmDir`, as far as that came. Nothing without a record. */
+/** Undoes `makeTpmDir`, including a partial run. Does nothing without a record. */
 export async function unmakeTpmDir(guestDir: string): Promise<void> {
   const made = await readRecord(guestDir);
   if (made === undefined) return;
@@ -71,12 +70,12 @@ export async function unmakeTpmDir(guestDir: string): Promise<void> {
   await keepTpmDir(guestDir);
 }
 
-/** The guest runs here for good, and its TPM's state stays. */
+/** The guest stays here for good, with its TPM state. */
 export async function keepTpmDir(guestDir: string): Promise<void> {
   await rm(path.join(guestDir, RECORD), { force: true });
 }
 
-/** The guest has left: what its TPM held here is of the past, and only the last such state is kept. */
+/** The guest has left: only the latest of its old TPM states is kept. */
 export async function leaveTpmDir(guestDir: string): Promise<void> {
   const own = tpmDirOf(guestDir);
   if (!(await isThere(own))) return;
@@ -84,7 +83,7 @@ export async function leaveTpmDir(guestDir: string): Promise<void> {
   await setAside(own, `${own}.left`);
 }
 
-/** Nobody's but the agent's from then on: the guest's user may be another guest's one day. */
+/** Becomes the agent's, because the guest's user may be given to another guest later. */
 async function setAside(from: string, to: string): Promise<void> {
   await rename(from, to);
   await chown(to, process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
@@ -98,7 +97,7 @@ async function isThere(file: string): Promise<boolean> {
   );
 }
 
-/** QEMU may make files in that directory: what is not the agent's own is not believed. */
+/** QEMU may create files in that directory; only a file owned by the agent is trusted. */
 async function readRecord(guestDir: string): Promise<z.infer<typeof record> | undefined> {
   try {
     const handle = await open(path.join(guestDir, RECORD), READ);

@@ -21,7 +21,6 @@ import {
 import { keyFileOf, makeTpmsDir, swtpmProgram, trySwtpm } from './program.ts';
 import { endSwtpm, startSwtpm } from './start.ts';
 
-/** `drivers.qemu.tpm` of a host's configuration. */
 export interface TpmOptions {
   readonly program?: string | undefined;
   readonly keyDir?: string | undefined;
@@ -33,7 +32,7 @@ interface Where {
   readonly guestDir: string;
 }
 
-/** The TPM of a guest that comes: its program beside QEMU, its directory, and their end. */
+/** TPM of an arriving guest: its swtpm process, its directory, and their removal. */
 export class GuestTpm {
   readonly #where: Where;
   readonly #options: TpmOptions;
@@ -49,7 +48,7 @@ export class GuestTpm {
     return path.join(this.#where.guestDir, TPM_SOCKET);
   }
 
-  /** Whether a TPM of that kind can be served here: it is tried. None for a guest without. */
+  /** Tests whether such a TPM can be served here. Empty for a guest without a TPM. */
   async checks({ tpm }: Pick<GuestSpec, 'tpm'>, signal: AbortSignal): Promise<NamedCheck[]> {
     if (tpm === undefined) return [];
     try {
@@ -71,7 +70,7 @@ export class GuestTpm {
     }
   }
 
-  /** Starts the program, before the QEMU that connects to it. */
+  /** Starts swtpm before the QEMU that connects to it. */
   async start(
     tpm: TpmSpec,
     { as, limits }: { readonly as: RunAs | undefined; readonly limits: Limits | undefined },
@@ -79,7 +78,6 @@ export class GuestTpm {
   ): Promise<void> {
     const { host, guestDir } = this.#where;
     const { program, keyFile } = await this.#means(tpm);
-    // Of a mover that died at it.
     await this.undo(signal);
     const stateDir = await makeTpmDir(guestDir, as);
     const bounded = (command: Parameters<typeof inCgroup>[2]) =>
@@ -89,7 +87,7 @@ export class GuestTpm {
     await startSwtpm(tpm, site, signal);
   }
 
-  /** GODWIT_HYPERVISOR where the program has ended meanwhile: the source would hear of it at its very end. */
+  /** Throws GODWIT_HYPERVISOR if swtpm has ended; otherwise the source would notice only at the very end. */
   async assertServed({ tpm }: Pick<GuestSpec, 'tpm'>): Promise<void> {
     if (tpm === undefined || (await findSwtpm(this.#socket)) !== undefined) return;
     const { host } = this.#where;
@@ -102,7 +100,6 @@ export class GuestTpm {
     });
   }
 
-  /** The guest runs here for good. */
   async keep(): Promise<void> {
     await keepTpmDir(this.#where.guestDir);
   }
@@ -137,7 +134,7 @@ export class GuestTpm {
     return { program, keyFile };
   }
 
-  /** A program that somebody else has started may be writing there. */
+  /** Another swtpm may be using the directory. */
   async #whyTaken(): Promise<void> {
     const own = tpmDirOf(this.#where.guestDir);
     for (const { pid, argv } of await listSwtpm()) {

@@ -6,13 +6,13 @@ import { TPM_SOCKET } from '../spec/names.ts';
 import { leaveTpmDir } from './directory.ts';
 import { endSwtpm } from './start.ts';
 
-/** Where what serves a guest's TPM listens; to be asked while its QEMU lives. Undefined without one. */
+/** Socket of a guest's swtpm; must be read while its QEMU lives. Undefined without a TPM. */
 export async function tpmBeside({ pid }: QemuHandle): Promise<string | undefined> {
   const process = await readProcess(pid).catch(() => undefined);
   return process === undefined ? undefined : tpmSocketOf(process);
 }
 
-/** The guest has left, and its QEMU has ended: so does what served its TPM. What Godwit made for that is set aside. */
+/** The guest has left and its QEMU ended: ends swtpm and sets aside a directory that Godwit made. */
 export async function leaveTpm(
   socket: string | undefined,
   guestDir: string,

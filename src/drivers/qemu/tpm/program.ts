@@ -16,10 +16,9 @@ import { initTpm, startSwtpm } from './start.ts';
 const PROBE_MS = 8000;
 const END_MS = 2000;
 const MAX_REASON = 300;
-/** `stateDir/tpm`, which is Godwit’s own. */
 const LEVELS_ABOVE_STATE = 2;
 
-/** The swtpm of this host: that of the configuration, or the first on the PATH. Undefined: there is none. */
+/** Configured swtpm, or the first on the PATH. Undefined if there is none. */
 export async function swtpmProgram(configured: string | undefined): Promise<string | undefined> {
   const folders = (process.env['PATH'] ?? '').split(path.delimiter).filter((dir) => dir !== '');
   const files =
@@ -38,12 +37,11 @@ interface Trial {
   readonly host: string;
   readonly program: string;
   readonly keyFile?: string | undefined;
-  /** Where a directory for the trial may be made. */
   readonly within: string;
   readonly as?: RunAs | undefined;
 }
 
-/** Starts a TPM of that kind from nothing, and ends it. GODWIT_HOST_LACKS with its last words where it does not work. */
+/** Starts a new TPM of that kind and ends it. Throws GODWIT_HOST_LACKS with swtpm's last output if it fails. */
 export async function trySwtpm(tpm: TpmSpec, trial: Trial, signal: AbortSignal): Promise<void> {
   const { host, program, keyFile, within, as } = trial;
   const directory = path.join(within, `.trial-${randomUUID().slice(0, 8)}`);
@@ -70,7 +68,7 @@ export async function trySwtpm(tpm: TpmSpec, trial: Trial, signal: AbortSignal):
   }
 }
 
-/** The file of a guest's passphrase. GODWIT_HOST_LACKS where others could read it. Undefined: it has none here. */
+/** File of a guest's passphrase. Throws GODWIT_HOST_LACKS if others could read it. Undefined if it has none here. */
 export async function keyFileOf(
   keyDir: string | undefined,
   guest: string,
@@ -84,7 +82,7 @@ export async function keyFileOf(
   throw godwitError('GODWIT_HOST_LACKS', { what }, { hint: `chmod 600 ${file}` });
 }
 
-/** The parent of the directories of TPMs, which lets others through and lists nothing. */
+/** Creates the parent of the TPM directories, which others can traverse but not list. */
 export async function makeTpmsDir(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o711 });
   await openAbove(directory, LEVELS_ABOVE_STATE);

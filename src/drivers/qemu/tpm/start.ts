@@ -20,16 +20,14 @@ const LOG_LINES = 3;
 
 export interface SwtpmSite extends Omit<Serves, 'hasKey'> {
   readonly host: string;
-  /** Of its log. */
   readonly directory: string;
-  /** A file of the passphrase; absent: what it writes is not encrypted. */
+  /** Passphrase file; absent: state is written unencrypted. */
   readonly keyFile?: string | undefined;
   readonly as?: RunAs | undefined;
-  /** Puts it where it is bounded. */
   readonly bounded?: (command: Command) => Command;
 }
 
-/** Starts it detached, and returns once it listens. GODWIT_HYPERVISOR with the end of its log where it does not. */
+/** Starts it detached, and returns once it listens. Throws GODWIT_HYPERVISOR with the end of its log if it fails. */
 export async function startSwtpm(
   tpm: TpmSpec,
   site: SwtpmSite,
@@ -73,7 +71,7 @@ function startError({ host }: SwtpmSite, reason: string, cause?: unknown): Error
   return godwitError('GODWIT_HYPERVISOR', facts, { cause });
 }
 
-/** Its file is there a moment before that: the kernel shows which sockets take connections. */
+/** The socket's file appears a moment earlier; the kernel lists the sockets that accept connections. */
 async function listens(socket: string, signal: AbortSignal): Promise<void> {
   const is = ({ boundTo, isListening }: UnixSocket): boolean => boundTo === socket && isListening;
   while (!unixSockets(await readFile('/proc/self/net/unix', 'utf8')).some(is)) {
@@ -81,7 +79,7 @@ async function listens(socket: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Ends what listens there, once its QEMU has: by itself within `timeoutMs`, else for good. Nothing where there is none. */
+/** Ends the listening process after its QEMU: waits `timeoutMs`, then kills it. Does nothing if there is none. */
 export async function endSwtpm(
   socket: string,
   signal: AbortSignal,
@@ -99,13 +97,13 @@ export async function endSwtpm(
   }
 }
 
-/** As swtpm's control channel has it (tpm_ioctl.h): a command's number, and what it is to do. */
+/** swtpm's control channel (tpm_ioctl.h): a command's number and its argument. */
 const CMD_INIT = 2;
 const ANSWER_BYTES = 4;
 
 /**
- * Has one that listens make its TPM ready, as its QEMU will do once the state has come. Rejects with its result where it
- * cannot; what it says is bytes of another program, of which four count.
+ * Initializes the TPM, as its QEMU will after the state arrives. Rejects with swtpm's result if it fails. Only
+ * four bytes of the other program's answer are read.
  */
 export async function initTpm(socket: string, signal: AbortSignal, user: number): Promise<void> {
   const connection = connectSocket(socket, user);
@@ -130,22 +128,18 @@ export async function initTpm(socket: string, signal: AbortSignal, user: number)
   }
 }
 
-/** How swtpm is started. Pure. */
-
-/** The first file that is handed to it; those below are its input and its log. */
+/** First passed file; the lower numbers are its input and log. */
 const FIRST_KEY_FD = 3;
 
 interface Serves {
   readonly program: string;
-  /** Where it keeps what it holds. */
   readonly stateDir: string;
-  /** Where it listens for its QEMU. */
   readonly socket: string;
-  /** It has a passphrase for what it writes, at FIRST_KEY_FD, and one more for what it takes where that is encrypted. */
+  /** It has a passphrase for written state at FIRST_KEY_FD, and another one for received state if that is encrypted. */
   readonly hasKey: boolean;
 }
 
-/** With a passphrase it encrypts what it writes, even if the state was plain at the source. */
+/** swtpm with a passphrase encrypts its state, even if the state was unencrypted at the source. */
 export function swtpmCommand(tpm: TpmSpec, { program, stateDir, socket, hasKey }: Serves): Command {
   const { version, key = { mode: 'aes-256-cbc', kdf: 'pbkdf2' }, migrationKey } = tpm;
   const option = (fd: number, { mode, kdf }: typeof key): string =>
@@ -163,13 +157,11 @@ export function swtpmCommand(tpm: TpmSpec, { program, stateDir, socket, hasKey }
       ...(hasKey && migrationKey !== undefined
         ? ['--migration-key', option(FIRST_KEY_FD + 1, migrationKey)]
         : []),
-      // It ends when its QEMU has ended in whatever way.
       '--terminate',
     ],
   };
 }
 
-/** How many passphrases it is handed, each as an open file. */
 function keysOf({ migrationKey }: TpmSpec, hasKey: boolean): number {
   if (!hasKey) return 0;
   return migrationKey === undefined ? 1 : 2;

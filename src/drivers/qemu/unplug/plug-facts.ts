@@ -4,7 +4,6 @@ import { getScalar } from '../guest/qom.ts';
 import type { GuestFacts } from '../spec/facts.ts';
 import { liveOf, withoutDevices, type PlugFacts, type Unplugging } from '../spec/unplug.ts';
 
-/** The guest as it will be without these devices; it still has them. */
 export async function lookWithout(
   client: QmpClient,
   facts: GuestFacts,
@@ -15,7 +14,6 @@ export async function lookWithout(
   return withoutDevices(facts, ids, await readPlugFacts(client, facts, ids, signal));
 }
 
-/** What QEMU says of those of these devices that the guest has, by id. Changes nothing. */
 async function readPlugFacts(
   client: QmpClient,
   facts: GuestFacts,
@@ -36,7 +34,6 @@ async function readPlugFacts(
   return new Map(await Promise.all(read));
 }
 
-/** QEMU's types of a device's properties, by name. */
 async function typesOf(
   client: Pick<QmpClient, 'query'>,
   typename: string,

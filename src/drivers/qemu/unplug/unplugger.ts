@@ -5,25 +5,25 @@ import type { Unplugger } from '../../../port/unplugger.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 
-/** How long a guest has to release its devices, ms. One on USB is gone at once, one on PCI is asked for by ACPI. */
+/**
+ * Time that a guest may take to release its devices, ms. A USB device goes at once; for a PCI device the guest
+ * is asked through ACPI.
+ */
 const RELEASE_MS = 20_000;
 const LOOK_MS = 50;
-/** QEMU has asked the guest already, and waits for its answer. */
 const ASKED_ALREADY = /already in the process of unplug/;
 
 type Monitor = Pick<QmpClient, 'query' | 'request' | 'onEvent'>;
 
 /**
- * `device_del` only asks the guest, and nothing takes that back: a guest that has not released one yet may do so at any later
- * time, at the latest when it restarts.
+ * `device_del` only asks the guest and cannot be withdrawn: a guest may release the device at any later time, at
+ * the latest when it restarts.
  */
 export class QemuUnplugger implements Unplugger {
   readonly #guest: string;
   readonly #client: Monitor;
   readonly #releaseMs: number;
-  /** Until when the guest may answer what it was asked, by device; monotonic ms. */
   readonly #askedUntil = new Map<string, number>();
-  /** What it answered, where it said that it keeps the device. */
   readonly #kept = new Set<string>();
 
   constructor(guest: string, client: Monitor, releaseMs = RELEASE_MS) {
@@ -54,7 +54,7 @@ export class QemuUnplugger implements Unplugger {
   }
 
   async plugAgain(devices: readonly UnpluggedDevice[], signal: AbortSignal): Promise<void> {
-    // One that was asked for in vain has been waited for; of one that an earlier mover asked for nothing is known.
+    // A request that timed out has been waited for; a request of an earlier mover is unknown.
     const pending = (await this.#there(devices, signal)).filter(
       ({ device }) => !this.#kept.has(device),
     );
@@ -77,7 +77,7 @@ export class QemuUnplugger implements Unplugger {
     throw this.#held(device, answer.reason);
   }
 
-  /** GODWIT_DEVICE_HELD for the first that is still there in the end, or that the guest says it keeps. */
+  /** Throws GODWIT_DEVICE_HELD for the first device that remains at the end or that the guest refuses to release. */
   async #untilGone(devices: readonly UnpluggedDevice[], signal: AbortSignal): Promise<void> {
     const began = performance.now();
     for (;;) {
@@ -94,7 +94,6 @@ export class QemuUnplugger implements Unplugger {
     }
   }
 
-  /** Those of them that the guest has. */
   async #there(
     devices: readonly UnpluggedDevice[],
     signal: AbortSignal,

@@ -7,21 +7,20 @@ import { inRealDirectory } from '../../../system/files/real-directory.ts';
 import { renameSynced } from '../../../system/files/whole-file.ts';
 
 /**
- * Files that a guest's QEMU may open because its own group may, for as long as it runs. Their owner stays who it was: on
- * shared storage the QEMU at the source goes on.
+ * Grants a guest's QEMU access to files through its group while it runs. The owner stays, because on shared
+ * storage the source's QEMU continues to use them.
  */
 
-/** Owned by the agent, in the guest's directory, where QEMU can neither change nor replace it. */
+/** The agent owns this file in the guest's directory, so QEMU can neither change nor replace it. */
 const GIVEN_FILE = 'given.json';
 const MAX_GIVEN = 1024;
-/** An image that somebody swaps for a link, a pipe or a device with a side effect is not followed and not waited for. */
+/** An image replaced by a link, a pipe or a device with side effects is not followed or waited for. */
 const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 const given = z.array(
   z.object({
     file: z.string().max(4096),
     writable: z.boolean(),
-    /** As they were before. */
     gid: z.number(),
     mode: z.number(),
   }),
@@ -33,7 +32,10 @@ export interface FileAccess {
   readonly writable: boolean;
 }
 
-/** Lets group `id` into the files. What they were is written down first, in `guestDir`. GODWIT_HOST_LACKS names one that cannot be. */
+/**
+ * Gives group `id` access to the files, after recording their original state in `guestDir`. Throws
+ * GODWIT_HOST_LACKS with the file that cannot be changed.
+ */
 export async function giveFiles(
   guestDir: string,
   files: readonly FileAccess[],
@@ -49,7 +51,7 @@ export async function giveFiles(
         before.push({ file, writable, gid, mode: mode & 0o7777 });
         await writeGiven(guestDir, before.slice(-MAX_GIVEN));
       }
-      // The group first: nobody else's gains by the new mode.
+      // The group changes first, so that the new mode benefits no other group.
       await handle.chown(uid, id);
       await handle.chmod((mode & 0o7777) | (writable ? 0o060 : 0o040));
     }).catch((cause: unknown) => {
@@ -61,15 +63,14 @@ export async function giveFiles(
   }
 }
 
-/** The same files once more, for a QEMU that is started anew: another host may have let its own into them since. */
+/** Repeats the grants for a restarted QEMU: another host may have changed them since. */
 export async function giveAgain(guestDir: string, id: number): Promise<void> {
   await giveFiles(guestDir, await readGiven(guestDir), id);
 }
 
 /**
- * The guest runs here for good: a group that one of Godwit’s QEMUs had at its source, by `isGuest`, is nobody’s any more,
- * and may be another guest’s next. The files go back to this process’s group then, which gains nothing by it. `files`: these
- * alone.
+ * The guest stays here for good. A group of its source's QEMU (`isGuest`) belongs to no guest now and may be
+ * reused, so the recorded group becomes this process's group, which gains nothing by it. `files`: only these.
  */
 export async function forgetSource(
   guestDir: string,
@@ -86,14 +87,13 @@ export async function forgetSource(
   await writeGiven(guestDir, settled);
 }
 
-/** Those that its QEMU may open because its own group may. */
 export async function givenFiles(guestDir: string): Promise<string[]> {
   return (await readGiven(guestDir)).map(({ file }) => file);
 }
 
 /**
- * Puts group and mode back as they were, but for a file that somebody else has been let into since. Never rejects. `files`: these
- * alone.
+ * Restores group and mode, except of a file that was granted to another group since. Never rejects. `files`:
+ * only these.
  */
 export async function returnFiles(guestDir: string, files?: readonly string[]): Promise<void> {
   const all = await readGiven(guestDir);
@@ -106,7 +106,7 @@ export async function returnFiles(guestDir: string, files?: readonly string[]): 
       if (now.gid !== id) return;
       await handle.chmod(mode & 0o7777);
       await handle.chown(now.uid, gid);
-      // A change of owner takes these away.
+      // A change of owner clears these bits.
       if ((mode & 0o6000) !== 0) await handle.chmod(mode & 0o7777);
     }).catch(() => undefined);
   }
@@ -115,7 +115,7 @@ export async function returnFiles(guestDir: string, files?: readonly string[]): 
   else await rm(path.join(guestDir, GIVEN_FILE), { force: true });
 }
 
-/** A directory above `file` that keeps others than its owner out; undefined where there is none. */
+/** Directory above `file` that only its owner may enter; undefined if there is none. */
 export async function closedAbove(file: string): Promise<string | undefined> {
   const parts = path.dirname(path.resolve(file)).split('/');
   for (let length = 1; length <= parts.length; length += 1) {
@@ -126,7 +126,7 @@ export async function closedAbove(file: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** Lets others through `levels` directories from this one up, which are Godwit's own; what lies in them stays closed. */
+/** Lets others traverse `levels` directories upwards, all of them Godwit's; their contents stay closed. */
 export async function openAbove(directory: string, levels: number): Promise<void> {
   let at = path.resolve(directory);
   for (let left = levels; left > 0; left -= 1) {
@@ -137,7 +137,6 @@ export async function openAbove(directory: string, levels: number): Promise<void
   }
 }
 
-/** Whether everybody may open it. */
 export async function isOpenToAll(file: string): Promise<boolean> {
   const { mode } = await stat(file);
   return allows(mode, false) && (await closedAbove(file)) === undefined;
@@ -150,7 +149,10 @@ function allows(mode: number, writable: boolean): boolean {
 
 type PermissionHandle = Pick<Awaited<ReturnType<typeof open>>, 'chmod' | 'chown' | 'stat'>;
 
-/** A character device among the kernel's own files, where nobody but root makes names: it is not opened, as some take that for use. */
+/**
+ * Character device below /dev, where only root creates names. It is not opened, because some devices treat that
+ * as use.
+ */
 async function isDevice(file: string): Promise<boolean> {
   if (!file.startsWith('/dev/')) return false;
   return (await lstat(file).catch(() => undefined))?.isCharacterDevice() === true;
@@ -178,7 +180,7 @@ async function withFile(
   }
 }
 
-/** QEMU may make files in that directory: what it wrote itself, or linked there from elsewhere, is not believed. */
+/** QEMU may create files in that directory; a file that QEMU owns or linked there is not trusted. */
 async function readGiven(guestDir: string): Promise<AccessGrant[]> {
   try {
     const handle = await open(path.join(guestDir, GIVEN_FILE), OPEN);
@@ -201,7 +203,7 @@ async function writeGiven(guestDir: string, list: readonly AccessGrant[]): Promi
   renameSynced(`${file}.new`, file);
 }
 
-/** Writes a file where QEMU may have left a link of that name, which is not followed. */
+/** Writes a file without following a link that QEMU may have left under that name. */
 export async function writeNew(file: string, text: string): Promise<void> {
   await rm(file, { force: true });
   const handle = await open(file, 'wx', 0o600);
@@ -213,16 +215,14 @@ export async function writeNew(file: string, text: string): Promise<void> {
   }
 }
 
-/** `stateDir/migrations/ID`, where the sockets of movers are: so many directories lead there that are Godwit's own. */
+/** Number of Godwit's directories in `stateDir/migrations/ID`, which contains the movers' sockets. */
 const LEVELS_ABOVE_SOCKET = 3;
 
-/** Lets a user connect to a socket of ours. */
 export async function giveSocket(socket: string, { uid, gid }: { uid: number; gid: number }) {
   await chown(socket, uid, gid);
   await openAbove(path.dirname(socket), LEVELS_ABOVE_SOCKET);
 }
 
-/** The user and group of a process; undefined where they are this one's, or it has ended. */
 export async function otherUserOf(pid: number): Promise<{ uid: number; gid: number } | undefined> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   const idOf = (name: string): number =>

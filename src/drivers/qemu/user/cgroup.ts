@@ -9,11 +9,10 @@ import type { GuestSpec } from '../spec/schema.ts';
 import type { Command } from './confine.ts';
 
 /**
- * A cgroup for each guest's QEMU: one that was taken over starts no threads without end, and takes no more memory than a
- * guest of its size can ever need. It lasts as long as the guest's directory.
+ * Cgroup of each guest's QEMU. It limits the threads and memory of a compromised QEMU to a guest's legitimate
+ * needs. It lasts as long as the guest's directory.
  */
 
-/** `none`: QEMU stays in the agent's own. */
 export type QemuCgroup = 'none' | { readonly memoryMarginBytes: number; readonly tasks: number };
 
 export interface Limits {
@@ -21,10 +20,9 @@ export interface Limits {
   readonly tasks: number;
 }
 
-/** What one hierarchy bounds: the directory of ours in it, and its file for each limit. */
 interface Hierarchy {
   readonly parent: string;
-  /** Its controllers have to be handed down first, in these files. */
+  /** Files that must first delegate the controllers. */
   readonly enable: readonly string[];
   readonly files: Readonly<Partial<Record<keyof Limits, string>>>;
 }
@@ -35,21 +33,19 @@ const V1 = {
   memory: { memoryBytes: 'memory.limit_in_bytes' },
   pids: { tasks: 'pids.max' },
 } as const;
-/** For tables of pages, caches and buffers that grow with the guest. */
 const SHARE_OF_MEMORY = 0.25;
-/** A block device has a pool of so many threads in each of its loops (thread-pool.c of QEMU). */
+/** Threads of a block device's pool in each of its loops (thread-pool.c of QEMU). */
 const POOL_TASKS = 64;
-/** The kernel takes an ended process out of its cgroup a moment after its number is gone, ms. */
+/** The kernel removes an ended process from its cgroup a moment after its pid disappears, ms. */
 const EMPTY_MS = 2000;
 const POLL_MS = 10;
 
-/** Of what a host has, this part is never one guest's. */
 const KEPT_OF_MEMORY = 1 / 16;
 const SHARE_OF_TASKS = 1 / 4;
 
 /**
- * Upper limits for a legitimate QEMU of this guest, below the resources of `host`: a peer reports the size of the guest and
- * the number of its threads, so its values need a bound. Pure.
+ * Upper limits for a legitimate QEMU of this guest, below the resources of `host`. A peer reports the guest's
+ * size and threads, so they need a bound. Pure.
  */
 export function limitsFor(
   { ramBlocks, memory, smp, objects }: GuestSpec,
@@ -67,7 +63,6 @@ export function limitsFor(
   };
 }
 
-/** What this host has of both. */
 export function roomOfHost(): Limits {
   const read = (file: string): number => {
     try {
@@ -81,8 +76,8 @@ export function roomOfHost(): Limits {
 }
 
 /**
- * The hierarchies that bound memory and tasks: cgroup v2 from its root, or v1 below this process's own cgroups. Undefined
- * where there is neither. Pure: from /proc/self/mountinfo and /proc/self/cgroup.
+ * Hierarchies that limit memory and tasks: cgroup v2 from its root, or v1 below this process's cgroups.
+ * Undefined if there is neither. Pure: reads the texts of /proc/self/mountinfo and /proc/self/cgroup.
  */
 export function hierarchiesIn(
   mountinfo: string,
@@ -114,7 +109,7 @@ export function hierarchiesIn(
   return found;
 }
 
-/** Undefined also where /proc does not say. */
+/** Undefined if /proc cannot be read, too. */
 function hierarchies(): Hierarchy[] | undefined {
   const read = (file: string): string => readFileSync(file, 'utf8');
   const controllersOf = (root: string): string => {
@@ -131,13 +126,13 @@ function hierarchies(): Hierarchy[] | undefined {
   }
 }
 
-/** Of one guest on one host: two agents on one kernel may have guests of the same name. */
+/** Unique per guest and host: two agents on one kernel may have guests of the same name. */
 function nameOf(guestDir: string): string {
   const mark = createHash('sha256').update(path.resolve(guestDir)).digest('hex').slice(0, 12);
   return `${path.basename(guestDir)}.${mark}`;
 }
 
-/** Makes Godwit's directory in each hierarchy; the reason in words where that is not possible. Found out by trying. */
+/** Creates Godwit's directory in each hierarchy, or returns the reason why it cannot. Only an attempt shows that. */
 function prepare(): { readonly all: readonly Hierarchy[] } | { readonly why: string } {
   try {
     const all = hierarchies();
@@ -159,7 +154,6 @@ function prepare(): { readonly all: readonly Hierarchy[] } | { readonly why: str
   }
 }
 
-/** Whether a guest's QEMU will be in a cgroup of its own; a warning where it can't. */
 export function cgroupCheck(wanted: QemuCgroup): NamedCheck {
   if (wanted === 'none') {
     const evidence = 'QEMU stays in the agent’s cgroup (drivers.qemu.cgroup)';
@@ -173,7 +167,10 @@ export function cgroupCheck(wanted: QemuCgroup): NamedCheck {
   return warn('cgroup', evidence.slice(0, 512), hint, 'destination');
 }
 
-/** Makes the guest's cgroup, and the program that enters it before it becomes `command`; as it is where there can be none. */
+/**
+ * Creates the guest's cgroup and returns a command that enters it before it becomes `command`; without a cgroup,
+ * returns `command`.
+ */
 export function inCgroup(guestDir: string, limits: Limits | undefined, command: Command): Command {
   const made = limits === undefined ? undefined : prepare();
   if (limits === undefined || made === undefined || 'why' in made) return command;
@@ -186,7 +183,7 @@ export function inCgroup(guestDir: string, limits: Limits | undefined, command: 
       }
     }
   } catch {
-    // It was possible at the check; a guest that is on its way is worth more than its bounds.
+    // The check had succeeded. The arriving guest matters more than its limits.
     return command;
   }
   return entering(guestDir, command);
@@ -194,14 +191,13 @@ export function inCgroup(guestDir: string, limits: Limits | undefined, command: 
 
 const ENTER = 'for each; do shift; [ "$each" = -- ] && break; echo 0 >"$each"; done; exec "$@"';
 
-/** The same for a QEMU that is started once more, where its cgroup is still there. */
+/** Command that enters an existing cgroup, for a restarted QEMU. */
 export function entering(guestDir: string, { file, argv }: Command): Command {
   const lists = listsOf(guestDir);
   if (lists.length === 0) return { file, argv };
   return { file: '/bin/sh', argv: ['-c', ENTER, 'sh', ...lists, '--', file, ...argv] };
 }
 
-/** Files that name the processes of the guest's cgroups, of those that are there. */
 function listsOf(guestDir: string): string[] {
   return (hierarchies() ?? [])
     .map(({ parent }) => path.join(parent, nameOf(guestDir), 'cgroup.procs'))
@@ -211,7 +207,7 @@ function listsOf(guestDir: string): string[] {
 function membersIn(file: string): number[] | undefined {
   try {
     const text = readFileSync(file, 'utf8').trim();
-    // 0 stands for one that this PID namespace does not see.
+    // 0 is a process outside this PID namespace.
     return text
       .split('\n')
       .map(Number)
@@ -222,8 +218,8 @@ function membersIn(file: string): number[] | undefined {
 }
 
 /**
- * Removes the guest's cgroup once its QEMU has ended. What that one had started, against its filter, ends too. Never
- * rejects: an empty cgroup that stays does no harm.
+ * Removes the guest's cgroup after its QEMU ended, and kills processes that QEMU started despite its filter.
+ * Never rejects; an empty cgroup does no harm.
  */
 export async function removeCgroup(guestDir: string): Promise<void> {
   for (const list of listsOf(guestDir)) {

@@ -19,11 +19,10 @@ interface CommandPlacement extends Pick<
   Placement,
   'guest' | 'guestDir' | 'logDir' | 'ports' | 'pipes'
 > {
-  /** Absent: as this process. */
   readonly as: RunAs | undefined;
 }
 
-/** QEMU's arguments, for a user who has been let into every file that they name. */
+/** QEMU's arguments, after its user was granted access to every file in them. */
 export async function commandLine(
   match: Match,
   program: QemuProgram,
@@ -46,7 +45,7 @@ export async function commandLine(
   return program.sandbox ? [...words, ...sandboxWords(spec)] : words;
 }
 
-/** A keyring or a password's file is its owner's alone: QEMU gets what it needs of it by a file of its own. */
+/** Only the owner may read a keyring or password file, so QEMU gets its secret in a separate file. */
 async function withKeys(
   disks: ReadonlyMap<string, string>,
   guestDir: string,
@@ -77,7 +76,7 @@ async function withKey(
   return formatRbd({ ...rest, keyFile });
 }
 
-/** The file that holds a passphrase is the agent's alone: QEMU gets it by one of its own. */
+/** Only the agent may read the passphrase file, so QEMU gets a separate one. */
 async function withPassphrases(
   passphrases: ReadonlyMap<string, string>,
   guestDir: string,
@@ -92,7 +91,6 @@ async function withPassphrases(
   return found;
 }
 
-/** A file in the guest's directory that its QEMU may read, and nobody else but the agent. */
 async function giveSecret(file: string, text: string, as: RunAs | undefined): Promise<void> {
   await writeNew(file, text);
   if (as === undefined) return;
@@ -121,7 +119,7 @@ async function given(match: Match, guestDir: string, as: RunAs): Promise<Files> 
   };
 }
 
-/** Exports go by the number that a client names: they are opened as whom the agent has proved that they can be. */
+/** NFS servers check the client's uid, so exports are opened as the user that the agent has tested. */
 function asAgent(file: string): string {
   const place = parseNfs(file);
   if (place === undefined) return file;

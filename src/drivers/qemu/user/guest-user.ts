@@ -23,11 +23,8 @@ import type { RunAs } from './confine.ts';
 import { deviceGroups } from './devices.ts';
 import { freeId, isGuestId, rangeOf, type QemuUser, type Range } from './ids.ts';
 
-/** The user that a guest's QEMU runs as, and what is given to it: its directory, images, devices. */
-
-/** `stateDir/guests/NAME`: what is above it and Godwit's own. */
 const LEVELS_ABOVE_GUEST = 2;
-/** QEMU makes its sockets there, and can neither remove nor rename what is not its own. */
+/** QEMU creates its sockets there and cannot remove or rename others' files. */
 const GUEST_DIR_MODE = 0o1770;
 
 const CHANCES = 2 ** 32;
@@ -38,12 +35,11 @@ interface Dirs {
   readonly logDir?: string;
 }
 
-/** The user of one guest's QEMU. */
 export class GuestUser {
   readonly #guestDir: string;
   readonly #logDir: string | undefined;
   readonly #user: QemuUser;
-  /** Whom the guest's ports were made for: also a QEMU that is started afresh is to be of this user. */
+  /** Owner of the guest's ports; a restarted QEMU must have the same user. */
   #number: number | undefined;
 
   constructor({ guestDir, logDir }: Dirs, user: QemuUser) {
@@ -52,7 +48,6 @@ export class GuestUser {
     this.#user = user;
   }
 
-  /** Whether QEMU will run as a user of its own here, and could reach what it needs. */
   async checked(match: Match): Promise<Match> {
     return { ...match, checks: [...match.checks, ...(await this.#checks(match))] };
   }
@@ -62,7 +57,7 @@ export class GuestUser {
       const range = await rangeOf(this.#user);
       const own = userCheck(this.#user, range);
       if (range === undefined) return [own];
-      // Code that is not open to it is copied for it.
+      // Firmware code that it cannot read is copied for it.
       const opened = [...disks].filter(([node]) => !code.has(node)).map(([, file]) => file);
       const files = opened.filter((file) => !isOnNetwork(file));
       if (program !== undefined) files.push(program.binary);
@@ -75,19 +70,18 @@ export class GuestUser {
     }
   }
 
-  /** Who it is, the guest's directory being made for it; undefined: this process's own user. */
+  /** Returns the user and creates the guest's directory; undefined: this process's user. */
   async own(): Promise<RunAs | undefined> {
     const range = await rangeOf(this.#user);
     return range === undefined ? undefined : userFor(this.#guestDir, range, this.#number);
   }
 
-  /** Their number, `started` being its QEMU where that runs already. */
   async number(started: { readonly pid: number } | undefined): Promise<number | undefined> {
     this.#number = await this.#numberOf(started);
     return this.#number;
   }
 
-  /** It may open these from here on, for as long as its QEMU runs: devices that are plugged in. Resolves to what takes that back. */
+  /** Grants access to files of devices that are plugged in, while its QEMU runs. Returns the undo. */
   async mayOpen(files: readonly string[]): Promise<() => Promise<void>> {
     const as = files.length === 0 ? undefined : await this.own();
     if (as === undefined) return async () => {};
@@ -98,7 +92,7 @@ export class GuestUser {
     const added = files.filter((file) => !known.includes(file));
     try {
       await giveFiles(this.#guestDir, wanted, as.gid);
-      // Nobody has them now: a guest that had them once gets them back no more.
+      // The files belong to no guest now, so a guest that once had them does not get them back.
       await forgetSource(this.#guestDir, isGuest, added);
     } catch (thrown) {
       await returnFiles(this.#guestDir, added);
@@ -107,7 +101,7 @@ export class GuestUser {
     return () => returnFiles(this.#guestDir, added);
   }
 
-  /** The same of images that its source has open as well, for reading. */
+  /** Grants read access to images that the source also has open. */
   async mayRead(files: readonly string[]): Promise<void> {
     const as = files.length === 0 ? undefined : await this.own();
     if (as === undefined) return;
@@ -115,7 +109,7 @@ export class GuestUser {
     await giveFiles(this.#guestDir, wanted, as.gid);
   }
 
-  /** The guest runs here for good: its files go back to no number that a QEMU at its source had. */
+  /** The guest stays here for good: its files must not return to a user of its source's QEMU. */
   async forgetSource(): Promise<void> {
     const range = await rangeOf(this.#user);
     if (range !== undefined) await forgetSource(this.#guestDir, (gid) => isGuestId(gid, range));
@@ -129,7 +123,6 @@ export class GuestUser {
   }
 }
 
-/** Whether QEMU will be confined to a user of its own, in words. */
 function userCheck(user: QemuUser, range: Range | undefined): NamedCheck {
   if (range !== undefined) return pass('user', 'QEMU runs as a user of its own', 'destination');
   const isRoot = process.geteuid?.() === 0 && user === 'agent';
@@ -139,7 +132,7 @@ function userCheck(user: QemuUser, range: Range | undefined): NamedCheck {
   return warn('user', 'QEMU runs as root (drivers.qemu.user)', hint, 'destination');
 }
 
-/** Refuses what QEMU could not reach as a user of its own: its program, the images of its disks, its own directory. */
+/** Refuses files that QEMU could not reach as a separate user: its program, disk images and directory. */
 async function reachChecks(guestDir: string, files: readonly string[]): Promise<NamedCheck[]> {
   const above = path.dirname(path.dirname(path.dirname(guestDir)));
   const found = new Map<string, string>();
@@ -156,8 +149,8 @@ async function reachChecks(guestDir: string, files: readonly string[]): Promise<
 }
 
 /**
- * The user for the guest of this directory, which is made for it: chosen once, by chance, and known from the directory
- * from then on. GODWIT_HOST_LACKS where every number is taken.
+ * User of this directory's guest; creates the directory. Chosen once at random, then read from the directory.
+ * Throws GODWIT_HOST_LACKS if every number is taken.
  */
 async function userFor(guestDir: string, range: Range, before: number | undefined): Promise<RunAs> {
   const known = await stat(guestDir).catch(() => undefined);
@@ -173,8 +166,9 @@ async function userFor(guestDir: string, range: Range, before: number | undefine
 }
 
 /**
- * Makes the directory of a guest's logs, in which its user may make files; one elsewhere lets others through. An earlier
- * QEMU of this guest may have put a link or a directory of its own there: GODWIT_HOST_LACKS, and nothing is changed.
+ * Creates the guest's log directory, in which its user may create files; a directory outside is made
+ * traversable. Throws GODWIT_HOST_LACKS, without a change, if an earlier QEMU left a link or its own directory
+ * there.
  */
 export async function makeLogDir(
   logDir: string,
@@ -183,7 +177,7 @@ export async function makeLogDir(
 ): Promise<void> {
   const parent = path.dirname(logDir);
   await mkdir(parent, { recursive: true, mode: 0o711 });
-  // Not `recursive`, which takes a link to a directory for one.
+  // Not `recursive`, which accepts a link to a directory.
   await mkdir(logDir, { mode: 0o700 }).catch((err: NodeJS.ErrnoException) => {
     if (err.code !== 'EEXIST') throw err;
   });
@@ -203,7 +197,7 @@ function isInside(directory: string, parent: string): boolean {
   return directory.startsWith(`${parent}/`);
 }
 
-/** The user of that number and group may make files in the directory, and can neither remove nor rename those of others. */
+/** Lets that user and group create files in the directory, but not remove or rename others' files. */
 export async function letIn(directory: string, id: number): Promise<void> {
   await chown(directory, process.geteuid?.() ?? 0, id);
   await chmod(directory, GUEST_DIR_MODE);
@@ -215,7 +209,7 @@ function noneFree({ from, count }: Range): Error {
   return godwitError('GODWIT_HOST_LACKS', { what }, { hint });
 }
 
-/** A user whom nobody else is, who owns nothing and may open no device: for a QEMU that has no guest. */
+/** Unique user without files or devices, for a QEMU without a guest. */
 export async function helperUser(user: QemuUser, guestsDir: string): Promise<RunAs | undefined> {
   const range = await rangeOf(user);
   if (range === undefined) return undefined;
@@ -224,7 +218,7 @@ export async function helperUser(user: QemuUser, guestsDir: string): Promise<Run
   return { uid: id, gid: id, groups: [] };
 }
 
-/** The one that it had before, where nobody else has it; else one by chance. */
+/** Earlier number if it is still free, otherwise a random one. */
 async function newId(
   guestDir: string,
   range: Range,
@@ -235,9 +229,8 @@ async function newId(
   return freeId(range, taken, chance());
 }
 
-/** Of guests here, and of whatever else runs. */
 async function takenIds(guestsDir: string): Promise<ReadonlySet<number>> {
-  // The state of a guest's TPM outlives its QEMU, and is its user's alone.
+  // A guest's TPM state outlives its QEMU and belongs to the guest's user.
   const tpmsDir = path.join(path.dirname(guestsDir), 'tpm');
   const [guests, tpms] = await Promise.all([
     readdir(guestsDir).catch(() => []),
@@ -253,8 +246,8 @@ async function takenIds(guestsDir: string): Promise<ReadonlySet<number>> {
 }
 
 /**
- * Kernels, firmware and the like as the user can read them: one that is not open to everybody is copied into the guest's
- * directory, since it may be the host's own and not to be changed.
+ * Kernels, firmware and similar files in a form that the user can read. A file that is not world-readable is
+ * copied into the guest's directory, because it may be the host's file and must not change.
  */
 export async function readableImages<Slot>(
   guestDir: string,

@@ -1,13 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { godwitError } from '../../../errors.ts';
 
-/** The numbers of users that guests' QEMUs run as. */
-
-/** `agent`: as the agent itself. Else each guest's QEMU is a user of its own, by a number of this range. */
+/** `agent`: the agent's user. Otherwise each guest's QEMU has a separate user of this range. */
 export type QemuUser = 'agent' | { readonly from: number; readonly count: number };
 export type Range = Exclude<QemuUser, 'agent'>;
 
-/** The first number is that of the group whose members may open devices; the others are guests'. */
+/** The first number is the group that may open devices; the others are for guests. */
 export function deviceGroup({ from }: Range): number {
   return from;
 }
@@ -16,12 +14,10 @@ export function isGuestId(id: number, { from, count }: Range): boolean {
   return id > from && id < from + count;
 }
 
-/** How many numbers a range has for guests. */
 export function guestIds({ count }: Range): number {
   return count - 1;
 }
 
-/** A number that nobody has: the one at `start` (0 to 1), or the next free one; undefined where none is free. */
 export function freeId(
   range: Range,
   taken: ReadonlySet<number>,
@@ -37,8 +33,8 @@ export function freeId(
 }
 
 /**
- * Whether a process may become these users, by its `uid_map`. `alone`: its user namespace has one user, who is nobody
- * outside but itself, so that there is no other to become.
+ * Checks whether a process may become these users, by its `uid_map`. `alone`: its user namespace has only one
+ * user, so it cannot become another.
  */
 export function reachOf(uidMap: string, { from, count }: Range): 'all' | 'alone' | 'none' {
   const spans = uidMap
@@ -52,7 +48,7 @@ export function reachOf(uidMap: string, { from, count }: Range): 'all' | 'alone'
   return spans.length === 1 && spans[0]?.[2] === 1 && spans[0][1] !== 0 ? 'alone' : 'none';
 }
 
-/** The range to choose from; undefined where QEMU runs as the agent. GODWIT_PRIVILEGE where these users do not exist here. */
+/** Range of users; undefined if QEMU runs as the agent. Throws GODWIT_PRIVILEGE if these users do not exist here. */
 export async function rangeOf(user: QemuUser): Promise<Range | undefined> {
   if (user === 'agent' || process.geteuid?.() !== 0) return undefined;
   const reach = reachOf(await readFile('/proc/self/uid_map', 'utf8'), user);

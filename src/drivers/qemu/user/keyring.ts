@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-/** The key of `client.USER` in a keyring of Ceph's; undefined where the file is not there: a cluster may ask for none. */
+/** Key of `client.USER` in a Ceph keyring; undefined if the file does not exist, since a cluster may require none. */
 export async function keyIn(file: string, user = 'admin'): Promise<string | undefined> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -9,7 +9,6 @@ export async function keyIn(file: string, user = 'admin'): Promise<string | unde
   return text === undefined ? undefined : findKey(text, `client.${user}`);
 }
 
-/** A keyring is written as sections of `name = value`. Pure. */
 export function findKey(text: string, owner: string): string | undefined {
   let section = '';
   for (const line of text.split('\n')) {

@@ -1,24 +1,24 @@
-/** What EVC mode a cluster without one could have, from the features of its hosts' processors. Pure. */
+/** Possible EVC mode of a cluster without one, from its hosts' processor features. Pure. */
 
 export interface HostFeatures {
   readonly name: string;
-  /** Keys such as `cpuid.AVX2`. Undefined where the vCenter does not show them. */
+  /** Keys such as `cpuid.AVX2`. Undefined if the vCenter does not report them. */
   readonly features: ReadonlySet<string> | undefined;
 }
 
 export interface EvcMode {
   readonly key: string;
-  /** Higher ones of a vendor have more features. */
+  /** A vendor's higher tiers have more features. */
   readonly tier: number;
   readonly features: ReadonlySet<string>;
 }
 
 export interface Baseline {
-  /** Hosts of which no features are known: without them there is no advice. */
+  /** Hosts with unknown features; they prevent advice. */
   readonly unread: readonly string[];
-  /** The highest mode that every host can have. */
+  /** Highest mode that every host supports. */
   readonly mode: EvcMode | undefined;
-  /** For each host that lacks features which another one has, these features. */
+  /** Missing features of each host, compared with the others. */
   readonly lacking: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -34,7 +34,7 @@ export function baselineOf(hosts: readonly HostFeatures[], modes: readonly EvcMo
     if (lacks.length > 0) lacking.set(name, lacks);
   }
   if (unread.length > 0 || known.length === 0) return { unread, mode: undefined, lacking };
-  // A mode of which nothing is known would suit every host.
+  // A mode without listed features would match every host.
   const possible = modes.filter(
     ({ features }) =>
       features.size > 0 && known.every((host) => features.isSubsetOf(host.features)),
@@ -45,7 +45,10 @@ export function baselineOf(hosts: readonly HostFeatures[], modes: readonly EvcMo
   return { unread, mode, lacking };
 }
 
-/** What a guest could begin to use on that host, once it was off and on again, and which hosts it could then not go to. */
+/**
+ * Features that a guest could start to use on that host after a power cycle, and the hosts that it could then
+ * not move to.
+ */
 export function trapAt(
   to: string,
   { features }: Pick<HostFeatures, 'features'>,
@@ -60,7 +63,6 @@ export function trapAt(
   return { hosts, features: [...new Set(barred.flatMap(({ there }) => there))].toSorted() };
 }
 
-/** The advice in words. */
 export function adviceOf({ unread, mode, lacking }: Baseline): string {
   if (unread.length > 0) return `no advice: the features of ${some(unread)} are not shown`;
   if (mode === undefined) return 'its hosts have no EVC mode in common';
@@ -70,7 +72,6 @@ export function adviceOf({ unread, mode, lacking }: Baseline): string {
 
 const MAX = 6;
 
-/** The first few, and how many more. */
 export function some(names: readonly string[]): string {
   const more = names.length - MAX;
   return names.slice(0, MAX).join(', ') + (more > 0 ? ` and ${more} more` : '');

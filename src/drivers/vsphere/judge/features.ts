@@ -4,23 +4,22 @@ import type { VsphereClient } from '../client.ts';
 import { wordIn } from '../inventory.ts';
 import { refIn, type Ref, type ObjectContent } from '../soap.ts';
 
-/** Features of processors, as a vCenter shows them of hosts and of EVC modes. */
+/** Processor features of hosts and EVC modes, as a vCenter reports them. */
 
 const FEATURES = 'config.featureCapability';
 const CURRENT = 'summary.currentEVCModeKey';
 const MODES = 'capability.supportedEVCMode';
 const SERVICE: Ref = { type: 'ServiceInstance', value: 'ServiceInstance' };
-/** vSphere has no greater cluster. */
+/** vSphere's limit for a cluster. */
 const MAX_HOSTS = 128;
 const MAX_FEATURES = 4096;
 
 export interface ClusterFeatures {
   readonly hosts: readonly HostFeatures[];
-  /** Each host keeps to a mode. */
   readonly hasEvc: boolean;
 }
 
-/** A cluster's hosts; undefined where the object is none or shows no hosts. */
+/** Hosts of a cluster; undefined if the object is not a cluster or shows no hosts. */
 export async function clusterFeatures(
   client: VsphereClient,
   cluster: Ref,
@@ -40,7 +39,7 @@ export async function clusterFeatures(
   return { hosts: hosts.map(hostFeatures), hasEvc };
 }
 
-/** Of the cluster of a host, or of it alone where it is in none. */
+/** Features of a host's cluster, or of the host alone outside a cluster. */
 export async function featuresAround(
   client: VsphereClient,
   { ref: host, parent }: { readonly ref: Ref; readonly parent: Ref | undefined },
@@ -52,7 +51,6 @@ export async function featuresAround(
   return seen.map(hostFeatures);
 }
 
-/** The EVC modes that the vCenter knows. */
 export async function evcModes(client: VsphereClient, signal: AbortSignal): Promise<EvcMode[]> {
   const [seen] = await client.retrieve([{ ref: SERVICE, properties: [MODES] }], signal);
   return (seen?.properties.get(MODES)?.children ?? []).flatMap((each): EvcMode[] => {
@@ -70,7 +68,7 @@ function hostFeatures({ ref, properties }: ObjectContent): HostFeatures {
   return { name, features: listed.length === 0 ? undefined : featuresIn(listed) };
 }
 
-/** Those that are there. Numbers (family, stepping) say nothing about what a guest may use. */
+/** Present features. Numeric ones (family, stepping) do not limit a guest. */
 function featuresIn(listed: readonly XmlElement[]): Set<string> {
   const there = listed
     .slice(0, MAX_FEATURES)

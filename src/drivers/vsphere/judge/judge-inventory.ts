@@ -4,15 +4,14 @@ import { adviceOf, some, type Baseline } from './baseline.ts';
 import type { InventoryGuest } from '../inventory.ts';
 import { named } from './judge.ts';
 
-/** What the hosts and guests of a vCenter mean for migration. Pure. */
+/** Meaning of a vCenter's hosts and guests for migration. Pure. */
 
 export interface HostFact {
-  /** As the vCenter calls it. */
+  /** vCenter's name. */
   readonly name: string;
-  /** Godwit has a name for it that no other host has. */
   readonly isNamed: boolean;
   readonly connection: string;
-  /** A VMkernel interface is selected for vMotion. */
+  /** A VMkernel interface is enabled for vMotion. */
   readonly hasVmotion: boolean;
 }
 
@@ -52,13 +51,13 @@ export function judgeVmotion(hosts: readonly HostFact[]): ManagerFinding {
 
 export interface ClusterFact {
   readonly name: string;
-  /** DRS moves guests by itself, where nothing else is set for one. */
+  /** DRS moves guests automatically unless overridden. */
   readonly moves: boolean;
-  /** DPM puts hosts to sleep by itself and wakes them. */
+  /** DPM suspends and wakes hosts automatically. */
   readonly setsPower: boolean;
 }
 
-/** Who else moves guests. Godwit's own policies never move those of a manager. */
+/** Automation that moves guests. Godwit's policies never move a manager's guests. */
 export function judgeBalancer(clusters: readonly ClusterFact[]): ManagerFinding {
   const name = 'balancer';
   const those = (does: 'moves' | 'setsPower'): string[] =>
@@ -103,7 +102,7 @@ export interface ClusterBaseline {
   readonly baseline: Baseline;
 }
 
-/** Of clusters without EVC, whose guests may begin to use what not every host has. */
+/** Advice for clusters without EVC, whose guests may start to use features that not every host has. */
 export function judgeEvc(clusters: readonly ClusterBaseline[]): ManagerFinding[] {
   const name = 'evc';
   if (clusters.length === 0)

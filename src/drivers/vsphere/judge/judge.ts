@@ -4,13 +4,13 @@ import type { Vcenter } from '../options.ts';
 import { MAKES_ATTRIBUTE, RIGHTS, type ObjectPrivileges } from '../rights.ts';
 import type { ShownCertificate } from '../transport.ts';
 
-/** What a reading of the vCenter itself means for migration. Pure. */
+/** Meaning of a vCenter's properties for migration. Pure. */
 
 const DAY_MS = 86_400_000;
 const EXPIRY_WARN_DAYS = 30;
-/** A report's times come from both clocks. */
+/** A report combines times of both clocks. */
 const MAX_SKEW_MS = 60_000;
-/** Names in one line. */
+/** Names per line. */
 export const MAX_NAMED = 8;
 
 export function judgeCertificate(
@@ -47,7 +47,7 @@ export function judgeClock(theirsMs: number, oursMs: number): ManagerFinding {
   return { name, verdict: 'warn', found, hint };
 }
 
-/** Each right by itself: which is missing where, and what cannot be done without it. */
+/** Missing privileges with their objects, and the operations that need them. */
 export function judgeRights(
   granted: readonly ObjectPrivileges[],
   user: string,
@@ -85,7 +85,6 @@ export function judgeAttribute(hasAttribute: boolean): ManagerFinding {
   return { name: 'attribute', verdict: 'ok', found };
 }
 
-/** The first few, and how many more. */
 export function named(names: readonly string[]): string {
   const shown = names.slice(0, MAX_NAMED).join(', ');
   const more = names.length - MAX_NAMED;

@@ -3,10 +3,13 @@ import type { Check } from '../../../protocol/public/migration.ts';
 import { managerPass, managerWarn } from '../../../port/manager-checks.ts';
 import { some, type HostFeatures } from './baseline.ts';
 
-/** Features of a processor that a guest uses since it was started (`runtime.featureRequirement`), beside what hosts have. Pure. */
+/**
+ * Processor features that a guest has used since its start (`runtime.featureRequirement`), compared with hosts'
+ * features. Pure.
+ */
 
 const MAX = 4096;
-/** It must be there; other values are numbers, of which vSphere alone makes something. */
+/** Must be present. Other values are numbers, which only vSphere compares. */
 const NEEDED = 'Bool:Min:1';
 
 export function neededIn(requirements: XmlElement | undefined): string[] {
@@ -20,13 +23,13 @@ export function neededIn(requirements: XmlElement | undefined): string[] {
 
 export interface RequirementFacts {
   readonly needed: readonly string[];
-  /** The destination, in the vCenter's own words. */
+  /** vCenter's name of the destination. */
   readonly to: string;
-  /** Of its cluster, or it alone. */
+  /** Hosts of its cluster, or it alone. */
   readonly hosts: readonly HostFeatures[];
 }
 
-/** vSphere itself judges whether the guest can go there; this names the features, and the hosts that lack them. */
+/** vSphere checks the move itself; this check names the features and the hosts that lack them. */
 export function requirementCheck({ needed, to, hosts }: RequirementFacts): Check {
   const passing = (evidence: string): Check => managerPass('features', 'destination', evidence);
   const warning = (evidence: string, hint: string): Check =>

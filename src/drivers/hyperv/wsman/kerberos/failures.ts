@@ -1,7 +1,7 @@
 import { godwitError, type GodwitError } from '../../../../errors.ts';
 import type { LoginFailure } from './messages.ts';
 
-/** PURE. What failed at a login by Kerberos, as Godwit reports it, with the fix. */
+/** PURE. Kerberos login failures as Godwit's errors, with fixes. */
 
 export interface LoginPlace {
   /** `user@REALM` */
@@ -16,7 +16,7 @@ interface Meaning {
   readonly reason: string;
   readonly hint: string;
 }
-/** As RFC 4120 and MIT's krb5_err number them. */
+/** Numbers of RFC 4120 and MIT's krb5_err. */
 type ErrorMeanings = Readonly<Record<number, (place: LoginPlace) => Meaning>>;
 
 const CLOCK =
@@ -57,10 +57,10 @@ const KNOWN: ErrorMeanings = {
   37: () => ({ reason: 'the clocks are more than 5 minutes apart', hint: CLOCK }),
 };
 
-/** Codes by which no KDC has answered: none there, none known, or no name for it. */
+/** No KDC answered: none there, none known, or its name not found. */
 const SILENT = new Set([154, 156, 220]);
 
-/** GODWIT_UNREACHABLE where the realm is silent, else GODWIT_MANAGER_DENIED. */
+/** GODWIT_UNREACHABLE if the realm is silent, otherwise GODWIT_MANAGER_DENIED. */
 export function loginError(failure: LoginFailure, place: LoginPlace): GodwitError {
   const { stage, number, words } = failure;
   const realm = place.user.slice(place.user.indexOf('@') + 1);
@@ -88,7 +88,7 @@ export function loginError(failure: LoginFailure, place: LoginPlace): GodwitErro
 
 function meaningOf({ stage, number, words }: LoginFailure, place: LoginPlace): Meaning {
   const known = KNOWN[number]?.(place);
-  // A server that cannot read its ticket has another key than the realm: it is not about the password.
+  // A server that cannot read its ticket has another key than the realm; the password is not the reason.
   if (known !== undefined && !(stage === 'context' && number === 31)) return known;
   switch (stage) {
     case 'library':

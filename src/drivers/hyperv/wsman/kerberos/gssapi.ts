@@ -1,28 +1,27 @@
 import { createRequire } from 'node:module';
 
 /**
- * The system's Kerberos (MIT's libgssapi_krb5), called by koffi. Its calls wait for a KDC as long as they like: only a
- * program that may be killed calls them (login-main.ts).
+ * Calls the system's Kerberos (MIT's libgssapi_krb5) through koffi. Its calls may wait for a KDC without a
+ * limit, so only a process that can be killed uses them (login-main.ts).
  */
 
 const LIBRARY = 'libgssapi_krb5.so.2';
 const KRB5 = Buffer.from('2a864886f712010202', 'hex');
-/** GSS_KRB5_NT_PRINCIPAL_NAME: the name as it is, which no DNS is asked about. */
+/** GSS_KRB5_NT_PRINCIPAL_NAME: the name is used literally, without DNS. */
 const PRINCIPAL = Buffer.from('2a864886f71201020201', 'hex');
 const INITIATE = 1;
 const MUTUAL = 2;
 const MECHANISM_CODE = 2;
 const CONTINUE_NEEDED = 1;
-/** Of a major status: where it holds an error. */
+/** Error bits of a major status. */
 const ERRORS = 0xffff0000;
 const MAX_TOKEN = 65_536;
-/** Where Kerberos's table of errors begins. */
+/** Base of Kerberos's error table. */
 const KRB5_BASE = 2_529_638_912;
 
-/** What the library says of its failure: the code of Kerberos, and its words for it. */
 export class GssError extends Error {
   readonly stage: 'library' | 'ticket' | 'service' | 'context';
-  /** Without the base of Kerberos's table of errors: as RFC 4120 and MIT's krb5_err number them. */
+  /** Relative to the base of Kerberos's error table, like the numbers of RFC 4120 and MIT's krb5_err. */
   readonly number: number;
 
   constructor(stage: GssError['stage'], number: number, words: string) {
@@ -38,7 +37,7 @@ export interface GssRequest {
   readonly password: string;
   /** `HTTP/host` */
   readonly service: string;
-  /** Hash of the server's certificate by RFC 5929; undefined: nothing is bound. */
+  /** Hash of the server's certificate by RFC 5929; undefined: no binding. */
   readonly hash: Buffer | undefined;
 }
 
@@ -54,7 +53,7 @@ interface Bytes {
   readonly value: unknown;
 }
 
-/** One login at one service. What it gets of tickets is in this process's memory, and ends with it. */
+/** Login at one service. Its tickets stay in this process's memory and end with it. */
 export class GssLogin {
   readonly #koffi: Koffi;
   readonly #calls: ReturnType<typeof callsOf>;
@@ -63,7 +62,7 @@ export class GssLogin {
   readonly #credential: unknown;
   readonly #target: unknown;
 
-  /** Asks the realm for a ticket of the user. GssError. */
+  /** Requests a ticket for the user. Throws GssError. */
   constructor({ user, password, service, hash }: GssRequest) {
     try {
       this.#koffi = createRequire(import.meta.url)('koffi') as Koffi;
@@ -89,18 +88,18 @@ export class GssLogin {
       ),
     );
     this.#credential = credential[0];
-    // An empty realm: the user's own, and where its KDC refers to.
+    // The user's KDC may refer to others if the realm is empty.
     this.#target = this.#name(`${service}@`, 'service');
   }
 
-  /** The message to the server. GssError where the realm gives no ticket for it. */
+  /** Message to the server. Throws GssError if the realm issues no ticket for it. */
   begin(): Buffer {
     const { token, isOver } = this.#step('service', null);
     if (isOver || token.length === 0) throw new GssError('context', 0, 'it would trust anybody');
     return token;
   }
 
-  /** Takes the server's answer: it holds the service's key. GssError where it does not. */
+  /** Verifies that the server has the service's key. Throws GssError if it does not. */
   finish(answer: Buffer): void {
     if (answer.length > MAX_TOKEN) throw new GssError('context', 0, 'its answer is too long');
     if (!this.#step('context', answer).isOver) throw new GssError('context', 0, 'it asks for more');
@@ -140,7 +139,7 @@ export class GssLogin {
     return out[0];
   }
 
-  /** As a set of them holds it: its length, and where it is. */
+  /** Entry of an OID set: length and pointer. */
   #oid(bytes: Buffer): Buffer {
     const oid = Buffer.alloc(16);
     oid.writeUInt32LE(bytes.length, 0);

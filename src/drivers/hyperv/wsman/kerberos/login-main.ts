@@ -1,7 +1,7 @@
 /**
- * Logs in by Kerberos for the process that started it: a line of JSON comes in with the user, the password, the service and
- * the certificate's hash, and the message to the server goes out; a line with the server's answer comes in, and whether it is
- * the right server goes out. It holds all tickets in its own memory. Nothing of it is in argv.
+ * Performs a Kerberos login for its parent process. Input: a JSON line with user, password, service and
+ * certificate hash, then a line with the server's answer. Output: the message to the server, then whether the
+ * server is authentic. Tickets stay in its memory, and argv contains no secrets.
  */
 import { createInterface } from 'node:readline';
 import type { z } from 'zod';
@@ -12,7 +12,7 @@ const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 async function read<T>(schema: z.ZodType<T>): Promise<T> {
   const line = await lines.next();
-  // Whoever started it wants nothing more.
+  // The parent needs nothing more.
   if (line.done === true) process.exit(0);
   return schema.parse(JSON.parse(line.value));
 }

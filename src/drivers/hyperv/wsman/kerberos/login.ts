@@ -7,12 +7,12 @@ import { loginError, type LoginPlace } from './failures.ts';
 import { loginAnswer, type LoginAnswer } from './messages.ts';
 
 const PROGRAM = fileURLToPath(new URL('./login-main.ts', import.meta.url));
-/** Of what it says at its end without an answer. */
+/** Limit of the error output at its end. */
 const COMPLAINT = 512;
 
 /**
- * One login by Kerberos, in a process of its own: the library waits for a KDC in ways that nobody can cancel, and the tickets
- * end with the process. It is killed on the signal. GODWIT_MANAGER_DENIED, GODWIT_UNREACHABLE.
+ * Kerberos login in a separate process: the library's waits for a KDC cannot be cancelled, and the tickets end
+ * with the process. The signal kills it. Throws GODWIT_MANAGER_DENIED or GODWIT_UNREACHABLE.
  */
 export class KerberosLogin {
   readonly #child: ChildProcessWithoutNullStreams;
@@ -44,13 +44,13 @@ export class KerberosLogin {
     this.#say({ user, password, service, hash: hash?.toString('hex') });
   }
 
-  /** The message to the server, base64. */
+  /** Message to the server, base64. */
   async token(): Promise<string> {
     const answer = await this.#answer();
     return 'token' in answer ? answer.token : this.#unclear();
   }
 
-  /** Whether the server could read the ticket. `answer`: its own, base64. */
+  /** Verifies that the server could read the ticket. `answer`: the server's, base64. */
   async prove(answer: string): Promise<void> {
     if (answer === '') {
       throw loginError({ stage: 'context', number: 0, words: '' }, this.#place);

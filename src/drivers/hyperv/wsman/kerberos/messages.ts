@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What a login by Kerberos and the process that does it say to each other, a line each. */
+/** Messages between a Kerberos login and its process, one per line. */
 export const loginRequest = z.strictObject({
   user: z.string(),
   password: z.string(),
@@ -11,14 +11,14 @@ export const loginRequest = z.strictObject({
 export const serverAnswer = z.strictObject({ token: z.string() });
 
 export const loginAnswer = z.union([
-  /** For the server, base64. */
+  /** Message to the server, base64. */
   z.strictObject({ token: z.string() }),
-  /** The server holds the service's key. */
+  /** The server has the service's key. */
   z.strictObject({ proved: z.literal(true) }),
   z.strictObject({
     failed: z.strictObject({
       stage: z.enum(['library', 'ticket', 'service', 'context']),
-      /** As RFC 4120 and MIT's krb5_err number them; 0 where it has none. */
+      /** Numbers of RFC 4120 and MIT's krb5_err; 0 without a number. */
       number: z.number(),
       words: z.string(),
     }),

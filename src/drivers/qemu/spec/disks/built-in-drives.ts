@@ -3,14 +3,13 @@ import type { LiveDisk } from './disk-facts.ts';
 import type { Scalar } from '../options.ts';
 import type { DeviceSpec } from '../schema.ts';
 
-/** Drives that the machine made of `-drive`, `-hda` or `-fda`. The destination gets them as devices. Pure. */
+/** Drives of the machine, from `-drive`, `-hda` or `-fda`. The destination gets them as devices. Pure. */
 
 type Props = Readonly<Record<string, Scalar>>;
 
-/** With a drive given as a device QEMU no longer makes the empty ones of its kind by itself. */
+/** If a drive is given as a device, QEMU no longer creates the empty default drives of its kind. */
 const KINDS = [/^ide-(hd|cd)$/, /^floppy$/];
 
-/** `filled`: those with a medium, with what is said of each besides its place. */
 export function builtInDrives(
   disks: readonly LiveDisk[],
   filled: ReadonlyMap<LiveDisk, Props>,
@@ -24,7 +23,7 @@ export function builtInDrives(
         .flatMap((disk) => deviceOf(disk, {})),
   );
   const all = [...found, ...empty];
-  // Of a machine that has a controller for floppies only where `-fda` asks for one.
+  // This machine has a floppy controller only if `-fda` requires one.
   const lacksController =
     machineType.startsWith('pc-q35-') && all.some(({ driver }) => driver === 'floppy');
   return lacksController ? [{ driver: 'isa-fdc', props: {} }, ...all] : all;

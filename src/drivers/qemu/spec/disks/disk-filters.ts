@@ -5,7 +5,7 @@ import { ID } from '../grammar/kinds.ts';
 import { parseJsonOption, type Scalar } from '../options.ts';
 import type { ObjectSpec } from '../schema.ts';
 
-/** What stands between an image and the device on it: limits of throughput, and copies of what was read. Pure. */
+/** Filters between an image and its device: throughput limits and copy-on-read. Pure. */
 
 const MAX = 8;
 const KNOWN = new Set(
@@ -18,7 +18,6 @@ function isFilter({ driver }: LiveNode): boolean {
   return driver === 'throttle' || driver === 'copy-on-read';
 }
 
-/** The image below a node, and the filters above that, the lowest first. */
 export function belowFilters(
   root: string,
   { nodes, edges }: Pick<BlockFacts, 'nodes' | 'edges'>,
@@ -35,7 +34,6 @@ export function belowFilters(
   return { image, filters };
 }
 
-/** A filter as it was made; else why it cannot be made elsewhere. */
 export function describeFilter(
   live: LiveNode,
   options: NodeOptions,
@@ -52,7 +50,7 @@ export function describeFilter(
     detectZeroes: live.detectZeroes,
   } as const;
   if (live.driver !== 'throttle') return { kind: 'copy-on-read', ...common };
-  // QEMU shows it of a node in the name that it makes for it.
+  // QEMU includes it in the generated filename of a node.
   const reported = given['throttle-group'] ?? reportedOptions(live.file)['throttle-group'];
   if (typeof reported !== 'string')
     return { obstacle: 'QEMU does not report by which group it is limited' };
@@ -63,7 +61,7 @@ function reportedOptions(file: string): DriveOptions {
   return file.startsWith('json:') ? (parseJsonOption(file.slice(5)) ?? {}) : {};
 }
 
-/** The objects that limit a guest's disks: those that it has, and one for each group of limited drives. */
+/** Objects that limit a guest's disks: existing ones, and one for each group of limited drives. */
 export class ThrottleGroups {
   readonly made: ObjectSpec[] = [];
   readonly #taken: Set<string>;
@@ -75,10 +73,9 @@ export class ThrottleGroups {
     this.#taken = new Set(objects.map(({ id }) => id));
   }
 
-  /** Its object's id; undefined for a drive without limits. */
   of({ limits, group = '' }: LiveDisk): string | undefined {
     if (limits === undefined) return undefined;
-    // A drive may be in the group of an object.
+    // A drive may be in an object's group.
     const known = this.#known.has(group) ? group : this.#byGroup.get(group);
     if (known !== undefined) return known;
     const base = `throttle-${group.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(-100)}`;
@@ -91,12 +88,10 @@ export class ThrottleGroups {
   }
 }
 
-/** Limits as properties of a throttle-group. */
 export function limitProps(limits: Limits): Record<string, Scalar> {
   return Object.fromEntries(Object.entries(limits).map(([name, value]) => [`x-${name}`, value]));
 }
 
-/** The limits that hold for a disk: its drive's, and those of each filter above its image. */
 export function limitsOf(disk: LiveDisk, block: BlockFacts): Limits {
   const { filters } = belowFilters(disk.root ?? '', block);
   const groups = filters.map(({ file }) => reportedOptions(file)['throttle-group']);

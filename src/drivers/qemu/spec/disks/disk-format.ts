@@ -1,12 +1,9 @@
 import type { BlockFacts } from './disk-facts.ts';
 import { isBackingGiven, isFormatStated, type ImageNodes } from './disk-node.ts';
 
-/** What of an image is not said for sure: its format, that of the one below it, and what else it is made of. Pure. */
-
-/** Why the format of an image, or of the one below it, is not known. */
 export function formatProblems({ image, imageOptions }: ImageNodes, hasBacking: boolean): string[] {
   const isLower = imageOptions.nested && imageOptions.given['driver'] === undefined;
-  // An image that nobody writes to keeps the format that it was probed as, and the destination is given that format.
+  // A read-only image keeps its probed format, which is sent to the destination.
   const isStated = isLower || image.readOnly || isFormatStated(imageOptions);
   const silent = hasBacking && image.backing !== undefined && image.backing.format === undefined;
   return [
@@ -17,7 +14,7 @@ export function formatProblems({ image, imageOptions }: ImageNodes, hasBacking: 
   ];
 }
 
-/** A file that an image needs besides its own and its backing file would be opened at the destination by its name alone. */
+/** Another file besides the image's file and backing file. The destination would open it only by its name. */
 export function otherFile({ image, file }: ImageNodes, block: BlockFacts): string | undefined {
   const known = (parent: string, role: string): boolean =>
     parent === image.name && (role === 'backing' || (role === 'file' && image !== file));

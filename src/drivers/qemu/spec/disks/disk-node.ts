@@ -4,22 +4,17 @@ import { MAX_TIMEOUT_S, type BlockNode } from './disk-schema.ts';
 import type { DriveOptions, NodeOptions } from './disk-options.ts';
 import { parseBytes, switchValue, type Scalar } from '../options.ts';
 
-/** One image of a guest: what of its settings goes along, and what cannot. Pure. */
-
 export interface ImageSettings {
   readonly settings: Omit<BlockNode, 'node' | 'file' | 'backing' | 'format'>;
-  /** Why it cannot be opened elsewhere as it is here. */
   readonly obstacles: readonly string[];
-  /** Why another host may read something else than what was written. */
   readonly cacheProblem: string | undefined;
-  /** What will be a little different. */
   readonly changes: readonly string[];
 }
 
 export interface ImageNodes {
   readonly image: LiveNode;
   readonly file: LiveNode;
-  /** The same as `file` where there is no layer for the format. */
+  /** Equals `file` without a format layer. */
   readonly imageOptions: NodeOptions;
   readonly fileOptions: NodeOptions;
 }
@@ -55,19 +50,18 @@ const KNOWN = new Set([
   ...TUNING_SWITCHES,
   ...TUNING_NUMBERS,
 ]);
-/** Of QEMU's own NFS client: where it is and as whom, which the destination's host says for itself; and how it reads. */
+/** Options of QEMU's NFS client. The destination sets the address and user itself; the others control reading. */
 const READING = ['readahead-size', 'page-cache-size'] as const;
 const KNOWN_OF_NFS = new Set([
   ...'server path user group tcp-syn-count debug'.split(' '),
   ...READING,
 ]);
-/** Of QEMU's own iSCSI client likewise: which LUN it is, and as whom it is opened. */
+/** Options of QEMU's iSCSI client: the LUN and its user. */
 const KNOWN_OF_ISCSI = new Set(
   'transport portal target lun initiator-name user password password-secret header-digest timeout'.split(
     ' ',
   ),
 );
-/** Of QEMU's own RBD client likewise. A snapshot shows in the image's name. */
 const KNOWN_OF_RBD = new Set(
   'pool namespace image snapshot conf user server auth-client-required key-secret'.split(' '),
 );
@@ -82,9 +76,8 @@ const KNOWN_OF_DRIVES = new Set([
   ...'if id index bus unit media format readonly werror rerror snapshot copy-on-read'.split(' '),
 ]);
 
-/** What only the running process shows of an image that was plugged in. */
+/** Facts of a plugged-in image that only the running process shows. */
 export interface ImageObservation {
-  /** Discards of the guest's. */
   readonly unmaps: number;
   readonly nativeAio: boolean;
 }
@@ -131,7 +124,7 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
   for (const { given, by } of new Set([imageOptions, fileOptions])) {
     const known = by === 'drive' && given['file'] !== undefined ? KNOWN_OF_DRIVES : KNOWN;
     const ofClient = KNOWN_OF_CLIENTS[file.driver] ?? NONE;
-    // A raw image may be said to be smaller than its file; one of the whole file is as if nothing were said.
+    // A raw image may have a `size` below its file's; the full size equals no `size`.
     const isWhole = (key: string): boolean => key === 'size' && image.bytes === file.bytes;
     const unknown = Object.keys(given).find(
       (key) =>
@@ -157,12 +150,11 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
   return found;
 }
 
-/** The format itself, or a qcow2 image whose content is. */
 function isLuks({ driver, qcow2 }: LiveNode): boolean {
   return driver === 'luks' || qcow2?.encryption === 'luks';
 }
 
-/** The secret that opens it here. The destination's host has its own setting for it. */
+/** Secret that opens it here. The destination has a separate one. */
 function isOfLuks(image: LiveNode, key: string, value: unknown): boolean {
   if (!isLuks(image)) return false;
   if (key === 'key-secret') return image.driver === 'luks';
@@ -175,8 +167,8 @@ function isThrottle(key: string): boolean {
 }
 
 /**
- * QEMU hands an image over by flushing it here and dropping the page cache there. Another host misses writes that are
- * never flushed, and reads stale pages where the cache is not dropped.
+ * QEMU hands an image over by a flush here and by dropping the page cache there. Another host misses writes that
+ * are never flushed, and reads stale pages if the cache is not dropped.
  */
 function cacheProblem(image: LiveNode, file: LiveNode, options: NodeOptions): string | undefined {
   if (image.readOnly) return undefined;
@@ -186,14 +178,14 @@ function cacheProblem(image: LiveNode, file: LiveNode, options: NodeOptions): st
   return 'drop-cache=off leaves the destination with what its page cache held before';
 }
 
-/** How long QEMU's iSCSI client waits for an answer; absent: for ever. */
+/** Timeout of QEMU's iSCSI client; absent: none. */
 function timeoutOf({ file, fileOptions }: ImageNodes): Pick<BlockNode, 'timeout'> {
   if (file.driver !== 'iscsi') return {};
   const held = Number(scalarOf(fileOptions.given['timeout']) ?? 0);
   return Number.isInteger(held) && held > 0 && held <= MAX_TIMEOUT_S ? { timeout: held } : {};
 }
 
-/** Undefined where nothing that has happened so far shows it. Only of a raw image does each discard reach its file. */
+/** Undefined if no discard has shown it yet. Only a raw image passes every discard to its file. */
 function passesDiscards(
   { image, file }: ImageNodes,
   { unmaps }: ImageObservation,
@@ -202,7 +194,7 @@ function passesDiscards(
   return unmaps > 0 && image.driver !== 'qcow2' ? false : undefined;
 }
 
-/** As a drive; one that is a node of its own is a filter. */
+/** True for a drive option; a separate node is a filter. */
 export function copiesOnRead({ given, by, nested }: NodeOptions): boolean {
   return by === 'drive' && !nested && switchValue(scalarOf(given['copy-on-read'])) === true;
 }
@@ -211,12 +203,11 @@ function aioOf(options: NodeOptions): string | undefined {
   return textOf(settingOf(options, 'aio'));
 }
 
-/** Its own, or that of the drive that it is part of. */
 function settingOf({ given, drive }: NodeOptions, key: string): unknown {
   return given[key] ?? drive?.[key];
 }
 
-/** A part of what is above it passes discards on, unless somebody says otherwise. */
+/** A child node passes discards on, unless set otherwise. */
 function discardOf({ given, drive, nested }: NodeOptions): 'ignore' | 'unmap' {
   const discard = textOf(given['discard'] ?? (nested ? 'unmap' : drive?.['discard']));
   return discard === 'unmap' || discard === 'on' ? 'unmap' : 'ignore';
@@ -245,16 +236,15 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Whether somebody said what format it is; what QEMU guessed may be what a guest wrote into its first sector. */
+/** True if the format was given. A guessed format may come from data that a guest wrote into the first sector. */
 export function isFormatStated(options: NodeOptions): boolean {
   const { given, by, nested } = options;
   if (by === 'blockdev') return !nested || given['driver'] !== undefined;
   if (by === 'drive') return given['format'] !== undefined || given['driver'] !== undefined;
-  // Added over QMP, which takes no image without a driver; on the command line it would have been found.
+  // Added over QMP, which requires a driver; a command-line option would have been found.
   return by === 'nobody';
 }
 
-/** Settings that a drive has for its device. */
 export function deviceProps(drive: DriveOptions | undefined): Record<string, string> {
   const props: Record<string, string> = {};
   for (const key of ['werror', 'rerror']) {
@@ -264,7 +254,7 @@ export function deviceProps(drive: DriveOptions | undefined): Record<string, str
   return props;
 }
 
-/** A backing file that is given by itself and not taken from the header of what is on it. */
+/** The backing file is given separately, not by its overlay's header. */
 export function isBackingGiven({ given, by }: NodeOptions): boolean {
   return (
     by === 'blockdev' && (isRecord(given['backing']) || textOf(given['backing']) !== undefined)

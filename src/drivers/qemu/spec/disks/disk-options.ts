@@ -4,18 +4,16 @@ import type { BlockFacts } from './disk-facts.ts';
 import { standsInFor } from '../moved-names.ts';
 import { parseJsonOption, parseOption } from '../options.ts';
 
-/** What the command line says of block nodes, which QEMU does not say when asked: aio, discard, whether it probed. Pure. */
+/** Block node options that only the command line shows, not a QEMU query: aio, discard, probing. Pure. */
 
 export type DriveOptions = Readonly<Record<string, unknown>>;
 
-/** Options of one node, found by the name that it has now. */
 export interface NodeOptions {
   readonly given: DriveOptions;
-  /** By whom: a drive's settings hold for the file below it too. */
+  /** Source of the options: a drive's settings also apply to the file below it. */
   readonly by: 'blockdev' | 'drive' | 'hda' | 'nobody';
-  /** A part of what is above it: QEMU then passes discards on by itself. */
+  /** Child of another node: QEMU then passes discards on by itself. */
   readonly nested: boolean;
-  /** The options of the drive that it is part of. */
   readonly drive: DriveOptions | undefined;
 }
 
@@ -55,7 +53,7 @@ export class DiskOptions {
     for (const { parent, child, role } of facts.edges) {
       if (parent !== name) continue;
       const own = options.given[role];
-      // A name stands for a node that is given by itself.
+      // A string refers to a node that is defined separately.
       if (options.by === 'blockdev' && typeof own === 'string') continue;
       const given = isRecord(own) ? own : {};
       this.#walk(child, { ...options, given, nested: true }, facts);
@@ -63,7 +61,7 @@ export class DiskOptions {
   }
 }
 
-/** Drives by the id that QEMU gives them: `virtio0`, `ide0-hd1` where none is said. */
+/** Drives by QEMU's ids: the given id, or `virtio0` and `ide0-hd1` without one. */
 function namedDrives(line: CommandLine): [string, { given: DriveOptions; by: 'drive' | 'hda' }][] {
   const found: [string, { given: DriveOptions; by: 'drive' | 'hda' }][] = [];
   const counts = new Map<string, number>();
@@ -97,7 +95,7 @@ function driveNames(given: DriveOptions, next: (kind: string) => number): string
   const { id } = given;
   if (typeof id === 'string') return [id];
   const kind = typeof given['if'] === 'string' ? given['if'] : 'ide';
-  // QEMU names a flash chip by its unit; a disk's unit is counted on each bus anew.
+  // QEMU names a flash chip by its unit; disk units restart on each bus.
   const place = given['index'] ?? (kind === 'pflash' ? given['unit'] : undefined);
   const media = given['media'] === 'cdrom' ? 'cd' : 'hd';
   const { bus, unit } = given;
@@ -109,12 +107,12 @@ function driveNames(given: DriveOptions, next: (kind: string) => number): string
   return kind === 'ide' ? ideNames(index, media) : [`${kind}${index}`, `${kind}0-${media}${index}`];
 }
 
-/** The machines differ in how many drives a bus takes: by both ways of counting. */
+/** Machines differ in drives per bus, so both numberings are returned. */
 function ideNames(index: number, media: string): string[] {
   return [`ide${index >> 1}-${media}${index & 1}`, `ide${index}-${media}0`];
 }
 
-/** `-blockdev`, in either of its forms, with its parts as objects. */
+/** `-blockdev` in either form, with nested objects. */
 export function parseBlockdev(value: string): DriveOptions {
   if (!value.trimStart().startsWith('{')) {
     const { head, props } = parseOption(value, true);

@@ -1,7 +1,7 @@
 import type { LiveNode } from './disk-facts.ts';
 import type { Recipe } from './disk-schema.ts';
 
-/** What an image is made with, or what of it a copy would not have. Pure. */
+/** Creation options of an image, or the property that a copy would lose. Pure. */
 export function recipeOf(image: LiveNode): { readonly make?: Recipe; readonly lost?: string } {
   const { driver, encrypted, snapshots = 0, qcow2 } = image;
   if (encrypted) return { lost: 'it is encrypted, and a copy would have to be made with its key' };

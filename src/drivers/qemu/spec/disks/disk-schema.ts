@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { nodeName } from '../../../../protocol/disk.ts';
 
-/** What a qcow2 image is made with, so that an empty one like it can be made. */
 export const recipe = z.strictObject({
   clusterBytes: z
     .number()
@@ -21,44 +20,38 @@ const DISCARD = z.enum(['ignore', 'unmap']);
 const DETECT_ZEROES = z.enum(['off', 'on', 'unmap']);
 const filterBase = { node: nodeName, discard: DISCARD, detectZeroes: DETECT_ZEROES };
 
-/** What stands between an image and who reads it. */
 const blockFilter = z.discriminatedUnion('kind', [
-  /** `group`: the object whose limits hold. */
   z.strictObject({ kind: z.literal('throttle'), group: z.string().max(128), ...filterBase }),
   z.strictObject({ kind: z.literal('copy-on-read'), ...filterBase }),
 ]);
 export type BlockFilter = z.infer<typeof blockFilter>;
 
-/** How QEMU is to open an image: one block node for its format and one for its file, both by name. */
+/** Block nodes with which QEMU opens an image: one for its format and one for its file, both named. */
 export const blockNode = z.strictObject({
-  /** What the device, or the image above, is on, where there is no filter. */
+  /** Node of the device or of the overlay, unless there is a filter. */
   node: nodeName,
-  /** Never left to be probed. */
   format: z.enum(['raw', 'qcow2']),
-  /** The node of its file; absent: `node` is the file itself, without a layer for the format. */
+  /** Node of its file; absent: `node` is the file itself, without a format layer. */
   file: nodeName.optional(),
-  /** The node of its backing file. */
   backing: nodeName.optional(),
-  /** It is encrypted as LUKS; the passphrase is the destination's own matter. */
+  /** Encrypted with LUKS; the destination has its own passphrase. */
   luks: z.literal(true).optional(),
-  /** Above it, the lowest first: the device, or the image above, is on the last. */
+  /** Filters above it, lowest first: the device or overlay uses the last. */
   filters: z.array(blockFilter).min(1).max(8).optional(),
-  /** Of a qcow2 image; absent where another like it cannot be made. */
+  /** Properties to create a qcow2 image; absent if an equal image cannot be created. */
   make: recipe.optional(),
   readOnly: z.boolean(),
-  /** Past the host's page cache. */
   direct: z.boolean(),
   discard: DISCARD,
   fileDiscard: DISCARD,
   detectZeroes: DETECT_ZEROES,
   aio: z.enum(['threads', 'native']),
-  /** How the guest was started. The destination decides for itself, and so it does of `readOnly`: disks-decided.ts. */
+  /** Source's setting. The destination decides itself, as for `readOnly`: disks-decided.ts. */
   locking: z.enum(['auto', 'off']),
-  /** It is a block device there: the destination alone decides. */
+  /** Block device there; only the destination decides. */
   device: z.literal(true).optional(),
-  /** s that QEMU's iSCSI client waits for an answer before the guest gets an error; absent: for ever. */
+  /** Time until QEMU's iSCSI client returns an error to the guest, s; absent: never. */
   timeout: z.number().int().min(1).max(MAX_TIMEOUT_S).optional(),
-  /** Settings of qcow2's own caches and allocation. */
   tuning: z.partialRecord(
     z.enum([
       'lazy-refcounts',
@@ -77,7 +70,7 @@ export const blockNode = z.strictObject({
 });
 export type BlockNode = z.infer<typeof blockNode>;
 
-/** Each backing file before what is on it; every name once. */
+/** Backing files first; names are unique. */
 export const blockNodes = z
   .array(blockNode)
   .min(1)

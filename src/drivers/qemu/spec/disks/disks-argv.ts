@@ -5,7 +5,7 @@ import { isOnNetwork } from '../../../../protocol/network-file.ts';
 import { parseRbd, type RbdPlace } from '../../../../protocol/rbd-name.ts';
 import type { BlockNode } from './disk-schema.ts';
 
-/** The `-blockdev` words that open a guest's images; `files` names the file here of each. Pure. */
+/** `-blockdev` arguments for a guest's images; `files`: each image's path here. Pure. */
 export function blockdevWords(
   nodes: readonly BlockNode[],
   files: ReadonlyMap<string, string>,
@@ -18,7 +18,7 @@ export function blockdevWords(
   });
 }
 
-/** The secrets that opening them takes, each from a file that QEMU may read; as an `-object` before them. Pure. */
+/** Secrets for the images, each in a file that QEMU can read, as `-object` arguments before them. Pure. */
 export function secretWords(
   nodes: readonly BlockNode[],
   files: ReadonlyMap<string, string>,
@@ -41,7 +41,7 @@ function secretOf(id: string, file: string, format: 'base64' | 'raw'): string[] 
   return ['-object', JSON.stringify({ 'qom-type': 'secret', id, file, format })];
 }
 
-/** Godwit's own, which go with the guest to no other host. */
+/** Local object: it is not sent to another host. */
 function secretId(node: string): string {
   return `godwit-key-${node}`;
 }
@@ -50,7 +50,7 @@ function passphraseId(node: string): string {
   return `godwit-luks-${node}`;
 }
 
-/** How one image is opened: the node of its file before that of its format, and that before its filters. Pure. */
+/** Nodes of one image in the order file, format, filters. Pure. */
 export function openings(each: BlockNode, file: string): object[] {
   return [fileNode(each, file), ...formatNode(each), ...filterNodes(each)];
 }
@@ -81,7 +81,7 @@ function fileNode(each: BlockNode, filename: string): object {
     ...opened(each),
     discard: each.file === undefined ? each.discard : each.fileDiscard,
     ...(each.file === undefined ? { 'detect-zeroes': each.detectZeroes } : {}),
-    // QEMU's own clients have neither.
+    // QEMU's network clients have neither.
     ...(isOnNetwork(filename) ? {} : { aio: each.aio, locking: each.locking }),
   };
 }
@@ -130,7 +130,7 @@ function formatNode(each: BlockNode): object[] {
       ...opened(each),
       discard: each.discard,
       'detect-zeroes': each.detectZeroes,
-      // Without this QEMU would open what the image's header names, and guess its format.
+      // Without it, QEMU would open the header's backing file and guess its format.
       ...(each.format === 'qcow2' ? { backing: each.backing ?? null, ...each.tuning } : {}),
     },
   ];

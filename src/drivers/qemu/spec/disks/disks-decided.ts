@@ -4,17 +4,16 @@ import type { BlockNode } from './disk-schema.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** What this host has found out: block nodes by their content, and paths that are block devices. */
 export interface HostDiskFacts {
   readonly known?: ReadonlySet<string>;
   readonly devices?: ReadonlySet<string>;
 }
 
 /**
- * A peer's block nodes with what this host alone decides. Written to is what a disk of the description is on, unless the
- * disk is read-only; no image below it is, and none of `known`, which were found by their content. An image is locked unless
- * it lies in one of `unlocked`, the directories of this host whose storage has no locks. `files` is the path here of each
- * image, `devices` those of them that are block devices. Pure.
+ * Peer's block nodes with this host's decisions. Only an image directly used by a disk is writable, unless the
+ * disk is read-only; images below it and `known` images, found by content, are read-only. An image is locked
+ * unless it is in one of `unlocked`, directories whose storage has no locks. `files`: each image's path here;
+ * `devices`: paths that are block devices. Pure.
  */
 export function decideNodes(
   nodes: readonly BlockNode[],

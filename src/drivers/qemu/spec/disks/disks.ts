@@ -20,31 +20,24 @@ import { type Scalar, switchValue } from '../options.ts';
 import type { DeviceSpec, ObjectSpec, FlashSpec } from '../schema.ts';
 import { parseDevice } from '../devices.ts';
 
-/** A guest's disks as they are now. Pure. */
 export interface Disks {
   readonly disks: readonly Disk[];
-  /** How the destination is to open them, each backing file before what is on it. */
+  /** Nodes for the destination; each backing file before its overlay. */
   readonly nodes: readonly BlockNode[];
-  /** Where each image lies here. */
   readonly files: ReadonlyMap<string, string>;
-  /** What each is called here. */
   readonly live: ReadonlyMap<string, string>;
-  /** Why a copy of an image would not be the same; only images that cannot be copied alike. */
   readonly uncopyable: ReadonlyMap<string, string>;
-  /** Properties of the devices on them, by the device's QOM path. */
   readonly props: ReadonlyMap<string, Readonly<Record<string, Scalar>>>;
-  /** Devices whose drive holds no medium, by QOM path. */
   readonly empty: ReadonlySet<string>;
-  /** Objects that hold the limits of drives, which are filters at the destination. */
+  /** Objects with the limits of drives, which become filters at the destination. */
   readonly groups: readonly ObjectSpec[];
-  /** Drives that the machine made of `-drive` or `-hda`: the destination gets them as devices. */
+  /** Drives of the machine, from `-drive` or `-hda`: the destination gets them as devices. */
   readonly builtIn: readonly DeviceSpec[];
-  /** Chips of the machine's firmware. */
   readonly flash: readonly Chip[];
   readonly findings: readonly Finding[];
 }
 
-/** Devices whose state QEMU moves with the images left to the hosts. */
+/** Devices whose state QEMU migrates while the hosts provide the images. */
 const CARRIED =
   /^(virtio-blk-(pci|pci-transitional|pci-non-transitional|ccw|device)|scsi-(hd|cd)|ide-(hd|cd)|floppy|usb-storage)$/;
 const MAX_CHAIN = 64;
@@ -71,7 +64,6 @@ class Describer {
   readonly uncopyable = new Map<string, string>();
   readonly props = new Map<string, Record<string, Scalar>>();
   readonly empty = new Set<string>();
-  /** Of drives that the machine made. */
   readonly filled = new Map<LiveDisk, Record<string, Scalar>>();
   readonly flash: Chip[] = [];
   readonly findings: Finding[] = [];
@@ -81,10 +73,8 @@ class Describer {
   readonly #facts: GuestFacts;
   readonly #shared: ReadonlySet<string>;
   readonly #live: ReadonlyMap<string, LiveNode>;
-  /** Names at the destination of the nodes that were described already. */
   readonly #described = new Map<string, { name: string; images: DiskImage[] }>();
   readonly #names: NodeNames;
-  /** Which image each node belongs to. */
   readonly #owners = new Map<string, string>();
 
   constructor(options: DiskOptions, facts: GuestFacts, shared: ReadonlySet<string>) {
@@ -149,8 +139,8 @@ class Describer {
   }
 
   /**
-   * Describes an image, what is below it, and the filters above it; undefined where something of it cannot move, which is
-   * then in `findings`. `disk`: of what is on it, for the topmost.
+   * Describes an image, its backing files and its filters. Undefined if a part cannot move; `findings` has the
+   * reason. `disk`: the user of the topmost image.
    */
   #chain(
     device: string,
@@ -215,7 +205,6 @@ class Describer {
     return found;
   }
 
-  /** Those that are there, and those that the drive on it is in place of, the lowest first. */
   #filters(
     device: string,
     live: readonly LiveNode[],
@@ -290,17 +279,16 @@ class Describer {
   }
 }
 
-/** A disk that cannot move at all, wherever it lies. */
 function unmovableDisk(device: string, file: string, reason: string): Finding {
   return { kind: 'disk', device, type: file, reason };
 }
 
-/** A chip of the machine's firmware; of one whose content is to be known, the file here. */
+/** Firmware chip; `file`: its path here if it is identified by content. */
 type Chip = FlashSpec & { readonly file?: string };
 
 /**
- * A chip on its image: what the guest writes to is a disk, and firmware's code, which it only reads, is known by its
- * content. `name`: of the uppermost node. Undefined of what cannot move, with the reason. Pure.
+ * Chip and its image. Writable content is a disk; firmware code, which is read-only, is identified by content.
+ * `name`: uppermost node. Undefined, with the reason, if it cannot move. Pure.
  */
 function chipOf(
   unit: number,
@@ -317,14 +305,13 @@ function chipOf(
   return { chip: { unit, node, file }, isDisk: false };
 }
 
-/** The device that a disk is on; undefined for a part of the machine. */
 function deviceOf({ qdev }: LiveDisk, { devices }: GuestFacts): LiveDevice | undefined {
   return devices.find(({ path: own, id }) => {
     return qdev !== undefined && (qdev === own || qdev === id || qdev.startsWith(`${own}/`));
   });
 }
 
-/** Devices whose disk other guests may write to by agreement (`share-rw=on`), by QOM path. Pure. */
+/** Devices whose disk other guests may write to (`share-rw=on`), by QOM path. Pure. */
 function sharedDevices(
   line: CommandLine,
   { devices }: Pick<GuestFacts, 'devices'>,
@@ -338,7 +325,6 @@ function sharedDevices(
         : `/machine/peripheral/${id}`;
     if (switchValue(props['share-rw']) === true) shared.add(path);
   }
-  // Devices that were plugged in, which no option names.
   for (const { path, changed } of devices)
     if (switchValue(changed?.['share-rw']) === true) shared.add(path);
   return shared;

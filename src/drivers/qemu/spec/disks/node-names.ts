@@ -1,6 +1,5 @@
 import { nodeName } from '../../../../protocol/disk.ts';
 
-/** Names of a guest's block nodes at the destination. Pure. */
 export class NodeNames {
   readonly #taken: Set<string>;
 
@@ -8,7 +7,7 @@ export class NodeNames {
     this.#taken = new Set(taken.filter((name) => name !== ''));
   }
 
-  /** The node's own name where it was given one; else one made from the disk's. */
+  /** Node's own name if it was given one, otherwise a name made from the disk's. */
   for(name: string, from: string, what: string): string {
     if (nodeName.safeParse(name).success) return name;
     const clean = from

@@ -4,19 +4,17 @@ import { isProcessor } from './devices.ts';
 import type { GrammarViolation } from './judge.ts';
 import { globalParts } from './options.ts';
 
-/** What a description says of its guest as a whole, and what was admitted is compared with. */
+/** Total resources of a description, to compare with the admitted ones. */
 export interface Amounts {
   readonly memoryBytes: number;
   readonly vcpus: number;
 }
 
-/** A label of an nvdimm is not counted as its memory. */
+/** An nvdimm's label does not count as memory. */
 const LABEL_BYTES = 1024 ** 2;
 
-/** Memory of devices (of displays, and for their ROMs), all together. */
 const MAX_DEVICE_BYTES = 1024 ** 3;
 const MIB = 1024 ** 2;
-/** Properties by which a device has memory of its own, with the bytes of their unit. */
 const DEVICE_MEMORY: Readonly<Record<string, number>> = {
   vgamem: 1,
   hostmem: 1,
@@ -30,7 +28,6 @@ const DEVICE_MEMORY: Readonly<Record<string, number>> = {
   romsize: 1,
 };
 
-/** Parts of a description that take more of a host than it says of itself. Pure. */
 export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): GrammarViolation[] {
   const bytes = memoryOf(spec);
   const cpus =
@@ -68,14 +65,14 @@ export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): 
 }
 
 /**
- * What QEMU itself says that it has, whatever the description calls it: displays have memory of which nothing is said,
- * for one. Before memory flows the QEMU that was made here is shown to have these blocks and no others.
+ * Checks QEMU's own memory blocks, regardless of the description: for example, displays have undeclared memory.
+ * Before memory flows, the new QEMU is checked to have exactly these blocks.
  */
 function judgeBlocks(
   { ramBlocks, objects, devices }: GuestSpec,
   memoryBytes: number,
 ): GrammarViolation[] {
-  // A backend of virtio-mem is a block of its whole size, however little of it the guest was given.
+  // A virtio-mem backend is a block of its maximum size, however little the guest was given.
   const parts = objects
     .filter(({ id }) =>
       devices.some(({ driver, props }) => isPart(driver) && props['memdev'] === id),
@@ -88,7 +85,7 @@ function judgeBlocks(
   return [{ path: ['ramBlocks'], what: `memory blocks of ${bytes} bytes`, allowed }];
 }
 
-/** What QEMU may take for displays and ROMs, bytes: of the devices' own properties, and of `-global` for each of a type. */
+/** Memory that QEMU may use for displays and ROMs, bytes: by the devices' properties and `-global`. */
 function deviceMemoryOf({ devices, options }: GuestSpec): number {
   let sum = 0;
   for (const { props } of devices) {
@@ -105,13 +102,12 @@ function deviceMemoryOf({ devices, options }: GuestSpec): number {
 
 function memoryOfProperty(name: string, value: Scalar | undefined): number {
   const unit = Object.hasOwn(DEVICE_MEMORY, name) ? DEVICE_MEMORY[name] : undefined;
-  // -1 is QEMU's word for a size of its own choice.
+  // QEMU chooses the size for -1.
   return unit === undefined || Number(value) === -1 ? 0 : unit * bytesOf(value);
 }
 
-/** What QEMU will take for the guest's memory, bytes. */
 function memoryOf({ memory, machine, options, objects, devices }: GuestSpec): number {
-  // What stands for the main memory, or for a part of it, is counted with it.
+  // Backends of the main memory or of its parts count as that memory.
   const main = new Set<Scalar | undefined>([machine.props['memory-backend']]);
   for (const { name, value = '' } of options) {
     const memdev = name === 'numa' ? /(?:^|,)memdev=([^,]+)/.exec(value)?.[1] : undefined;
@@ -129,14 +125,13 @@ function memoryOf({ memory, machine, options, objects, devices }: GuestSpec): nu
   return added.reduce((sum, bytes) => sum + bytes, memory.bytes);
 }
 
-/** What a memory backend takes of its host, bytes; `devices`: of its guest. */
 export function takenBy(
   { id, props }: Pick<ObjectSpec, 'id' | 'props'>,
   devices: readonly Pick<DeviceSpec, 'driver' | 'props'>[],
 ): number {
   const size = bytesOf(props['size']);
   const device = devices.find((each) => each.props['memdev'] === id);
-  // The guest has only what was asked for, of all that such a device could get.
+  // The guest has only its requested part of such a device's maximum.
   if (device === undefined || !isPart(device.driver) || isOn(props['prealloc'])) return size;
   return Math.min(size, bytesOf(device.props['requested-size']));
 }
@@ -145,7 +140,7 @@ function isPart(driver: string): boolean {
   return driver.startsWith('virtio-mem');
 }
 
-/** A text that is no size counts as more than any host has. */
+/** An invalid size counts as more than any host has. */
 function bytesOf(size: Scalar | undefined): number {
   if (size === undefined) return 0;
   if (typeof size === 'number') return size >= 0 ? size : Infinity;

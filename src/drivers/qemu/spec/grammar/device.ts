@@ -4,14 +4,12 @@ import { DEVICE_TYPES, isProcessor, propertiesOf } from './devices.ts';
 import { ID, KINDS, isKind, misfit, type DeclaredIds } from './kinds.ts';
 import { kindOfProperty } from './properties.ts';
 
-/** The parts of a device that a description may not have, and what is allowed there. */
 export interface Wrong {
-  /** A property; absent: the device itself. */
   readonly property?: string;
   readonly allowed: string;
 }
 
-/** Judges one device; without `known` the ids that it names are not looked up. Pure. */
+/** Checks one device; without `known`, referenced ids are not looked up. Pure. */
 export function judgeDevice(
   type: string,
   props: Readonly<Record<string, Scalar>>,
@@ -39,7 +37,6 @@ function judgeProperty(
   if (isProcessor(type) && !has.has(property)) return judgeFeature(property, value);
   const name = kindOfProperty(property);
   if (!has.has(property)) return `a property that Godwit knows of ${type}`;
-  // Places of a processor are numbers.
   if (isProcessor(type)) return misfit(KINDS.i32, value);
   if (!isKind(name)) return `a property that Godwit knows of ${type}`;
   return misfit(KINDS[name], value, known);
@@ -47,7 +44,7 @@ function judgeProperty(
 
 const CPU_TEXTS = new Set(['vendor', 'model-id', 'hv-vendor-id']);
 
-/** A setting of a processor by its name: a feature, a number, or what it is called. */
+/** Checks a processor setting by its name: a feature, a number or a text. */
 export function judgeFeature(name: string, value: Scalar): string | undefined {
   if (!ID.test(name)) return 'the name of a feature';
   if (CPU_TEXTS.has(name)) return misfit(KINDS.text, value);

@@ -2,8 +2,8 @@ import { FAMILIES } from './families.ts';
 import { readTable } from './table.ts';
 
 /**
- * Which device types a description may have, and which of their properties: what QEMU 7.2 and 10.0 themselves list
- * (`device-list-properties`), without what names a file, an address or a program of a host. `+name` is a family.
+ * Allowed device types and properties: the lists of QEMU 7.2 and 10.0 (`device-list-properties`) without
+ * properties that name a host's file, address or program. `+name` is a family.
  */
 const DEVICES = readTable(
   `
@@ -146,13 +146,12 @@ xio3130-downstream: +pci aer_log_max chassis hotplug port power_controller_prese
   FAMILIES,
 );
 
-/** Of a processor plugged in while the guest ran: where it sits. Its features are switches of any name. */
+/** Topology of a hot-plugged processor. Its features are switches of any name. */
 const CPU_PLACES = readTable(`
 cpu: socket-id die-id module-id core-id thread-id node-id apic-id
 `);
 const CPU_TYPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}-(x86_64|i386)-cpu$/;
 
-/** The properties that a device of this type may have; undefined for a type that is not known. */
 export function propertiesOf(type: string): ReadonlySet<string> | undefined {
   return DEVICES.get(type) ?? (isProcessor(type) ? CPU_PLACES.get('cpu') : undefined);
 }

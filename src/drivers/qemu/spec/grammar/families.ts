@@ -1,6 +1,6 @@
 import { readTable } from './table.ts';
 
-/** Properties that many device types share, by family, as QEMU 7.2 and 10.0 list them (`device-list-properties`). */
+/** Properties shared by many device types, by family, from QEMU 7.2 and 10.0 (`device-list-properties`). */
 export const FAMILIES = readTable(`
 bus: bus
 pci: acpi-index addr failover_pair_id multifunction rombar romfile romsize

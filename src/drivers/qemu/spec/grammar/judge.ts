@@ -7,24 +7,19 @@ import { ACCELERATOR_PROPERTIES, MACHINE_PROPERTIES, objectProperties } from './
 import { idOfOption, readOption } from './options.ts';
 import { MAX_FLASH_BYTES, flashName } from '../flash.ts';
 
-/** A part of a description that is not in the grammar. */
 export interface GrammarViolation {
-  /** Where: `devices.2.props.romfile`. */
   readonly path: readonly (string | number)[];
-  /** What the guest calls it, where it has a name. */
   readonly what: string;
   readonly allowed: string;
 }
 
-/** In words, within bounds: both parts may come from the peer. Pure. */
+/** Text with a length limit, since both parts may come from the peer. Pure. */
 export function refusedText({ what, allowed }: GrammarViolation): string {
   return `${what.slice(0, 200)}: allowed is ${allowed.slice(0, 500)}`;
 }
 
-/** Of one description; who sent it learns of the first. */
 const MAX_ISSUES = 16;
 
-/** A description: its shape, and each value one that the grammar has: what is not is an issue that says what is allowed there. */
 export const guestSpec = guestShape.superRefine((spec, context) => {
   for (const refused of judgeDescription(spec).slice(0, MAX_ISSUES)) {
     context.addIssue({ code: 'custom', path: [...refused.path], message: refusedText(refused) });
@@ -32,9 +27,9 @@ export const guestSpec = guestShape.superRefine((spec, context) => {
 });
 
 /**
- * The parts of a description that the grammar does not allow. What it allows gives a command line of words that Godwit
- * writes, with typed values in them: no file, no path, no address of a host, and no id of anything that Godwit makes in
- * that process. Pure.
+ * Parts of a description that the grammar does not allow. An allowed description yields a command line of
+ * Godwit's own words with typed values: no file, path, host address or id of a Godwit object in that process.
+ * Pure.
  */
 export function judgeDescription(spec: GuestSpec): GrammarViolation[] {
   const known = knownOf(spec);
@@ -133,7 +128,7 @@ function judgeProps(
   });
 }
 
-/** A NIC is admitted, and its port is made, by its MAC: its device must have the same. */
+/** A NIC is admitted and its port created by MAC: its device must have the same MAC. */
 function judgeMacs(spec: GuestSpec): GrammarViolation[] {
   return spec.netdevs.flatMap((netdev, index) => {
     if (netdev.type !== 'tap') return [];
@@ -146,7 +141,7 @@ function judgeMacs(spec: GuestSpec): GrammarViolation[] {
   });
 }
 
-/** Each id is one that QEMU takes, that Godwit does not use itself, and that nothing else of its kind has. */
+/** Each id must be valid for QEMU, not used by Godwit, and unique in its kind. */
 function judgeIds(spec: GuestSpec): GrammarViolation[] {
   const lists = ['objects', 'chardevs', 'netdevs', 'devices'] as const;
   const found = lists.flatMap((list) =>
@@ -158,7 +153,6 @@ function judgeIds(spec: GuestSpec): GrammarViolation[] {
   return [...found, ...idsOf('blockNodes', nodesOf(spec))];
 }
 
-/** What a device, or an image, may be on. */
 function nodesOf({ blockNodes = [] }: GuestSpec): string[] {
   return blockNodes.flatMap(({ node, filters = [] }) => [
     node,
@@ -166,7 +160,7 @@ function nodesOf({ blockNodes = [] }: GuestSpec): string[] {
   ]);
 }
 
-/** Limits are those of an object of the same description. */
+/** A limit must be an object of the same description. */
 function judgeFilters({ blockNodes = [], objects }: GuestSpec): GrammarViolation[] {
   const groups = new Set(
     objects.filter(({ type }) => type === 'throttle-group').map(({ id }) => id),
@@ -192,7 +186,7 @@ function idsOf(list: string, ids: readonly (string | undefined)[]): GrammarViola
   });
 }
 
-/** Sockets and logs of the guest lie beside Godwit’s own: none may take the place of one of those, or of another. */
+/** The guest's sockets and logs are in the same directory as Godwit's, so names must not collide. */
 function judgeFiles(spec: GuestSpec): GrammarViolation[] {
   const named: [string, (string | number)[]][] = [];
   for (const list of ['chardevs', 'ports'] as const) {
@@ -224,8 +218,8 @@ function judgePorts(spec: GuestSpec, known: DeclaredIds): GrammarViolation[] {
 }
 
 /**
- * Chips of firmware: each once, on an image of its own that the same description has. One that is known by its content
- * is whole by itself, and small: the destination reads all of its files of that size. Pure.
+ * Firmware chips: each unit once, on a separate image of the same description. A chip identified by content has
+ * a single small image: the destination reads all files of its size. Pure.
  */
 export function judgeFlash({ flash = [], blockNodes = [] }: GuestSpec): GrammarViolation[] {
   const units = new Set<number>();
@@ -248,7 +242,7 @@ export function judgeFlash({ flash = [], blockNodes = [] }: GuestSpec): GrammarV
   });
 }
 
-/** A machine has one TPM: a device for it, and ids that nothing else has. Pure. */
+/** A machine has one TPM: one device and unique ids. Pure. */
 function judgeTpm({ tpm, devices, chardevs, ports }: GuestSpec): GrammarViolation[] {
   const found = devices.flatMap(({ driver, props }, index) =>
     driver.startsWith('tpm-') ? [{ index, driver, tpmdev: props['tpmdev'] }] : [],
@@ -269,7 +263,7 @@ function judgeTpm({ tpm, devices, chardevs, ports }: GuestSpec): GrammarViolatio
   return refused;
 }
 
-/** A device that is passed through says what takes its place there, and no other does: which one, the destination decides. Pure. */
+/** A passed-through device, and no other, must describe its replacement; the destination chooses the device. Pure. */
 export function judgePassthrough({ devices }: GuestSpec): GrammarViolation[] {
   return devices.flatMap(({ driver, id, passthrough }, index): GrammarViolation[] => {
     const isPassedThrough = driver === 'vfio-pci';

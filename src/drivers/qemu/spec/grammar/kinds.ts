@@ -1,15 +1,11 @@
 import { switchValue, type Scalar } from '../options.ts';
 
-/** The kinds of values that a description may have, and what may be said of each. Pure. */
 export interface Kind {
-  /** What is allowed there, for whoever reads the refusal. */
   readonly allowed: string;
   readonly fits: (value: Scalar) => boolean;
-  /** A value is the id of something that the same description has. */
   readonly names?: keyof DeclaredIds;
 }
 
-/** Ids that a description gives itself, by what they are ids of. */
 export interface DeclaredIds {
   readonly netdev: ReadonlySet<string>;
   readonly chardev: ReadonlySet<string>;
@@ -22,16 +18,15 @@ export interface DeclaredIds {
   readonly tpmdev: ReadonlySet<string>;
 }
 
-/** As QEMU itself takes an id. */
 export const ID = /^[A-Za-z][A-Za-z0-9._-]{0,127}$/;
-/** Ids of objects that Godwit makes in the same process, or QEMU for Godwit’s monitor. */
+/** Ids of objects that Godwit creates in the same process, or QEMU creates for Godwit's monitor. */
 const OWN_ID = /^(godwit|compat_monitor)/i;
 
 export function isFreeId(id: string): boolean {
   return ID.test(id) && !OWN_ID.test(id);
 }
 
-/** Longer than any serial number or label that QEMU shows a guest. */
+/** Exceeds any serial number or label that QEMU shows a guest. */
 const MAX_TEXT = 1024;
 
 export const KINDS = {
@@ -42,7 +37,7 @@ export const KINDS = {
   u32: number(32),
   u64: number(64),
   i32: { ...number(32), allowed: 'a whole number of 32 bits' },
-  /** QEMU has had a switch there in one version and a number in another. */
+  /** QEMU has a switch here in one version and a number in another. */
   count: kind(
     'a number, or on or off',
     (value) => switchValue(value) !== undefined || isWhole(value, 32),
@@ -94,7 +89,6 @@ export function isKind(name: string | undefined): name is KindName {
   return name !== undefined && Object.hasOwn(KINDS, name);
 }
 
-/** One of these words. */
 export function choice(words: string): Kind {
   const all = new Set(words.split(' '));
   return kind([...all].join(', '), (value) => all.has(String(value)));
@@ -104,7 +98,7 @@ export function pattern(allowed: string, shape: RegExp): Kind {
   return kind(allowed, (value) => shape.test(String(value)));
 }
 
-/** Why a value does not fit, as what is allowed there; undefined when it fits. Without `known` ids are not looked up. */
+/** Allowed form if a value does not fit, otherwise undefined. Without `known`, ids are not looked up. */
 export function misfit(of: Kind, value: Scalar, known?: DeclaredIds): string | undefined {
   if (!of.fits(value)) return of.allowed;
   if (of.names === undefined || known === undefined) return undefined;
@@ -119,7 +113,7 @@ function reference(names: keyof DeclaredIds, what: string): Kind {
   return { allowed: `the id of ${what}`, fits: (value) => isFreeId(String(value)), names };
 }
 
-/** -1 stands for "none" or "all bits" with many of QEMU’s unsigned properties. */
+/** -1 means "none" or "all bits" in many of QEMU's unsigned properties. */
 function number(bits: 8 | 16 | 32 | 64): Kind {
   return kind(`a whole number of ${bits} bits`, (value) => isWhole(value, bits));
 }

@@ -1,8 +1,6 @@
 import { KINDS, choice, pattern, type Kind } from './kinds.ts';
 import { readTable } from './table.ts';
 
-/** What a description may say of its machine, its accelerator and its objects. Pure. */
-
 const SWITCHES = readTable(`
 switch: usb i8042 hpet sata smbus nvdimm mem-merge dump-guest-core hmat graphics suppress-vmdesc
   fd-bootchk default-bus-bypass-iommu default_bus_bypass_iommu cxl aux-ram-share highmem secure
@@ -65,7 +63,7 @@ const OBJECTS: ReadonlyMap<string, ReadonlyMap<string, Kind>> = new Map([
     ),
   ],
   ['rng-builtin', new Map()],
-  // The two devices of the kernel that give random bytes, and no other file.
+  // Only the kernel's two random devices, no other file.
   ['rng-random', new Map([['filename', choice('/dev/urandom /dev/random')]])],
   ['throttle-group', new Map(limits().map((name) => [name, KINDS.u64] as const))],
   [

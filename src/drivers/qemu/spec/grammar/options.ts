@@ -16,20 +16,20 @@ import { FAMILIES } from './families.ts';
 import { readTable } from './table.ts';
 
 /**
- * Options that a description carries as they were given, each with its form. What is read here is written anew: QEMU
- * gets the option that Godwit writes, with typed values in it, and never the text that came. Pure.
+ * Options that a description carries in their original form. Each is parsed and written again: QEMU gets
+ * Godwit's text with typed values, never the received text. Pure.
  */
 
-/** What QEMU gets as the option's value: nothing for a flag. Else where it is wrong, and what is allowed there. */
+/** Value of the option for QEMU, nothing for a flag; or the faulty part and its allowed form. */
 export type Read =
   | { readonly ok: true; readonly value: string | undefined }
   | { readonly ok: false; readonly at: string; readonly allowed: string };
 
-/** Keys with the kind of their values, of which `head` may be said without its key. */
+/** Keys with the kinds of their values; `head` may be given without its key. */
 interface Keys {
   readonly keys: ReadonlyMap<string, Kind>;
   readonly head?: string;
-  /** Keys that may be said more than once; of any other the second would win unseen. */
+  /** Keys that may repeat; for any other key, a second value would win unnoticed. */
   readonly repeated?: ReadonlySet<string>;
 }
 
@@ -37,7 +37,7 @@ type Form =
   | { readonly kind: 'flag' }
   | { readonly kind: 'word'; readonly word: Kind }
   | ({ readonly kind: 'keys' } & Keys)
-  /** The first part says which keys there are. */
+  /** The first part decides the allowed keys. */
   | { readonly kind: 'records'; readonly key: string; readonly records: ReadonlyMap<string, Keys> }
   | { readonly kind: 'global' };
 
@@ -101,7 +101,6 @@ const FORMS: Readonly<Record<string, Form>> = {
   usbdevice: { kind: 'word', word: choice('tablet mouse keyboard') },
 };
 
-/** Reads one option of a description, or of a command line. */
 export function readOption(name: string, value: string | undefined, known?: DeclaredIds): Read {
   const form = Object.hasOwn(FORMS, name) ? FORMS[name] : undefined;
   if (form === undefined) return no('', `one of -${Object.keys(FORMS).join(', -')}`);
@@ -121,14 +120,13 @@ export function readOption(name: string, value: string | undefined, known?: Decl
   }
 }
 
-/** Ids that an option gives to what it makes: of a drive, of an audio backend. */
 export function idOfOption(value: string): string | undefined {
   return partsOf(value, 'driver').find(([key]) => key === 'id')?.[1];
 }
 
 type Parts = readonly (readonly [string, string])[];
 
-/** `a=b,c`: a part without `=` is a switch that is on, but the first is the value of `head`. */
+/** Parses `a=b,c`: a part without `=` is a switch that is on, except that the first is the value of `head`. */
 function partsOf(value: string, head: string | undefined): Parts {
   return splitOption(value)
     .map((part, index) => ({ part, index }))
@@ -174,8 +172,8 @@ interface Global {
 }
 
 /**
- * `TYPE.PROPERTY=VALUE`, whose value QEMU takes as it is, or `driver=TYPE,property=PROPERTY,value=VALUE` in any order;
- * undefined for what is neither, or says one of them twice.
+ * Parses `TYPE.PROPERTY=VALUE`, whose value QEMU takes literally, or `driver=TYPE,property=PROPERTY,value=VALUE`
+ * in any order; undefined if it is neither or repeats a key.
  */
 export function globalParts(text: string): Global | undefined {
   const [, head, tail, rest] = /^([^.=,]+)\.([^=,]+)=(.*)$/s.exec(text) ?? [];
@@ -209,7 +207,7 @@ function readGlobal(text: string): Read {
   return { ok: true, value: formatOption(undefined, words) };
 }
 
-/** A reference of one device cannot be a setting for all of its type. */
+/** A device's reference cannot apply to all devices of its type. */
 function globalKind(driver: string, property: string): Kind | undefined {
   if (isProcessor(driver)) return ID.test(property) ? KINDS.switch : undefined;
   const has = (propertiesOf(driver) ?? CHIPS.get(driver))?.has(property) === true;
@@ -231,7 +229,6 @@ function no(at: string, allowed: string): Read {
   return { ok: false, at, allowed };
 }
 
-/** Parts of the machine itself, and families of devices, that only `-global` speaks of. */
 export const CHIPS = readTable(
   `
 apic kvm-apic: id vapic version

@@ -1,6 +1,6 @@
 import { readTable } from './table.ts';
 
-/** What kind of value each property of a device has (`kinds.ts`); no property has one kind here and another there. */
+/** Kind of each property (`kinds.ts`); a property has the same kind in all devices. */
 const PROPERTIES = readTable(`
 address: addr
 audiodev: audiodev

@@ -1,6 +1,6 @@
 import { KINDS, choice, pattern, type Kind, type KindName } from './kinds.ts';
 
-/** The options that are records of several types: SMBIOS tables and NUMA nodes. Without what names a file. Pure. */
+/** Options with typed records: SMBIOS tables and NUMA nodes, without file names. Pure. */
 interface Keys {
   readonly keys: ReadonlyMap<string, Kind>;
   readonly repeated?: ReadonlySet<string>;
@@ -92,7 +92,7 @@ export const NUMA: ReadonlyMap<string, Keys> = new Map([
   ],
 ]);
 
-/** `'u8', 'one two', 'text', 'three'`: names after their kind. */
+/** `'u8', 'one two', 'text', 'three'`: each kind is followed by its names. */
 function ofKind(...pairs: readonly string[]): ReadonlyMap<string, Kind> {
   const all = new Map<string, Kind>();
   for (let at = 0; at < pairs.length; at += 2) {

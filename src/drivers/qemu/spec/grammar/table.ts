@@ -1,6 +1,6 @@
 /**
- * Reads a table of names: `one two: three four` says that both `one` and `two` have `three` and `four`; a line that
- * begins with a space goes on with the one before, and `+family` stands for what the family has. Pure.
+ * Parses a table of names: `one two: three four` gives both `one` and `two` the entries `three` and `four`. A
+ * line with a leading space continues the line before, and `+family` stands for the family's entries. Pure.
  */
 export function readTable(
   text: string,
