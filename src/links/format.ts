@@ -1,6 +1,6 @@
 /**
  * Frames between two ends of a session. A head is u16 magic `474c`, u8 type, u8 channel, u32 payload's length, u64
- * number; integers are big-endian. docs/wire-links.md says what each type holds.
+ * number; integers are big-endian. src/links/README.md says what each type holds.
  */
 export const LINK_VERSION = 1;
 export const MAGIC = 0x474c;

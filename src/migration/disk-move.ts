@@ -18,7 +18,7 @@ import { bytes, moment, ms, shortText } from '../protocol/names.ts';
  *                                         +-> failed | cancelled
  *
  * A stage is named by its box, an arrow by its record. Why it has no rows on the engine of the other lifecycles:
- * docs/decisions/0027.
+ * decisions/0027.
  */
 
 const file = z.string().min(1).max(4096);

@@ -10,7 +10,19 @@ const root = path.resolve(import.meta.dirname, '../..');
 const pages = [
   'README.md',
   'CONTRIBUTING.md',
+  'ARCHITECTURE.md',
   'demo/README.md',
+  'bench/README.md',
+  'faults/README.md',
+  'hostile/README.md',
+  'meddle/README.md',
+  'sim/README.md',
+  'src/links/README.md',
+  'src/migration/README.md',
+  'src/wire/codec/README.md',
+  'src/wire/stream/README.md',
+  'test/failures.md',
+  'test/model/README.md',
   ...readdirSync(path.join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.md'))
     .map((file) => `docs/${file}`),

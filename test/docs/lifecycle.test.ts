@@ -38,7 +38,7 @@ import { errorOf, planned, preparationOf } from '../migration/direct/samples.ts'
 import { World } from '../migration/direct/world.ts';
 
 const docs = path.resolve(import.meta.dirname, '../../docs');
-const page = readFileSync(path.join(docs, 'lifecycle.md'), 'utf8');
+const page = readFileSync(path.resolve(docs, '../src/migration/README.md'), 'utf8');
 const managedPage = readFileSync(path.join(docs, 'drivers/managed.md'), 'utf8');
 
 /** The text of a section, up to the next heading. */
@@ -203,7 +203,7 @@ function deedRows(): string[][] {
   ]);
 }
 
-describe('docs/lifecycle.md', () => {
+describe('src/migration/README.md', () => {
   test('has the table of steps as it is', () => {
     assert.deepEqual(
       rows.map((row) => row.slice(0, -1)),

@@ -96,7 +96,7 @@ const AMPLE = 1_250_000_000;
 
 /**
  * What `auto` takes a link for that is not configured. One of 1 Gbit/s taken for 10 cost 1.3 times the time, one without a
- * limit taken for what two busy agents saw of it twice (docs/measurements/prediction.md). One of 400 Mbit/s would cost
+ * limit taken for what two busy agents saw of it twice (bench/results/prediction.md). One of 400 Mbit/s would cost
  * more than twice: agents that are too busy to fill so little are taken by their word only from that rate on.
  */
 export function linkToChooseBy(

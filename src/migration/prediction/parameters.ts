@@ -1,4 +1,4 @@
-/** Every number that a prediction rests on and that is not measured for it. Where each comes from is in docs/measurements/prediction.md. Pure. */
+/** Every number that a prediction rests on and that is not measured for it. Where each comes from is in bench/results/prediction.md. Pure. */
 
 /** The paths that guest memory can take. `known`: by the wire, whose caches know the guest. */
 export type MemoryPath = 'plain' | 'several' | PackedPath | 'xbzrle' | 'cold' | 'known' | Content;
@@ -9,7 +9,7 @@ export type PackedPath = 'packed' | 'packed3' | 'packed9';
 
 /**
  * What a path makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
- * rounded from the times that a busy machine of two took (docs/measurements/wire.md), and how many processors it has work for.
+ * rounded from the times that a busy machine of two took (bench/results/wire.md), and how many processors it has work for.
  */
 export interface Cost {
   /** Where nobody has looked at the pages. */
@@ -84,7 +84,7 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
     startSeconds: 0.9,
     mostCores: 2,
   },
-  /** One thread at each end; the destination's, which compares, has more to do (measurements/containers.md). */
+  /** One thread at each end; the destination's, which compares, has more to do (bench/results/containers.md). */
   content: { share: 1, again: 1, secondsPerGb: 3.7, mostCores: 1, once: true },
   /** What zstd takes beside that is assumed. */
   contentPacked: {
@@ -115,11 +115,11 @@ export const CONTENT_ROUNDS = 8;
 export const WORTH_SHARE = 0.7;
 /** One part of so many of the memory is little: the dump of all of it takes longer than sending that. */
 export const LITTLE_SHARE = 32;
-/** To read all memory once more and find what changed: 0.18 s for 256 MiB (docs/measurements/containers.md). */
+/** To read all memory once more and find what changed: 0.18 s for 256 MiB (bench/results/containers.md). */
 export const LOOK_SECONDS_PER_GB = 0.7;
 /**
  * While a container is frozen, beside its last pages: CRIU's dump, that read and sent as numbers, CRIU's restore. Between
- * what clients of containers of 32 MiB, 256 MiB and 1 GiB waited for (docs/measurements/containers.md): 0.5, 1 and 6 s.
+ * what clients of containers of 32 MiB, 256 MiB and 1 GiB waited for (bench/results/containers.md): 0.5, 1 and 6 s.
  */
 export const FREEZE_MS = 400;
 export const FREEZE_MS_PER_GB = 3000;
@@ -156,7 +156,7 @@ export const PIECE_SHARE = 0.8;
 
 /**
  * How far what is written in a round lies from what the curve says of one, as the spread of its logarithm. It was 0.22 in 269
- * rounds of one guest, of which more were far below the middle than that says (measurements/prediction.md).
+ * rounds of one guest, of which more were far below the middle than that says (bench/results/prediction.md).
  */
 export const ROUND_SPREAD = 0.35;
 
@@ -246,7 +246,7 @@ export const SPREADS = {
 
 /**
  * How much of the spread of `fixed` is that of the times around memory. Assumed: with all of it, ranges of the total time held
- * too many moves on two cores that did nothing else (measurements/prediction.md). What lies in connections is spread by all.
+ * too many moves on two cores that did nothing else (bench/results/prediction.md). What lies in connections is spread by all.
  */
 export const AROUND_SPREAD = 0.7;
 

@@ -25,7 +25,7 @@ export interface Outlook {
   readonly downtimeMs: number;
 }
 
-/** Of each second in which the rest follows by post-copy, a busy guest loses so much of its work (docs/measurements/convergence.md). */
+/** Of each second in which the rest follows by post-copy, a busy guest loses so much of its work (bench/results/convergence.md). */
 export const LOST_SHARE = 0.75;
 /** Rounds that are reckoned ahead: those that lead somewhere are fewer. */
 const MAX_ROUNDS = 100;

@@ -40,7 +40,7 @@ export const LOOK_MS = 4000;
 const MIN_WINDOW_MS = 500;
 /**
  * If the second round leaves less than this share of what the first one left, it is worth its time: of each second in which
- * the rest follows by post-copy, a busy guest loses three quarters (docs/measurements/convergence.md).
+ * the rest follows by post-copy, a busy guest loses three quarters (bench/results/convergence.md).
  */
 const SHRINKS = 0.5;
 /** A sample of pages is believed as far as all but one in forty of such samples would say the same. */

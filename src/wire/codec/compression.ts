@@ -158,7 +158,7 @@ class CompressChain {
 /**
  * Where zstd's own tables are too small for the window, for the longer the window, the more of it they forget. Level 2
  * finds more for next to no more work; level 8 with fewer steps is smaller than zstd's 9 on a guest's memory, and faster:
- * 30.7 MB at 62 MB/s where 7 has 31.6 at 75, 9 has 31.0 at 47 (docs/measurements/wire-codec.md).
+ * 30.7 MB at 62 MB/s where 7 has 31.6 at 75, 9 has 31.0 at 47 (bench/results/wire-codec.md).
  */
 const TABLES: Readonly<Record<number, Parameters>> = {
   1: [[constants.ZSTD_c_hashLog, 15]],

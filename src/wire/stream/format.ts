@@ -1,5 +1,5 @@
 /**
- * QEMU's migration stream from 7.2 to 11.1, as tables: the one description of the format in this project. docs/wire-stream.md
+ * QEMU's migration stream from 7.2 to 11.1, as tables: the one description of the format in this project. src/wire/stream/README.md
  * explains it. All integers are big-endian; `since` and `until` are QEMU versions, absent for all that we know.
  */
 export const FILE_MAGIC = 0x5145_564d;

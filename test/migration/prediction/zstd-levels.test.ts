@@ -28,7 +28,7 @@ test('auto takes a higher level on a thinner link, 9 only of pages that were loo
 });
 
 test('auto takes what was the soonest in recorded moves of a guest of 384 MiB, or nearly so', () => {
-  // docs/measurements/prediction.md; at 400 Mbit/s and more on a busy machine.
+  // bench/results/prediction.md; at 400 Mbit/s and more on a busy machine.
   const rows = [
     [100, false, 'native'],
     [100, true, 'wire'],

@@ -5,14 +5,14 @@ import { describe, test } from 'node:test';
 import * as format from '../../../src/wire/stream/format.ts';
 
 const page = readFileSync(
-  path.resolve(import.meta.dirname, '../../../docs/wire-stream.md'),
+  path.resolve(import.meta.dirname, '../../../src/wire/stream/README.md'),
   'utf8',
 );
 
 /** Rows of the table under a heading: the cells of each. */
 function rows(heading: string): string[][] {
   const from = page.indexOf(`\n### ${heading}\n`);
-  assert.ok(from >= 0, `docs/wire-stream.md has no heading ${heading}`);
+  assert.ok(from >= 0, `src/wire/stream/README.md has no heading ${heading}`);
   const section = page.slice(from + 1).split(/\n#/)[0] ?? '';
   const lines = section.split('\n').filter((line) => line.startsWith('|'));
   return lines.slice(2).map((line) =>
@@ -25,7 +25,7 @@ function rows(heading: string): string[][] {
 
 const hex = (value: number): string => `0x${value.toString(16).padStart(2, '0')}`;
 
-describe('docs/wire-stream.md', () => {
+describe('src/wire/stream/README.md', () => {
   test('has each element that the code knows', () => {
     assert.deepEqual(
       rows('Elements').map(([type, name]) => [type, name]),

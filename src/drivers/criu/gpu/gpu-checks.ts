@@ -5,7 +5,7 @@ import type { GpuSpec } from '../host/host-parts.ts';
 
 /** Whether the state that a container has on its GPUs can move. Pure. */
 
-/** Measured on one H200, bytes/s: docs/measurements/containers.md. */
+/** Measured on one H200, bytes/s: bench/results/containers.md. */
 const TAKEN_BYTES_PER_S = 1.75e9;
 const GIVEN_BYTES_PER_S = 5.9e9;
 /** Of what was on GPUs, as memory of the container: read, compared and sent; and what the freeze takes of it. */
