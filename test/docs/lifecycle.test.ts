@@ -268,7 +268,7 @@ describe('docs/drivers/managed.md', () => {
   const heading = 'The life of a managed migration';
 
   test('has the table of steps as it is', () => {
-    assert.deepEqual(rowsOf(managedPage, heading), managed.STEP_NAMES.map(managedRowOf));
+    assert.deepEqual(rowsOf(page, heading), managed.STEP_NAMES.map(managedRowOf));
   });
 
   test('draws every step', () => {
