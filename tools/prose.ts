@@ -221,7 +221,7 @@ export function corporaOf(tree: Tree): Corpus[] {
 
   const notes = /^(?:bench\/results|decisions)\/.*\.md$/;
   const pages =
-    /^(?:README|CONTRIBUTING|ARCHITECTURE|test\/failures|(?:demo|bench|faults|hostile|meddle|sim|test\/model|src\/.*)\/README)\.md$|^docs\/.*\.md$/;
+    /^(?:README|CONTRIBUTING|ARCHITECTURE|test\/(?:failures|security-claims)|(?:demo|bench|examples\/client|faults|hostile|lab|meddle|sim|test\/model|tools\/gpu-check|src\/.*)\/README)\.md$|^docs\/.*\.md$/;
   const program = /^(?:src\/.*\.ts|web\/src\/.*\.tsx?)$/;
   const code = /\.tsx?$/;
   const fixture = /^test\/fixtures\//;
