@@ -135,7 +135,7 @@ export function log(bytes: number, seed = 4): Buffer {
 /**
  * The mix of a guest of a Debian image with a database, by shares. Half of the pages of a guest that are not zeros are
  * its image's (52 % in the guests that were captured), and they are two thirds of the mix, since all that a guest holds
- * beside the mix (kernel, random bytes, what it dirties: docs/benchmarks.md) is its own, as the rest of the mix is.
+ * beside the mix (kernel, random bytes, what it dirties: bench/README.md) is its own, as the rest of the mix is.
  */
 export const SHARES = { image: 0.67, database: 0.12, log: 0.08, heap: 0.13 } as const;
 

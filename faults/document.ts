@@ -1,4 +1,4 @@
-/** docs/measurements/faults.md from the results of cells. Pure. */
+/** bench/results/faults.md from the results of cells. Pure. */
 import {
   allCells,
   cellId,

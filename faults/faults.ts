@@ -1,4 +1,4 @@
-/** `npm run faults`: the fault matrix on real guests. See docs/faults.md. */
+/** `npm run faults`: the fault matrix on real guests. See faults/README.md. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -21,7 +21,7 @@ const USAGE = `npm run faults -- [--cells PATTERN]... [--from CELL] [--seed N] [
   --list           names the cells, what must hold in each, and why the others are not run
   --json           one line of JSON for each cell, on standard output
   --evidence DIR   copies journals and logs of red cells there
-  --write-docs     puts what --json wrote, of one run or several, into docs/measurements/faults.md
+  --write-docs     puts what --json wrote, of one run or several, into bench/results/faults.md
 
 What was played, and on which commit, is kept in out/proofs/faults.json.
 `;
@@ -153,7 +153,7 @@ function figuresOf(played: readonly PlayResult[]): Record<string, unknown> {
 function writeDocs(files: readonly string[]): void {
   const lines = files.flatMap((file) => readFileSync(file, 'utf8').split('\n'));
   const played = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as PlayResult);
-  const page = fileURLToPath(new URL('../docs/measurements/faults.md', import.meta.url));
+  const page = fileURLToPath(new URL('../bench/results/faults.md', import.meta.url));
   writeFileSync(page, withResults(readFileSync(page, 'utf8'), played));
 }
 

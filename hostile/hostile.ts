@@ -1,4 +1,4 @@
-/** `npm run hostile`: somebody with a valid host certificate does everything else wrong. See docs/hostile.md. */
+/** `npm run hostile`: somebody with a valid host certificate does everything else wrong. See hostile/README.md. */
 import { parseArgs } from 'node:util';
 import { proverRecorder } from '../tools/prover-record.ts';
 import type { CaseResult } from './attacker.ts';

@@ -1,4 +1,4 @@
-/** `npm run meddle`: owners change their guests while the guests move. See docs/meddle.md. */
+/** `npm run meddle`: owners change their guests while the guests move. See meddle/README.md. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';

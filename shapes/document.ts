@@ -56,7 +56,7 @@ export function documentOf(shapes: readonly Shape[]): string {
     'without it. Godwit lists such a guest and does not move it.',
     '',
     'A tiny guest that sums its memory runs in place of an operating system. One whole system is moved by a test of its own:',
-    '[Debian with PostgreSQL](measurements/database-guest.md) on UEFI firmware, with a TPM. Nobody has moved a Windows: the lines',
+    '[Debian with PostgreSQL](performance.md#a-database) on UEFI firmware, with a TPM. Nobody has moved a Windows: the lines',
     'for it have the tiny guest, too. What a line has that the machine of the trial lacks is put aside by rules, named in the',
     'last column:',
     '',

@@ -4,7 +4,7 @@
  *
  * The movers are the real ones; the clock, the link, the disks and the hypervisors are not. Seed S gives run S, S + 1
  * the next, and each gives the same run again. Exit 1 when a rule is broken; the seed is printed with the shortest
- * story of how. `--seed S --runs 1 --trace` prints what happens in run S. See docs/fault-simulation.md.
+ * story of how. `--seed S --runs 1 --trace` prints what happens in run S. See sim/README.md.
  */
 import { parseArgs } from 'node:util';
 import { momentOf, wordsOf } from './faults.ts';

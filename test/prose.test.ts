@@ -81,7 +81,7 @@ describe('the corpora', () => {
 
   test('each text belongs to the corpus of its place', () => {
     assert.deepEqual(of('docs/a.md', bad), ['pages']);
-    assert.deepEqual(of('docs/measurements/a.md', bad), ['notes']);
+    assert.deepEqual(of('bench/results/a.md', bad), ['notes']);
     assert.deepEqual(of('src/errors/a.ts', `row('${bad}')`), ['messages']);
     assert.deepEqual(of('src/cli/a/specs.ts', `summary: '${bad}'`), ['help']);
     assert.deepEqual(of('src/agent/a.ts', `log.warn({ a: f() }, '${bad}');`), ['log']);

@@ -4,7 +4,7 @@
  * Explores every state that one migration can come to, in pre-copy and in post-copy, with messages late, doubled and
  * lost, and with up to N (2) deaths, power losses and broken streams. Then breaks the protocol on purpose, and shows
  * that each break is found; `--trace` prints how. Exit 1 when a rule is broken, a mutant is missed, or a bound cut
- * it short. `--from` begins with the run or the mutant of that name. See docs/model.md.
+ * it short. `--from` begins with the run or the mutant of that name. See test/model/README.md.
  */
 import { parseArgs } from 'node:util';
 import { explore, type Bounds, type ExplorationResult } from '../test/model/explore.ts';

@@ -219,16 +219,17 @@ export function corporaOf(tree: Tree): Corpus[] {
   const named = (expression: RegExp) => (file: string, text: string) =>
     namePassages(file, text, expression);
 
-  const notes = /measurements|decisions/;
-  const pages = /^(?:README|CONTRIBUTING|demo\/README)\.md$|^docs\/.*\.md$/;
+  const notes = /^(?:bench\/results|decisions)\/.*\.md$/;
+  const pages =
+    /^(?:README|CONTRIBUTING|ARCHITECTURE|test\/(?:failures|security-claims)|(?:demo|bench|examples\/client|faults|hostile|lab|meddle|sim|test\/model|tools\/gpu-check|src\/.*)\/README)\.md$|^docs\/.*\.md$/;
   const program = /^(?:src\/.*\.ts|web\/src\/.*\.tsx?)$/;
   const code = /\.tsx?$/;
   const fixture = /^test\/fixtures\//;
   const tests = collect(/^test\/.*\.ts$/, named(TEST), fixture);
   const generated = /^docs\/(?:.*\/)?(?:cli|errors)\.md$|template/;
   const prose: Readonly<Record<string, readonly Passage[]>> = {
-    pages: collect(pages, pagePassages, new RegExp(`${generated.source}|${notes.source}`)),
-    notes: collect(/^docs\/.*(?:measurements|decisions).*\.md$/, pagePassages, generated),
+    pages: collect(pages, pagePassages, generated),
+    notes: collect(notes, pagePassages, generated),
     messages: collect(/^src\/errors\/.*\.ts$/, strings),
     help: collect(/^src\/cli\/.*\.ts$/, strings),
     log: collect(/^src\/.*\.ts$/, logPassages),

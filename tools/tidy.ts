@@ -1,5 +1,5 @@
 /**
- * What the linter can't see: the layers of docs/architecture.md, paths of one
+ * What the linter can't see: the layers of ARCHITECTURE.md, paths of one
  * machine, dead links. Each check returns its problems as lines `file: what is wrong, and how to fix it`.
  * Lengths of functions are oxlint's (see .oxlintrc.json), import cycles and folders have a file of their own (structure.ts), and so have files that no program reaches (reach.ts).
  * test/tidy.test.ts runs all of them.
@@ -336,9 +336,7 @@ export function fileProblems(tree: Tree): string[] {
 
 /** Decision records are numbered without a gap and name their status. */
 export function decisionProblems(tree: Tree): string[] {
-  const records = tree.files
-    .filter((file) => /^docs\/decisions\/\d{4}-[^/]+\.md$/.test(file))
-    .toSorted();
+  const records = tree.files.filter((file) => /^decisions\/\d{4}-[^/]+\.md$/.test(file)).toSorted();
   return records.flatMap((file, index) => {
     const number = String(index + 1).padStart(4, '0');
     if (!path.basename(file).startsWith(number)) return [`${file}: its number should be ${number}`];

@@ -1,6 +1,6 @@
 /**
  * Frames of a session. Head: u16 magic `474c`, u8 type, u8 channel, u32 payload length, u64 number; integers are
- * big-endian. docs/wire-links.md describes each type's payload.
+ * big-endian. src/links/README.md describes each type's payload.
  */
 export const LINK_VERSION = 1;
 export const MAGIC = 0x474c;

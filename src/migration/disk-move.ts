@@ -17,7 +17,7 @@ import { bytes, moment, ms, shortText } from '../protocol/names.ts';
  *              +-- cancel, trouble --> undoing <-------+ trouble: the guest is still on the old image
  *                                         +-> failed | cancelled
  *
- * Boxes are stages and arrows are records. docs/decisions/0027 explains why this lifecycle does not use the common
+ * Boxes are stages and arrows are records. decisions/0027 explains why this lifecycle does not use the common
  * engine.
  */
 

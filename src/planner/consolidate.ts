@@ -24,7 +24,7 @@ export interface ConsolidateOptions {
   readonly thrift: number;
 }
 
-/** Careful, for real fleets. Tuned on the five recorded days of docs/measurements/planner.md. */
+/** Careful, for real fleets. Tuned on the five recorded days of bench/results/planner.md. */
 export const CONSOLIDATE: ConsolidateOptions = {
   fill: { z: 1.4, share: 1 },
   relieve: { z: 0.55, share: 1 },

@@ -38,7 +38,7 @@ import { errorOf, planned, preparationOf } from '../migration/direct/samples.ts'
 import { World } from '../migration/direct/world.ts';
 
 const docs = path.resolve(import.meta.dirname, '../../docs');
-const page = readFileSync(path.join(docs, 'lifecycle.md'), 'utf8');
+const page = readFileSync(path.resolve(docs, '../src/migration/README.md'), 'utf8');
 const managedPage = readFileSync(path.join(docs, 'drivers/managed.md'), 'utf8');
 
 /** The text of a section, up to the next heading. */
@@ -268,7 +268,7 @@ describe('docs/drivers/managed.md', () => {
   const heading = 'The life of a managed migration';
 
   test('the managed page has the present table of steps', () => {
-    assert.deepEqual(rowsOf(managedPage, heading), managed.STEP_NAMES.map(managedRowOf));
+    assert.deepEqual(rowsOf(page, heading), managed.STEP_NAMES.map(managedRowOf));
   });
 
   test('the managed page draws every step', () => {

@@ -46,7 +46,7 @@ describe('a guest with free page hints', () => {
 
   /**
    * What of its memory goes over the link, with free pages that hold something; the guest's own sums are right after it. What
-   * it says is in docs/measurements/prediction.md.
+   * it says is in bench/results/prediction.md.
    */
   async function sent(t: TestContext, guest: Guest, asked: Partial<Move> = {}): Promise<number> {
     await fillMemory(world.lab, guest, GIVEN_BACK);

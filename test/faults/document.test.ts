@@ -65,10 +65,7 @@ describe("the page of the fault matrix's results", () => {
   });
 
   test('the page of results is written between its marks', () => {
-    const page = readFileSync(
-      new URL('../../docs/measurements/faults.md', import.meta.url),
-      'utf8',
-    );
+    const page = readFileSync(new URL('../../bench/results/faults.md', import.meta.url), 'utf8');
     const of = (text: string, begin: string, end: string): string =>
       text.slice(text.indexOf(begin), text.indexOf(end));
     const machine = [played('kill-source-mover/first-round/precopy')];
@@ -88,10 +85,7 @@ describe("the page of the fault matrix's results", () => {
   });
 
   test('the page of results has a table of hosts that lose their power, between separate marks', () => {
-    const page = readFileSync(
-      new URL('../../docs/measurements/faults.md', import.meta.url),
-      'utf8',
-    );
+    const page = readFileSync(new URL('../../bench/results/faults.md', import.meta.url), 'utf8');
     const power = [
       played('power-source/first-round/precopy', { recovered: 'c', recoveryMs: 9000 }),
       played('power-destination/after-commit/precopy', { outcome: 'held' }),

@@ -139,7 +139,7 @@ function readAll(payload: Uint8Array): void {
 }
 
 test('the page about the links lists the present types of frames', () => {
-  const page = readFileSync(path.join(import.meta.dirname, '../../docs/wire-links.md'), 'utf8');
+  const page = readFileSync(path.join(import.meta.dirname, '../../src/links/README.md'), 'utf8');
   const rows = [...page.matchAll(/^\| (\d+) \| (\w+) \|/gm)].map(([, number, name]) => [
     name,
     Number(number),

@@ -137,17 +137,7 @@ export function siteConfig(): UserConfig<DefaultTheme.Config> {
       nav: links,
       outline: [2, 3],
       sidebar: sidebar(readFileSync(path.join(docs, 'README.md'), 'utf8')),
-      search: {
-        provider: 'local',
-        options: {
-          // Records, measured figures and benchmarks are on the site, and not in its search.
-          _render: (source, env, md) => {
-            const html = md.render(source, env);
-            const { relativePath } = env as { relativePath: string };
-            return /^(?:measurements\/|decisions\/|benchmarks)/.test(relativePath) ? '' : html;
-          },
-        },
-      },
+      search: { provider: 'local' },
     },
   };
 }

@@ -90,7 +90,7 @@ const AMPLE = 1_250_000_000;
 
 /**
  * Link rate for `auto` if none is configured. Taking 1 Gbit/s for 10 cost 1.3 times the time, and trusting the rate
- * that two busy agents measured on an unlimited link, twice (docs/measurements/prediction.md). Slower measurements
+ * that two busy agents measured on an unlimited link, twice (bench/results/prediction.md). Slower measurements
  * are used as they are.
  */
 export function linkToChooseBy(

@@ -1,4 +1,4 @@
-/** Numbers of the prediction that are not measured per migration; sources in docs/measurements/prediction.md. Pure. */
+/** Numbers of the prediction that are not measured per migration; sources in bench/results/prediction.md. Pure. */
 
 /** `known`: the wire, with caches that know the guest. */
 export type MemoryPath = 'plain' | 'several' | PackedPath | 'xbzrle' | 'cold' | 'known' | Content;
@@ -8,7 +8,7 @@ export type PackedPath = 'packed' | 'packed3' | 'packed9';
 
 /**
  * Costs of a path: link bytes per byte of memory, processor seconds per GB (rounded from a busy machine with two
- * processors, docs/measurements/wire.md), and usable processors.
+ * processors, bench/results/wire.md), and usable processors.
  */
 export interface Cost {
   /** Used without a sample of the pages. */
@@ -82,7 +82,7 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
     startSeconds: 0.9,
     mostCores: 2,
   },
-  /** One thread at each end; the destination compares and has more work (measurements/containers.md). */
+  /** One thread at each end; the destination compares and has more work (bench/results/containers.md). */
   content: { share: 1, again: 1, secondsPerGb: 3.7, mostCores: 1, once: true },
   /** The additional time of zstd is assumed. */
   contentPacked: {
@@ -114,11 +114,11 @@ export const CONTENT_ROUNDS = 8;
 export const WORTH_SHARE = 0.7;
 /** A remainder below memory divided by this is small, as dumping takes longer than sending. */
 export const LITTLE_SHARE = 32;
-/** Time to read all memory and find changes: 0.18 s for 256 MiB (docs/measurements/containers.md). */
+/** Time to read all memory and find changes: 0.18 s for 256 MiB (bench/results/containers.md). */
 export const LOOK_SECONDS_PER_GB = 0.7;
 /**
  * Freeze of a container without its last pages: CRIU's dump, sending it, and the restore. Clients of containers of 32
- * MiB, 256 MiB and 1 GiB waited 0.5, 1 and 6 s (docs/measurements/containers.md).
+ * MiB, 256 MiB and 1 GiB waited 0.5, 1 and 6 s (bench/results/containers.md).
  */
 export const FREEZE_MS = 400;
 export const FREEZE_MS_PER_GB = 3000;
@@ -152,7 +152,7 @@ export const PIECE_SHARE = 0.8;
 
 /**
  * Spread of a round's writes around the curve, as the standard deviation of the logarithm. It was 0.22 in 269 rounds
- * of one guest, with more rounds far below the middle than that implies (measurements/prediction.md).
+ * of one guest, with more rounds far below the middle than that implies (bench/results/prediction.md).
  */
 export const ROUND_SPREAD = 0.35;
 
@@ -235,7 +235,7 @@ export const SPREADS = {
 
 /**
  * Part of `fixed` that applies to the time around memory. Assumed: with all of it, ranges of the total time held too
- * many moves on two idle cores (measurements/prediction.md). Queued bytes use all of it.
+ * many moves on two idle cores (bench/results/prediction.md). Queued bytes use all of it.
  */
 export const AROUND_SPREAD = 0.7;
 

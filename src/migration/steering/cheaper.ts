@@ -22,7 +22,7 @@ export interface Outlook {
   readonly downtimeMs: number;
 }
 
-/** Work that a busy guest loses per second of post-copy (docs/measurements/convergence.md). */
+/** Work that a busy guest loses per second of post-copy (bench/results/convergence.md). */
 export const LOST_SHARE = 0.75;
 /** Simulated rounds; a converging migration needs fewer. */
 const MAX_ROUNDS = 100;

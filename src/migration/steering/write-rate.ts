@@ -37,7 +37,7 @@ export const LOOK_MS = 4000;
 const MIN_WINDOW_MS = 500;
 /**
  * A second round is worth its time if it leaves less than this share of the first one's remainder. A busy guest loses
- * three quarters of each second in post-copy (docs/measurements/convergence.md).
+ * three quarters of each second in post-copy (bench/results/convergence.md).
  */
 const SHRINKS = 0.5;
 /** Confidence in a sample: 39 of 40 such samples would agree. */

@@ -154,7 +154,7 @@ class CompressChain {
  * Larger tables than zstd's, which are too small for the window: a longer window loses more. Level 2 finds more
  * for little extra work. Level 8 with fewer steps is smaller and faster than zstd's 9 on a guest's memory: 30.7
  * MB at 62 MB/s, compared with 31.6 at 75 for level 7 and 31.0 at 47 for level 9
- * (docs/measurements/wire-codec.md).
+ * (bench/results/wire-codec.md).
  */
 const TABLES: Readonly<Record<number, Parameters>> = {
   1: [[constants.ZSTD_c_hashLog, 15]],

@@ -1,6 +1,6 @@
 /**
  * QEMU's migration stream from 7.2 to 11.1 as tables, this project's only description of the format.
- * docs/wire-stream.md explains it. All integers are big-endian; `since` and `until` are QEMU versions, absent
+ * src/wire/stream/README.md explains it. All integers are big-endian; `since` and `until` are QEMU versions, absent
  * for all supported ones.
  */
 export const FILE_MAGIC = 0x5145_564d;

@@ -1,7 +1,7 @@
 import type { Facts } from '../../../src/migration/prediction/facts.ts';
 import { MIB } from './samples.ts';
 
-/** Moves of the lab on a quiet machine, by `npm run bench -- prediction` (docs/measurements/prediction.md), with their facts. */
+/** Moves of the lab on a quiet machine, by `npm run bench -- prediction` (bench/results/prediction.md), with their facts. */
 
 export interface RecordedMove {
   readonly link: keyof typeof LINKS;

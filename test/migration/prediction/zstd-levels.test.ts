@@ -28,7 +28,7 @@ test('auto takes a higher level on a slower link, 9 only for sampled pages, limi
 });
 
 test('auto takes the level that was fastest, or nearly so, in recorded moves of a guest of 384 MiB', () => {
-  // docs/measurements/prediction.md; at 400 Mbit/s and more on a busy machine.
+  // bench/results/prediction.md; at 400 Mbit/s and more on a busy machine.
   const rows = [
     [100, false, 'native'],
     [100, true, 'wire'],

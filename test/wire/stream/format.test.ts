@@ -5,14 +5,14 @@ import { describe, test } from 'node:test';
 import * as format from '../../../src/wire/stream/format.ts';
 
 const page = readFileSync(
-  path.resolve(import.meta.dirname, '../../../docs/wire-stream.md'),
+  path.resolve(import.meta.dirname, '../../../src/wire/stream/README.md'),
   'utf8',
 );
 
 /** Rows of the table under a heading: the cells of each. */
 function rows(heading: string): string[][] {
   const from = page.indexOf(`\n### ${heading}\n`);
-  assert.ok(from >= 0, `docs/wire-stream.md has no heading ${heading}`);
+  assert.ok(from >= 0, `src/wire/stream/README.md has no heading ${heading}`);
   const section = page.slice(from + 1).split(/\n#/)[0] ?? '';
   const lines = section.split('\n').filter((line) => line.startsWith('|'));
   return lines.slice(2).map((line) =>
@@ -25,15 +25,15 @@ function rows(heading: string): string[][] {
 
 const hex = (value: number): string => `0x${value.toString(16).padStart(2, '0')}`;
 
-describe('docs/wire-stream.md', () => {
-  test('docs/wire-stream.md lists each element in the code', () => {
+describe('src/wire/stream/README.md', () => {
+  test('src/wire/stream/README.md lists each element in the code', () => {
     assert.deepEqual(
       rows('Elements').map(([type, name]) => [type, name]),
       Object.entries(format.ELEMENT).map(([name, type]) => [hex(type), name]),
     );
   });
 
-  test('docs/wire-stream.md lists each flag of RAM records', () => {
+  test('src/wire/stream/README.md lists each flag of RAM records', () => {
     assert.deepEqual(
       rows('RAM records').map(([flag, name]) => [flag, name]),
       Object.entries(format.RAM_FLAG).map(([name, flag]) => [hex(flag), name]),
@@ -45,7 +45,7 @@ describe('docs/wire-stream.md', () => {
     ['Return path', format.RETURN_MESSAGES],
   ] as const;
   for (const [heading, table] of messages) {
-    test(`docs/wire-stream.md lists each message of ${heading}, with its length and its first version`, () => {
+    test(`src/wire/stream/README.md lists each message of ${heading}, with its length and its first version`, () => {
       assert.deepEqual(
         rows(heading).map((cells) => cells.slice(0, 4)),
         [...table].map(([code, { name, payloadBytes, since }]) => [

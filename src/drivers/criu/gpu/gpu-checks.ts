@@ -3,7 +3,7 @@ import type { Obstacle } from '../obstacle.ts';
 import type { HostGpuFacts } from './gpu.ts';
 import type { GpuSpec } from '../host/host-parts.ts';
 
-/** Measured on one H200, bytes/s: docs/measurements/containers.md. */
+/** Measured on one H200, bytes/s: bench/results/containers.md. */
 const TAKEN_BYTES_PER_S = 1.75e9;
 const GIVEN_BYTES_PER_S = 5.9e9;
 /** Rates for GPU state in container memory: reading, comparing and sending it, and the freeze. */
