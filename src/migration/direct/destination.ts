@@ -104,7 +104,8 @@ export function destinationAfter(
       return state;
     case 'taken-over': {
       const unsure = state.right === 'armed' && !event.neverRan;
-      return { ...state, unsure, mayHaveRun: state.mayHaveRun || unsure };
+      // Whatever its right: the journal may have been restored from a copy that lacks later records.
+      return { ...state, unsure, mayHaveRun: state.mayHaveRun || !event.neverRan };
     }
     case 'seeding':
       return { ...state, bases: event.bases, directories: withMade(state, event.directories) };

@@ -133,7 +133,10 @@ export function lost(state: SourceState, reason: string): Transition {
 
 /** Ends the migration, or first restarts the guest if requested and possible. */
 export function lostBecause(state: SourceState, because: SerialError): Transition {
-  if (state.plan.settings.onLost === 'restart' && state.known.launch !== undefined) {
+  const { copies = [], launch } = state.known;
+  // The images here lack the writes that the guest made at the destination.
+  const isCurrent = copies.length === 0;
+  if (state.plan.settings.onLost === 'restart' && launch !== undefined && isCurrent) {
     const next: SourceState = { ...state, because, doing: { kind: 'restart' } };
     return { state: next, effects: [{ type: 'restart' }] };
   }

@@ -41,6 +41,7 @@ const CASES: Readonly<Record<string, readonly [ReturnType<typeof dataFate>, Dest
       'remove',
       [ARMED, REBOOTED, { type: 'refused', epoch, why, neverRan: true }],
     ],
+    'a guest whose journal was restored from before it was armed': ['set-aside', [REBOOTED]],
     'such a guest of which its source heard that it ran': ['keep', [ARMED, REBOOTED, RAN]],
   };
 

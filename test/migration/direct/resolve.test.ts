@@ -239,6 +239,15 @@ describe('a proof that the destination is off', () => {
     assert.ok(report?.restartedAt !== undefined);
   });
 
+  test('a lost guest with copied disks is not started afresh: the images here lack its last writes', () => {
+    const copies = [{ node: 'vda0', pool: 'p', path: 'web1.raw' }];
+    const before = [...toMemory.slice(0, 2), did('assess', { copies }), ...toMemory.slice(3, 6)];
+    const copied = [...before, did('mirror'), ...toMemory.slice(6)];
+    const draining = [...copied, says('postcopy-active'), did('commit')];
+    const state = stateAfter([...draining, fenced], { mode: 'postcopy', onLost: 'restart' });
+    assert.deepEqual(state.doing, { kind: 'end', outcome: 'lost' });
+  });
+
   test('a new start that fails ends as lost, with the reason', () => {
     const draining = [...toMemory, says('postcopy-active'), did('commit')];
     const error = godwitError('GODWIT_RESTART', { guest: 'web1', host: 'a', reason: 'x' }).toJSON();

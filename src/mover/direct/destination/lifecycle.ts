@@ -248,7 +248,18 @@ export async function undoPreparation(
   signal: AbortSignal,
 ): Promise<void> {
   const own = { ...ways, refuse: async () => undefined };
-  for (const row of ROWS_TO_PREPARE_AGAIN) await LIFECYCLE[row].undo(own, state, signal);
+  for (const row of ROWS_TO_PREPARE_AGAIN) await undoRow(row, own, state, signal);
+}
+
+async function undoRow(
+  row: UndoneRow,
+  ways: UndoWays,
+  state: DestinationState,
+  signal: AbortSignal,
+): Promise<void> {
+  const fate = dataFate(state);
+  if (fate !== 'remove' && holdsData(row)) await LIFECYCLE[row].ifRan(ways, state, fate, signal);
+  else await LIFECYCLE[row].undo(ways, state, signal);
 }
 
 export interface TakingDown {
@@ -274,12 +285,7 @@ export async function takeDown(
     await ledger.record({ type: 'refused', epoch, why, ...defined({ neverRan }) });
   };
   const own = { ...ways, refuse };
-  for (const row of ROWS_TO_UNDO) {
-    const { state } = ledger;
-    const fate = dataFate(state);
-    if (holdsData(row) && fate !== 'remove') await LIFECYCLE[row].ifRan(own, state, fate, signal);
-    else await LIFECYCLE[row].undo(own, state, signal);
-  }
+  for (const row of ROWS_TO_UNDO) await undoRow(row, own, ledger.state, signal);
   // A guest that ran here has ended here.
   const type = ledger.state.right === 'running' ? 'finished' : 'released';
   await ledger.record({ type, told: known });

@@ -317,7 +317,7 @@ export const LIFECYCLE: Lifecycle = {
 
   verify: {
     do: async (context, signal) => {
-      const { state, hypervisor, network } = context;
+      const { request, state, hypervisor, network } = context;
       const { guest } = state().plan;
       network.probes.end();
       // After post-copy the guest has run for long.
@@ -337,6 +337,12 @@ export const LIFECYCLE: Lifecycle = {
       // A guest that ran there and ended by itself or by its owner's order is not lost.
       if (there.hypervisor === 'gone' && there.ended === undefined) {
         const reason = there.error?.message ?? 'its hypervisor at the destination ended';
+        throw godwitError('GODWIT_LOST', { guest, reason });
+      }
+      // A power loss there took the record that the guest ran, and the destination gave it up.
+      if (there.state === 'released' || there.state === 'refused') {
+        const { to } = state().plan;
+        const reason = `${to} was restarted and gave it up; it keeps copied disks as NAME.moved-${request.id}`;
         throw godwitError('GODWIT_LOST', { guest, reason });
       }
       network.verification.begin();

@@ -13,6 +13,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../../../src/clock.ts';
 import { parseAgentConfig } from '../../../../src/config.ts';
+import { godwitError } from '../../../../src/errors.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { openDestinationJournal } from '../../../../src/host/journal/journal.ts';
 import { silentLog } from '../../../../src/log.ts';
@@ -32,6 +33,8 @@ import {
 import type { DestinationOptions, DirectDriver } from '../../../../src/port/direct.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import type { SideView } from '../../../../src/protocol/public/resolve.ts';
+import { LIFECYCLE } from '../../../../src/mover/direct/source/lifecycle.ts';
+import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import { admissionOf } from '../../../protocol/peer/admission.ts';
 import { TwoHosts } from '../two-hosts.ts';
 
@@ -283,4 +286,37 @@ test('a guest that its owner shut down before the migration was over keeps its d
   await b.mover.finish(EPOCH, never);
   assert.equal(b.mover.state.stage, 'finished');
   assert.equal(b.written(), WRITTEN);
+});
+
+test('a source calls a guest lost if its destination forgot the run and gave it up, and keeps its own disks', async (t) => {
+  const b = await Destination.boot(t);
+  await b.run();
+  await b.reboot('committed', false);
+  await silent(b);
+  assert.equal(b.mover.state.stage, 'released');
+  const status = await b.mover.status();
+  const gone = godwitError('GODWIT_HYPERVISOR_LOST', {
+    side: 'source',
+    guest: 'web1',
+    reason: 'it has handed over',
+  });
+  const context = {
+    request: { id: 'm-00000001' },
+    state: () => ({ plan: { guest: 'web1', to: 'b', epoch: EPOCH }, via: 'precopy', known: {} }),
+    hypervisor: { session: () => Promise.reject(gone) },
+    network: {
+      probes: { end: () => undefined },
+      verification: { begin: () => undefined },
+      connections: { late: () => [] },
+    },
+    peer: {
+      resume: () => undefined,
+      call: (_id: string, _signal: AbortSignal, ask: (api: object) => unknown) =>
+        ask({ status: async () => status }),
+    },
+  } as unknown as StepContext;
+  await assert.rejects(async () => LIFECYCLE.verify.do(context, never), {
+    code: 'GODWIT_LOST',
+    message: /gave it up; it keeps copied disks as NAME\.moved-m-00000001/,
+  });
 });

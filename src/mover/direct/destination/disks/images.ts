@@ -310,7 +310,9 @@ export async function setImagesAside(
   signal: AbortSignal,
 ): Promise<void> {
   for (const made of await madeOf(config, state)) {
-    await setAside(made, path.basename(asideOf(made.file, state.admission.id)));
+    const aside = asideOf(made.file, state.admission.id);
+    await setAside(made, path.basename(aside));
+    log.warn({ file: aside }, 'copied disk set aside: the guest may have written to it here');
   }
   await keepVolumes(config, state, log, signal);
 }
