@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
@@ -153,6 +153,21 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
     },
   );
 
+  /**
+   * A guest that its source took back at the switch may have run at the destination, so its volume stays there. Only such
+   * a volume may be left; it is removed here for the next move.
+   */
+  function setKeptAside(report: Report | undefined, to: Host): Report['leftovers'] {
+    const isKept = (message: string): boolean =>
+      message.includes(`${image} there is left to you, since ${guest} may have run there`);
+    const kept = report?.leftovers?.filter(({ message }) => isKept(message)) ?? [];
+    if (kept.length === 0) return undefined;
+    assert.deepEqual([report?.runsAt, hosts.images(to)], ['source', [image]]);
+    const directory = to === 'a' ? hosts.disks : path.join(hosts.daemon(to).root, 'disks');
+    rmSync(path.join(directory, image));
+    return kept;
+  }
+
   async function killed(
     t: TestContext,
     from: Host,
@@ -181,12 +196,13 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
     const said = report === undefined ? 'refused' : `${report.outcome}, ${report.runsAt}`;
     const side = daemon === from ? 'source' : 'destination';
     t.diagnostic(`${side} ${daemon} after ${afterMs} ms of ${from} to ${to}: ${said}`);
+    const kept = setKeptAside(report, to);
     const at = await whereItRuns().catch((cause: unknown) => {
       throw new Error(`not as it was reported: ${JSON.stringify(report)}`, { cause });
     });
     if (report === undefined) assert.equal(at, from);
     else {
-      assert.deepEqual(report.leftovers, undefined);
+      assert.deepEqual(report.leftovers, kept);
       assert.equal(report.runsAt, at === from ? 'source' : 'destination', JSON.stringify(report));
       assert.equal(report.outcome, at === from ? 'failed' : 'done', JSON.stringify(report));
     }
@@ -194,7 +210,7 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
   }
 
   test(
-    `a guest runs once, with its disk and without leftovers, after each of ${KILLS} kills`,
+    `a guest runs once, with its disk, after each of ${KILLS} kills; only a volume that it may have written is left`,
     { timeout: LONGEST_MS },
     async (t) => {
       t.diagnostic(`LIBVIRT_KILLS_SEED=${SEED}`);

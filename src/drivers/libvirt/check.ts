@@ -70,8 +70,15 @@ export function heldDevices(disks: readonly DomainDisk[]): HeldDevice[] {
 }
 
 /** Reason why libvirt's copy would differ from the disk; undefined if it can be copied. */
-export function whyNotCopied({ format, isLinked, isShareable }: DomainDisk): string | undefined {
+export function whyNotCopied({
+  format,
+  isLinked,
+  isShareable,
+  isNeverFlushed,
+}: DomainDisk): string | undefined {
   if (isShareable) return 'other guests may write to it too';
+  if (isNeverFlushed === true)
+    return 'with cache=unsafe its copy would not be on the disk of the destination when the original is removed';
   if (isLinked) return 'a copy by libvirt would lose the image below it';
   return COPIED.includes(format) ? undefined : `is of the format ${format || 'that nobody stated'}`;
 }

@@ -1,4 +1,5 @@
 import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
+import { defined } from '../../protocol/defined.ts';
 import { at, parseXml, textAt, type XmlElement } from '../../formats/xml.ts';
 import { securityLabels, type SecurityLabel } from './security-labels.ts';
 import { domainPort, type DomainPort } from './ports/ports.ts';
@@ -61,6 +62,8 @@ export interface DomainDisk {
   readonly format: string;
   readonly isWritten: boolean;
   readonly isShareable: boolean;
+  /** QEMU never flushes the guest's writes (`cache='unsafe'`). */
+  readonly isNeverFlushed?: boolean;
   /** Only for a volume. */
   readonly pool: string | undefined;
   /** Has a backing image, such as a template. */
@@ -244,17 +247,19 @@ function deviceOf(element: XmlElement): GuestInfo['devices'][number] {
 function diskOf(element: XmlElement): DomainDisk {
   const source = at(element, 'source')[0]?.attributes ?? {};
   const { protocol, name } = source;
+  const { type: format = '', cache } = at(element, 'driver')[0]?.attributes ?? {};
   const plain = source['file'] ?? source['dev'] ?? source['dir'] ?? source['volume'] ?? name ?? '';
   return {
     name: at(element, 'target')[0]?.attributes['dev'] ?? '',
     source: protocol === undefined ? plain : `${protocol}:${plain}`,
     kind: element.attributes['type'] ?? '',
-    format: at(element, 'driver')[0]?.attributes['type'] ?? '',
+    format,
     isWritten: at(element, 'readonly').length === 0,
     isShareable: at(element, 'shareable').length > 0,
     pool: source['pool'],
     // libvirt ends each chain with an empty element.
     isLinked: at(element, 'backingStore').some(({ children }) => children.length > 0),
+    ...defined({ isNeverFlushed: cache === 'unsafe' ? true : undefined }),
     ...belowOf(element),
   };
 }

@@ -182,10 +182,19 @@ export class LibvirtSession implements ManagedSession {
   ): Promise<string | undefined> {
     const daemons = this.#daemons;
     if (isOrdered) await daemons.reported('destroy', () => endSecondCopy(daemons, order, signal));
-    if ((order.copies ?? []).length > 0)
-      await daemons.reported('vol-delete', () => removePlaces(daemons, order, isOrdered, signal));
-    if (isOrdered)
-      await daemons.reported('undefine', () => endAtDestination(daemons, order, signal));
+    const kept =
+      (order.copies ?? []).length > 0
+        ? await daemons.reported('vol-delete', () =>
+            removePlaces(daemons, order, isOrdered, signal),
+          )
+        : undefined;
+    try {
+      if (isOrdered)
+        await daemons.reported('undefine', () => endAtDestination(daemons, order, signal));
+    } catch (thrown) {
+      throw kept === undefined ? thrown : both(thrown, kept);
+    }
+    if (kept !== undefined) throw kept;
     return isOrdered ? wordsOfSecond(daemons, order, signal) : undefined;
   }
 

@@ -16,7 +16,10 @@ const STATE = {
   suspended: 7,
 } as const;
 /** virDomainRunningReason, virDomainPausedReason, virDomainShutoffReason */
+const RUNNING_BOOTED = 1;
 const RUNNING_MIGRATED = 2;
+const RUNNING_RESTORED = 3;
+const RUNNING_FROM_SNAPSHOT = 4;
 const PAUSED_MIGRATION = 2;
 const PAUSED_STARTING_UP = 11;
 const PAUSED_POSTCOPY = 12;
@@ -135,6 +138,20 @@ export function hasRun(sight: Sight): boolean {
     sight.reason === SHUTOFF_MIGRATED ||
     sight.reason === SHUTOFF_SAVED ||
     sight.reason === SHUTOFF_FROM_SNAPSHOT
+  );
+}
+
+/**
+ * The domain has not been paused since its start or arrival, because another reason follows each pause. libvirt starts
+ * a guest at its destination only once its source is paused.
+ */
+export function isNeverPaused(sight: Sight): boolean {
+  if (typeof sight === 'string' || sight.state !== STATE.running) return false;
+  return (
+    sight.reason === RUNNING_BOOTED ||
+    sight.reason === RUNNING_MIGRATED ||
+    sight.reason === RUNNING_RESTORED ||
+    sight.reason === RUNNING_FROM_SNAPSHOT
   );
 }
 

@@ -186,6 +186,17 @@ describe('the XML of a domain', () => {
     assert.equal(stopped?.error?.code, 'GODWIT_GUEST_STATE');
   });
 
+  test('a disk with cache=unsafe is one that QEMU never flushes', () => {
+    const file = (cache: string): string =>
+      `<disk type='file' device='disk'><driver name='qemu' type='raw' cache='${cache}'/><source file='/d/1'/><target dev='vdz'/></disk>`;
+    const found = (cache: string) =>
+      facts('virt-install-windows', withDevice(file(cache))).disks.find(
+        ({ name }) => name === 'vdz',
+      );
+    assert.equal(found('unsafe')?.isNeverFlushed, true);
+    assert.equal(found('writeback')?.isNeverFlushed, undefined);
+  });
+
   test('a local disk is copied, or refused if its copy would differ; a network disk is left to libvirt', async () => {
     const disk = {
       name: 'vda',
@@ -201,11 +212,12 @@ describe('the XML of a domain', () => {
       { ...here, isLinked: true },
       { ...here, isShareable: true },
       { ...here, format: 'vmdk' },
+      { ...here, isNeverFlushed: true },
     ]);
     const code = 'GODWIT_DISK_LOCAL';
     assert.deepEqual(
       local.map(({ error }) => error?.code),
-      [undefined, code, code, code],
+      [undefined, code, code, code, code],
     );
     const others = [
       { ...disk, kind: 'network', source: 'rbd:a/b' },

@@ -13,6 +13,7 @@ import {
   PAUSED,
   POSTCOPY,
   RUNS,
+  TAKEN_BACK,
   TPM,
   UUID,
   type Daemon,
@@ -152,6 +153,22 @@ describe('a guest with a second copy after a lost answer', () => {
       await session.close();
     }
     assert.deepEqual(did, ['mark ran', 'destroy', 'undefine']);
+  });
+
+  test('a guest that ran and ended at its destination leaves its volumes and its definition there, named in one error', async (t) => {
+    const did: string[] = [];
+    const source = { ...STAYED, state: TAKEN_BACK, did };
+    const there = { state: OFF, devices: DISK, autostart: 'on', hasVolume: true, did } as const;
+    const session = await LibvirtSession.open(await host(t, source, there), UUID, signal);
+    t.after(() => session.close());
+    await assert.rejects(session.unprepare(COPIED, true, signal), {
+      code: 'GODWIT_HYPERVISOR',
+      retryable: false,
+      message:
+        /a definition of web1 there is left to you.* autostart is off; .*\/d\/web1\.qcow2 there is left to you/,
+      hint: /Only the named files may have what it wrote at b/,
+    });
+    assert.deepEqual(did, ['autostart off']);
   });
 
   test('a destination that does not answer is not waited for: the possible copy is reported', async (t) => {

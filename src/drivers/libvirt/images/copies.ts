@@ -91,9 +91,12 @@ function noPool(about: About, directory: string): GodwitError {
   return godwitError('GODWIT_DISK_PLACE', { ...about, reason }, { hint });
 }
 
+/** The operator frees the name of a volume without a loss. */
+export const ASIDE =
+  'To free the name for another move, rename the file (`mv FILE FILE.kept`), then run `virsh pool-refresh POOL`.';
+
 export function isThere(about: About, pool: Pick<Pool, 'name'>, file: string): GodwitError {
   const reason = `pool ${pool.name} there has a volume ${path.basename(file)} already`;
-  const hint =
-    'Nothing is written over it. Where nobody needs it, at {host}: `virsh vol-delete VOLUME --pool POOL`.';
+  const hint = `Nothing is written over it. It may hold the only copy of data that a guest wrote there in an earlier move. ${ASIDE}`;
   return godwitError('GODWIT_DISK_PLACE', { ...about, reason }, { hint });
 }

@@ -1,8 +1,8 @@
 import path from 'node:path';
-import { godwitError } from '../../../errors.ts';
+import { godwitError, type GodwitError } from '../../../errors.ts';
 import type { CopiedDisk, ManagedOrder } from '../../../migration/managed/task-sight.ts';
 import type { LibvirtClient } from '../client.ts';
-import { isThere } from './copies.ts';
+import { ASIDE, isThere } from './copies.ts';
 import type { DaemonPair } from '../daemon-pair.ts';
 import { whyKept } from './open-images.ts';
 import {
@@ -16,7 +16,7 @@ import {
   type Volume,
 } from './volumes.ts';
 import { isDone } from '../two-copies.ts';
-import { endAt, presence, whereabouts } from '../whereabouts.ts';
+import { endAt, hasRun, isNeverPaused, presence, whereabouts, type Sight } from '../whereabouts.ts';
 
 /**
  * Creates volumes at the destination for copied disks, and removes volumes at the source after the move. Before
@@ -46,13 +46,17 @@ export async function makePlaces(
   }
 }
 
-/** Removes the created volumes if both daemons report that the guest runs at its source. */
+/**
+ * Removes the created volumes if both daemons report that the guest runs at its source. Volumes that the guest may
+ * have written at the destination stay, and the returned error names them. Can be repeated.
+ */
 export async function removePlaces(
   daemons: DaemonPair,
-  { to, guest, copies = [] }: ManagedOrder,
+  order: ManagedOrder,
   isOrdered: boolean,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<GodwitError | undefined> {
+  const { to, guest, copies = [] } = order;
   const there = await daemons.destination(to, signal);
   const sights = [
     await daemons.sight(daemons.source, signal),
@@ -61,11 +65,57 @@ export async function removePlaces(
   const { at, busy } = whereabouts(...sights, await daemons.isMoving(signal));
   const isGone = ['absent', 'left'].includes(presence(sights[1]));
   if (at !== 'source' || busy !== false || !isGone) {
-    const reason = `not both daemons say that it is at its source alone, so its volumes at ${to} stay`;
+    const files = copies.map(({ file }) => file).join(', ');
+    const reason = `not both daemons report that it is at its source alone, so its volumes at ${to} stay: ${files}`;
     throw godwitError('GODWIT_MANAGERS_DISAGREE', { guest, reason });
   }
+  if (isOrdered && (await mayHaveRun(daemons, order, sights, signal)))
+    return keptPlaces(there, order, signal);
   // Before the order nothing has been written, so a volume with contents is not ours.
   await removeEach(there, copies, { host: to, guest, onlyEmpty: !isOrdered }, signal);
+  return undefined;
+}
+
+/**
+ * True unless it is proved that the ordered guest, which is at its source, never ran on the copies. A second copy that
+ * was ended by decision 0025 does not count.
+ */
+async function mayHaveRun(
+  daemons: DaemonPair,
+  { id }: Pick<ManagedOrder, 'id'>,
+  [here, there]: readonly [Sight, Sight],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const mark = (await daemons.marked(daemons.source, id, signal))?.mark;
+  if (mark?.second !== undefined) return false;
+  // A definition from before the order may have its end from before, too.
+  if (hasRun(there) && mark?.defined !== 'yes') return true;
+  // A cancelled task ends before libvirt starts the guest at its destination.
+  const isCancelled = [daemons.host.outcomes.get(id), mark].some(
+    (each) => each?.state === 'cancelled',
+  );
+  // Without its mark, the guest at the source may have been started since the order.
+  return !isCancelled && (mark === undefined || !isNeverPaused(here));
+}
+
+/** Undefined if none of the volumes is there. */
+async function keptPlaces(
+  there: LibvirtClient,
+  { from, to, guest, copies = [] }: ManagedOrder,
+  signal: AbortSignal,
+): Promise<GodwitError | undefined> {
+  const kept: string[] = [];
+  for (const copy of copies) {
+    const pool = await poolOf(there, copy, { host: to, guest }, signal);
+    await refresh(there, pool, signal);
+    const found = await volume(there, pool, path.basename(copy.file), signal);
+    if (found !== undefined) kept.push(copy.file);
+  }
+  if (kept.length === 0) return undefined;
+  const reason = `${kept.join(', ')} there is left to you, since ${guest} may have run there and written to it`;
+  const facts = { hypervisor: 'libvirt', host: to, command: 'vol-delete', reason };
+  const hint = `${guest} is at ${from} with its own images. Only the named files may have what it wrote at {host}. ${ASIDE}`;
+  return godwitError('GODWIT_HYPERVISOR', facts, { hint });
 }
 
 /**

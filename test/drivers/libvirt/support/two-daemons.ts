@@ -23,6 +23,8 @@ export const POSTCOPY = [3, 12] as const;
 export const OFF = [5, 1] as const;
 /** Paused by somebody. */
 const BY_A_USER = [3, 1] as const;
+/** Runs again after a migration that failed at its switch. */
+export const TAKEN_BACK = [1, 6] as const;
 /** Off since it failed to arrive. */
 export const FAILED = [5, 6] as const;
 
@@ -39,6 +41,7 @@ export interface Daemon {
   /** Of its definition: what is in `devices`. */
   readonly devices?: string;
   readonly isTransient?: boolean;
+  readonly hasVolume?: boolean;
 }
 
 export const DISK =
@@ -49,7 +52,7 @@ const xmlWith = (devices: string): string =>
 
 function answers(daemon: Daemon): Answers {
   const { state, did, mark, autostart, devices = '' } = daemon;
-  const { isTransient = false, isTooOld = false } = daemon;
+  const { isTransient = false, isTooOld = false, hasVolume = false } = daemon;
   let isThere = state !== undefined;
   let isStarted = autostart !== undefined;
   let isMarked = mark !== undefined;
@@ -125,6 +128,20 @@ function answers(daemon: Daemon): Answers {
     },
     265: () => (isMarked ? new XdrWriter().string(markElement(written)) : NO_METADATA),
     298: () => new XdrWriter().int32(0).uint32(0),
+    ...(hasVolume ? volumeAnswers(did) : {}),
+  };
+}
+
+/** A pool with the volume of the disk. */
+function volumeAnswers(did: string[]): Answers {
+  return {
+    391: () => new XdrWriter().string('d').uuid(UUID),
+    83: () => new XdrWriter(),
+    95: () => new XdrWriter().string('d').string('web1.qcow2').string('/d/web1.qcow2'),
+    94: () => {
+      did.push('delete volume');
+      return new XdrWriter();
+    },
   };
 }
 
