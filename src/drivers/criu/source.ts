@@ -22,7 +22,7 @@ import { LateSource } from './late-source.ts';
 import { POSTCOPY_OFF } from './options.ts';
 import { examinePodman } from './podman/examine.ts';
 import { PodmanRuntime } from './podman/runtime.ts';
-import { endFrozen, removeMoved } from './tear-down.ts';
+import { endFrozen, keepMoved, removeMoved } from './tear-down.ts';
 import type { HostContext } from './host/host-context.ts';
 import { defined } from '../../protocol/defined.ts';
 import { cgroupOf, setFrozen, processesIn, isFrozen } from './host/processes.ts';
@@ -285,15 +285,23 @@ export class CriuSource implements SourceSession {
     if (record !== undefined && !isOurs && isWhole) await records.forget(this.handle.name);
   }
 
-  /** Kills the frozen container without running it again, and removes Godwit's files for it. */
-  async quit(signal: AbortSignal): Promise<void> {
+  /** Kills the frozen container without running it again, and removes Godwit's files for it, unless they are kept. */
+  async quit(
+    signal: AbortSignal,
+    { keepsData = false }: { readonly keepsData?: boolean } = {},
+  ): Promise<void> {
     const { runc } = this.#context;
     const { name } = this.handle;
     await dumpEnded(this.#context, name, signal);
     await runc.unwatch(name);
     if (lifeOf(this.#init).state !== 'gone') await endFrozen(await this.#cgroup(), signal);
-    await runc.remove(name);
-    await removeMoved(this.#context, name);
+    if (keepsData) {
+      await runc.end(name);
+      await keepMoved(this.#context, name);
+    } else {
+      await runc.remove(name);
+      await removeMoved(this.#context, name);
+    }
     this.#forget();
   }
 

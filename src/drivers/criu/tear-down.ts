@@ -70,6 +70,20 @@ export async function removeMoved(context: HostContext, name: string): Promise<v
   await removeLeft(context, name, record);
 }
 
+/**
+ * Of one that may have moved away, without proof that another host has its files. They keep their names: those that a
+ * migration brought with their record, as in `endLeft`. Only what was to be sent goes. Repeatable.
+ */
+export async function keepMoved(context: HostContext, name: string): Promise<void> {
+  const { records } = context;
+  const record = records.readSync(name);
+  // Nothing in Godwit's directory is the container's then.
+  if (record?.made === undefined) return removeLeft(context, name, record);
+  await removeDirectory(context, path.join(records.dirOf(name), 'out'));
+  await endLeft(context, record);
+  await records.change(name, { leaving: undefined, down: undefined, gpu: undefined });
+}
+
 /** Kills a frozen container without running it again. */
 export async function endFrozen(cgroup: string, signal: AbortSignal): Promise<void> {
   // A frozen process takes the signal before it runs anything after the thaw.
