@@ -90,6 +90,16 @@ export class Podman {
     return this.#run(argv, { ...options, deadlineMs });
   }
 
+  /**
+   * Frees the network and the mounts of an ended container, whose record and files stay. Its restart policy goes first: the
+   * cleanup itself would start it again by that, and so would `podman-restart` at each boot. podman cleans up only after a
+   * container that its runtime still lists. Can be repeated.
+   */
+  async retire(id: string): Promise<void> {
+    await this.#run(['podman', 'update', '--restart=no', id], { deadlineMs: REMOVE_MS });
+    await this.#run(['podman', 'container', 'cleanup', id], { deadlineMs: REMOVE_MS });
+  }
+
   /** Removes a container and its record in any state. Can be repeated. */
   async remove(id: string): Promise<void> {
     const args = ['rm', '--force', '--time', '0', '--ignore', id];
