@@ -21,7 +21,7 @@ remove_idle_guest() { # DIRECTORY: stays where a process names it, or has a file
   remove "$1"
 }
 remove_container() { # DIRECTORY: stays if a container that a migration brought may have written its files
-  # `made` and a first process, an unfinished restore or a cold arrival: nobody else may have what it wrote (`isAbandonedCopy`).
+  # `made` with a first process, an unfinished restore or a cold arrival: it is not abandoned (`isAbandonedCopy`).
   if grep -qs '"made":{' "$1/record.json" && grep -qsE '"(init|worker|cold)":' "$1/record.json"; then
     echo "godwit: $1 stays: a container that a migration brought may have written there, and no other host may have it" >&2
     return

@@ -71,13 +71,13 @@ export async function removeMoved(context: HostContext, name: string): Promise<v
 }
 
 /**
- * Of one that may have moved away, without proof that another host has its files. They keep their names: those that a
- * migration brought with their record, as in `endLeft`. Only what was to be sent goes. Repeatable.
+ * Takes down a container that may have moved away, if nothing proves that another host has its files. The files keep their
+ * names, and a brought container keeps its record, as in `endLeft`. Only the unsent files go. Repeatable.
  */
 export async function keepMoved(context: HostContext, name: string): Promise<void> {
   const { records } = context;
   const record = records.readSync(name);
-  // Nothing in Godwit's directory is the container's then.
+  // Godwit's directory then contains no file of the container.
   if (record?.made === undefined) return removeLeft(context, name, record);
   await removeDirectory(context, path.join(records.dirOf(name), 'out'));
   await endLeft(context, record);

@@ -91,9 +91,9 @@ export class Podman {
   }
 
   /**
-   * Frees the network and the mounts of an ended container, whose record and files stay. Its restart policy goes first: the
-   * cleanup itself would start it again by that, and so would `podman-restart` at each boot. podman cleans up only after a
-   * container that its runtime still lists. Can be repeated.
+   * Frees the network and the mounts of an ended container and disables its restart policy. The record and the files stay.
+   * The policy goes first: the cleanup would restart the container by it, as `podman-restart` would at each boot. podman does
+   * nothing if its runtime no longer lists the container. Can be repeated.
    */
   async retire(id: string): Promise<void> {
     await this.#run(['podman', 'update', '--restart=no', id], { deadlineMs: REMOVE_MS });

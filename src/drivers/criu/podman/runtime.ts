@@ -291,8 +291,8 @@ export class PodmanRuntime extends Runc {
   }
 
   /**
-   * Ends the container; podman keeps its record and its files, but neither its network nor its restart policy, because the
-   * guest may run on another host. Repeatable.
+   * Ends the container; podman keeps its record and its files, but neither its network nor its restart policy, because
+   * another host may have the guest. Repeatable.
    */
   override async end(name: string): Promise<void> {
     const { id } = this.container;
@@ -320,14 +320,14 @@ export class PodmanRuntime extends Runc {
     await ended(isConmonBy(this.container.id, standIn), { ...ENDING, byItselfMs: 0 });
   }
 
-  /** Its runtime still lists it afterwards, for podman's cleanup. */
+  /** The runtime still lists the container afterwards, because podman's cleanup needs that. */
   async #endProcesses(name: string): Promise<void> {
     const { prefix } = this.#deps;
     const signal = AbortSignal.timeout(ENDING.mostMs);
     const listed = await this.state(name, signal);
     if (listed === undefined) return;
     const run = this.run.bind(this);
-    // Its network namespace outlives its processes, and answers for its addresses until podman has cleaned up.
+    // The network namespace outlives the processes, and answers for their addresses until podman has cleaned up.
     await readBundle(run, prefix, listed.bundle)
       .then(({ ports }) => setPorts(run, ports, 'down'))
       .catch(() => undefined);
