@@ -1,6 +1,7 @@
 #!/bin/sh
 # Removes the files that Godwit has made on this host: in /var/lib/godwit, /var/lib/godwit-controller and /etc/godwit only the
-# names that Godwit itself makes. Mounts, files of running guests and every file of another (disks, passphrases, hooks) stay.
+# names that Godwit itself makes. Mounts, files of running guests, files that a container may have written and every file of
+# another (disks, passphrases, hooks) stay.
 set -eu
 config=/etc/godwit
 remove() {
@@ -17,6 +18,14 @@ remove_idle_guest() { # DIRECTORY: stays where a process names it, or has a file
   # The pattern comes by a pipe: on a command line grep would find itself.
   if printf '%s\n' "$state/guests/${1##*/}/" | grep -qsF -f - /proc/[0-9]*/cmdline; then return; fi
   if [ -n "$(find /proc/[0-9]*/fd -lname "$1/*" 2>/dev/null | head -n 1)" ]; then return; fi
+  remove "$1"
+}
+remove_container() { # DIRECTORY: stays if a container that a migration brought may have written its files
+  # `made` with a first process, an unfinished restore or a cold arrival: it is not abandoned (`isAbandonedCopy`).
+  if grep -qs '"made":{' "$1/record.json" && grep -qsE '"(init|worker|cold)":' "$1/record.json"; then
+    echo "godwit: $1 stays: a container that a migration brought may have written there, and no other host may have it" >&2
+    return
+  fi
   remove "$1"
 }
 for state in /var/lib/godwit /var/lib/godwit-controller; do
@@ -36,7 +45,7 @@ for state in /var/lib/godwit /var/lib/godwit-controller; do
     remove "$real/managers" "$real/manager-keys.json" "$real/manager-passwords" "$real/manager-passwords.tmp"
     remove "$real/controller.db" "$real/controller.db-wal" "$real/controller.db-shm" "$real/controller.sock"
     # What a container has mounted keeps its directory.
-    [ -L "$real/containers" ] || for container in "$real/containers"/*; do remove "$container"; done
+    [ -L "$real/containers" ] || for container in "$real/containers"/*; do remove_container "$container"; done
     rmdir "$real/containers" 2>/dev/null || true
     if [ -L "$state" ] || ! rmdir "$state" 2>/dev/null; then
       echo "godwit: $state stays, with what Godwit did not make, what is mounted and what guests use:" "$(ls -Aq "$real" | head -n 20 | tr '\n' ' ')" >&2

@@ -189,8 +189,11 @@ export interface SourceSession extends HypervisorSession, MayCompare {
   ): Promise<void>;
   /** Cold: keeps the stopped guest until it is retired. Otherwise `quit` ends it before commit. */
   readonly waitsForRetire?: boolean;
-  /** Ends the hypervisor after the destination runs. Resolves once its process and its sockets are gone. */
-  quit(signal: AbortSignal): Promise<void>;
+  /**
+   * Ends the hypervisor after the destination runs. Resolves once its process and its sockets are gone. `keepsData`: nothing
+   * proves that another host has the guest's files, so the files of a container stay.
+   */
+  quit(signal: AbortSignal, options?: { readonly keepsData?: boolean }): Promise<void>;
 }
 
 export interface DestinationOptions {

@@ -97,6 +97,36 @@ test('a purge removes the passwords of managers from memory, and no directory of
   }
 });
 
+test('a purge keeps and names the files that a container may have written here', (t) => {
+  const root = mkdtempSync(path.join(tmpdir(), 'purge-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  const script = purge.replaceAll(/(?<![\w"/])\/(?:var|etc)\//g, (place) => `${root}${place}`);
+  const containers = path.join(root, 'var/lib/godwit/containers');
+  const alive = { pid: 1, startTicks: 1 };
+  const own = { token: 't', mover: alive, memoryBytes: 1 };
+  const made = { netns: 'n', nics: [], overlay: true };
+  const records = {
+    ran: { ...own, init: alive, made },
+    restoring: { ...own, worker: alive, made },
+    cold: { ...own, made, cold: 'arrived' },
+    abandoned: { ...own, made },
+    leaving: { ...own, init: alive, leaving: 'sent' },
+  };
+  for (const [name, record] of Object.entries(records)) {
+    mkdirSync(path.join(containers, name, 'upper'), { recursive: true });
+    writeFileSync(path.join(containers, name, 'record.json'), JSON.stringify(record));
+    writeFileSync(path.join(containers, name, 'upper', 'db'), 'written');
+  }
+  const { status, stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(readdirSync(containers).toSorted(), ['cold', 'ran', 'restoring']);
+  for (const name of ['cold', 'ran', 'restoring']) {
+    assert.ok(existsSync(path.join(containers, name, 'upper', 'db')), name);
+    assert.match(stderr, new RegExp(`containers/${name} stays: `));
+  }
+  assert.doesNotMatch(stderr, /containers\/(?:abandoned|leaving)/);
+});
+
 test('no script of a package removes the whole of /var/lib/godwit or /etc/godwit', () => {
   for (const script of ['purge.sh', 'install.sh', 'deb/postrm', 'deb/prerm']) {
     const text = readFileSync(path.join(root, 'packaging', script), 'utf8');

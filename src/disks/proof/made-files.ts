@@ -2,6 +2,7 @@ import { link, mkdir, open, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { identityOfName } from '../../system/files/open-files.ts';
 import { inRealDirectory } from '../../system/files/real-directory.ts';
+import { ignoring } from '../../system/ignoring.ts';
 
 /**
  * File made by a migration: created under a migration's name, then linked to its final name, which fails if that
@@ -23,14 +24,16 @@ export function madeNames(file: string, migration: string, index: number | strin
   return { temporary: path.join(path.dirname(file), `.godwit-${migration}-${index}`), file };
 }
 
-/** Makes missing directories, outermost first. The guest's QEMU, another user, can pass them. */
+/**
+ * Makes missing directories, outermost first, and syncs the name of each: a host that loses power after the switch would lose
+ * the files in them with it. The guest's QEMU, another user, can pass them.
+ */
 export async function makeDirectories(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
-    await inRealDirectory(directory, (at) => mkdir(at, { mode: 0o711 })).catch(
-      (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error;
-      },
-    );
+    await inRealDirectory(directory, async (at) => {
+      await mkdir(at, { mode: 0o711 }).catch(ignoring('EEXIST'));
+      await syncDirectory(path.dirname(at));
+    });
   }
 }
 

@@ -46,9 +46,10 @@ export function judgeVolume(
   if (there !== undefined) {
     const isOwn = migration !== undefined && there.mark === migration;
     if (isOwn && there.bytes === bytes) return 'made';
+    const origin = there.mark === undefined ? 'It' : `Migration ${there.mark} made it, and it`;
     return {
       reason: `${called} is there already`,
-      hint: 'Godwit overwrites no volume. Remove or rename it, if no guest needs it, or name the source’s volume otherwise.',
+      hint: `Godwit overwrites no volume. ${origin} may hold the only copy of a guest’s last writes. Rename it, or remove it once its guest is proven to run from another copy, or name the source’s volume otherwise.`,
     };
   }
   if (bytes > 0 && bytes % unitBytes === 0) return 'make';

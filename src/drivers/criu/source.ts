@@ -19,22 +19,19 @@ import { Dispatch } from './dispatch.ts';
 import { examine, inspectionOf, whyNoPostcopy, type ContainerInspection } from './inspect.ts';
 import { keptSetup } from './pages/kept-setup.ts';
 import { LateSource } from './late-source.ts';
+import { measureContainer } from './pages/measure-container.ts';
 import { POSTCOPY_OFF } from './options.ts';
 import { examinePodman } from './podman/examine.ts';
 import { PodmanRuntime } from './podman/runtime.ts';
-import { endFrozen, removeMoved } from './tear-down.ts';
+import { endFrozen, keepMoved, removeMoved } from './tear-down.ts';
 import type { HostContext } from './host/host-context.ts';
 import { defined } from '../../protocol/defined.ts';
-import { cgroupOf, setFrozen, processesIn, isFrozen } from './host/processes.ts';
+import { cgroupOf, setFrozen, isFrozen } from './host/processes.ts';
 import { dumpEnded, removeOut, runHere } from './runtimes/run-here.ts';
 import type { RuncState } from './runtimes/runc.ts';
 import { sendFiles, shutDown, startAgain, type Going, isUpAgain } from './shutdown.ts';
 import { withShared } from './files/shared-volumes.ts';
 import { EventReplay } from './watch.ts';
-import { systemClock } from '../../clock.ts';
-import { samplePages, type Until } from '../../host/memory-sample/pages.ts';
-import type { GuestMeasure } from '../../protocol/public/prediction.ts';
-import { ContainerPages, TooLarge } from './pages/container-pages.ts';
 
 /** State of this host's containers between sessions of one process. */
 export interface Dispatches {
@@ -285,15 +282,23 @@ export class CriuSource implements SourceSession {
     if (record !== undefined && !isOurs && isWhole) await records.forget(this.handle.name);
   }
 
-  /** Kills the frozen container without running it again, and removes Godwit's files for it. */
-  async quit(signal: AbortSignal): Promise<void> {
+  /** Kills the frozen container without running it again, and removes Godwit's files for it, unless they are kept. */
+  async quit(
+    signal: AbortSignal,
+    { keepsData = false }: { readonly keepsData?: boolean } = {},
+  ): Promise<void> {
     const { runc } = this.#context;
     const { name } = this.handle;
     await dumpEnded(this.#context, name, signal);
     await runc.unwatch(name);
     if (lifeOf(this.#init).state !== 'gone') await endFrozen(await this.#cgroup(), signal);
-    await runc.remove(name);
-    await removeMoved(this.#context, name);
+    if (keepsData) {
+      await runc.end(name);
+      await keepMoved(this.#context, name);
+    } else {
+      await runc.remove(name);
+      await removeMoved(this.#context, name);
+    }
     this.#forget();
   }
 
@@ -310,40 +315,6 @@ export class CriuSource implements SourceSession {
     const { host } = this.#context;
     return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command, reason });
   }
-}
-
-/**
- * Measures a running container's writes and memory contents, by sampling pages of all its processes from
- * outside. The kernel's tracking (soft-dirty bits, PAGEMAP_SCAN) is left to CRIU, because clearing it would hide
- * earlier writes from a dump. GODWIT_CAPABILITY gives the reason for a failure.
- */
-async function measureContainer(
-  name: string,
-  cgroup: string,
-  { signal, brief }: Until,
-): Promise<GuestMeasure> {
-  const refused = (reason: string): Error =>
-    godwitError('GODWIT_CAPABILITY', { what: `to measure ${name}`, reason });
-  const pages = new ContainerPages();
-  try {
-    await pages.add(await processesIn(cgroup), signal);
-    const found = await samplePages(pages, systemClock, { signal, brief }, Math.random);
-    if (found === undefined) throw refused('none of its pages can be read');
-    const memoryBytes = pages.count * 4096;
-    return { how: 'pages', memoryBytes, ...found, curve: [...found.curve] };
-  } catch (error) {
-    if (error instanceof TooLarge) throw refused(error.message);
-    if (isForbidden(error)) throw refused('this agent may not read its memory');
-    throw error;
-  } finally {
-    pages.close();
-  }
-}
-
-function isForbidden(error: unknown): boolean {
-  return (
-    error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')
-  );
 }
 
 interface Leaving {

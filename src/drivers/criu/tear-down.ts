@@ -70,6 +70,20 @@ export async function removeMoved(context: HostContext, name: string): Promise<v
   await removeLeft(context, name, record);
 }
 
+/**
+ * Takes down a container that may have moved away, if nothing proves that another host has its files. The files keep their
+ * names, and a brought container keeps its record, as in `endLeft`. Only the unsent files go. Repeatable.
+ */
+export async function keepMoved(context: HostContext, name: string): Promise<void> {
+  const { records } = context;
+  const record = records.readSync(name);
+  // Godwit's directory then contains no file of the container.
+  if (record?.made === undefined) return removeLeft(context, name, record);
+  await removeDirectory(context, path.join(records.dirOf(name), 'out'));
+  await endLeft(context, record);
+  await records.change(name, { leaving: undefined, down: undefined, gpu: undefined });
+}
+
 /** Kills a frozen container without running it again. */
 export async function endFrozen(cgroup: string, signal: AbortSignal): Promise<void> {
   // A frozen process takes the signal before it runs anything after the thaw.

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { readlinkSync } from 'node:fs';
+import { mkdir, mkdtemp, open, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -62,6 +63,23 @@ describe('files of a migration', () => {
     assert.notEqual(madeNames(made.file, 'm2', 0).temporary, made.temporary);
     assert.notEqual(madeNames(made.file, 'm1', 1).temporary, made.temporary);
     assert.equal(path.dirname(made.temporary), path.dirname(made.file));
+  });
+
+  test('the name of a new directory is on the disk before a file comes into it', async (t) => {
+    const handle = await open(directory);
+    const synced: string[] = [];
+    const prototype = Object.getPrototypeOf(handle) as typeof handle;
+    await handle.close();
+    t.mock.method(prototype, 'sync', async function sync(this: typeof handle) {
+      synced.push(readlinkSync(`/proc/self/fd/${this.fd}`));
+    });
+    const outer = path.join(directory, 'vm');
+    const inner = path.join(outer, 'web1');
+    await makeDirectories([outer, inner]);
+    assert.deepEqual(synced, [directory, outer]);
+    // A mover that died before the sync leaves a directory that is there.
+    await makeDirectories([inner]);
+    assert.deepEqual(synced, [directory, outer, outer]);
   });
 
   test('the directories of a file are created and removed again, unless something else is in them by then', async () => {

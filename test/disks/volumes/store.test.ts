@@ -63,6 +63,9 @@ describe('a volume for a copy', () => {
       const judged = judgeVolume(has(other), asks, 'vg0/a');
       assert.ok(typeof judged !== 'string');
       assert.equal(judged.reason, 'vg0/a is there already');
+      assert.match(judged.hint, /may hold the only copy of a guest’s last writes/);
+      const { mark } = other as Partial<Volume>;
+      assert.equal(judged.hint.includes(`Migration ${mark} made it`), mark !== undefined);
     }
     const none = judgeVolume(has({}), { ...asks, migration: undefined }, 'vg0/a');
     assert.ok(typeof none !== 'string');

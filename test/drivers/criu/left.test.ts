@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { CriuDriver } from '../../../src/drivers/criu/driver.ts';
 import type { CriuHandle } from '../../../src/drivers/criu/handle.ts';
+import { whyNameInUse } from '../../../src/drivers/criu/host/container-ownership.ts';
 import { criuOptions } from '../../../src/drivers/criu/options.ts';
 import { Records, type ContainerRecord } from '../../../src/drivers/criu/link/records.ts';
 import { hasCode } from '../../../src/errors.ts';
@@ -46,6 +47,38 @@ test('a departed container that was ended is taken down by the next mover, whate
     assert.equal((await session.status(soon())).run, 'gone');
     await session.quit(soon());
     assert.deepEqual(await readdir(path.join(directory, 'containers')), []);
+    await removeTree(directory);
+    await mkdir(directory);
+  }
+});
+
+test('a departed container that is given up keeps its files, even those that a migration brought', async () => {
+  const volume = path.join(directory, 'db');
+  const volumes = [{ path: volume, kind: 'directory' as const, bytes: 1 }];
+  const made = { netns: 'godwit-t', nics: [], overlay: true, volumes };
+  for (const change of [{ made }, {}]) {
+    const driver = await driverWith({ leaving: 'sent', init: ENDED, volumes, ...change });
+    const own = path.join(directory, 'containers', 'box');
+    await mkdir(path.join(own, 'out', 'images'), { recursive: true });
+    await mkdir(volume);
+    await writeFile(path.join(volume, 'rows'), '1');
+    if (change.made !== undefined) {
+      await mkdir(path.join(own, 'upper'));
+      await writeFile(path.join(own, 'upper', 'written'), '2');
+    }
+    const session = await driver.openSource(HANDLE, soon());
+    await session.quit(soon(), { keepsData: true });
+    await session.quit(soon(), { keepsData: true });
+    assert.equal(await readFile(path.join(volume, 'rows'), 'utf8'), '1');
+    const records = new Records(path.join(directory, 'containers'));
+    if (change.made === undefined) assert.deepEqual(await records.names(), []);
+    else {
+      assert.equal(await readFile(path.join(own, 'upper', 'written'), 'utf8'), '2');
+      assert.deepEqual((await readdir(own)).toSorted(), ['record.json', 'upper']);
+      assert.equal(records.readSync('box')?.leaving, undefined);
+      const options = { host: 'a', guest: 'box', migration: 'm-00000002' };
+      assert.equal(whyNameInUse(records, options)?.code, 'GODWIT_NAME_IN_USE');
+    }
     await removeTree(directory);
     await mkdir(directory);
   }

@@ -62,29 +62,30 @@ export class ArrivingTrees {
   async finish(digests: ReadonlyMap<string, string>): Promise<void> {
     for (const [name, { into, volume }] of this.#trees) {
       const base = this.#bases.get(name);
+      let unpacked = volume?.bytes ?? 0;
       if (base !== undefined) {
         await base;
         const digest = digests.get(name);
         if (digest === undefined) throw new Error(`the changes of ${name} did not come`);
         if (volume !== undefined) await checkOurs(volume);
-        const bytes = await bytesOf(path.join(this.#input, `${name}.changed.tar`), volume);
+        unpacked = await bytesOf(path.join(this.#input, `${name}.changed.tar`), volume);
         const from = { input: this.#input, name, digest };
-        await applyChanges(this.#runc, from, { into, bytes }, this.#signal);
+        await applyChanges(this.#runc, from, { into, bytes: unpacked }, this.#signal);
         if (volume !== undefined) await checkOurs(volume);
       } else {
         const archive = path.join(this.#input, `${name}.tar`);
         if (volume !== undefined) await fillVolume(this.#runc, volume, archive, this.#signal);
         else {
-          const bytes = await bytesOf(archive, undefined);
-          await unpack(this.#runc, archive, { into, bytes }, this.#signal);
+          unpacked = await bytesOf(archive, undefined);
+          await unpack(this.#runc, archive, { into, bytes: unpacked }, this.#signal);
         }
       }
-      if (volume !== undefined) await this.#toDisk(volume);
+      await this.#toDisk(into, unpacked);
     }
   }
 
   /** The source is removed once the container runs here, so data that its programs have synced must be synced here. */
-  async #toDisk({ path: file, bytes }: MadeVolume): Promise<void> {
+  async #toDisk(file: string, bytes: number): Promise<void> {
     const options = { deadlineMs: archiveMs(bytes), signal: this.#signal };
     await this.#runc.run(['sync', '-f', '--', file], options);
   }

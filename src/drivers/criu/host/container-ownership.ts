@@ -48,6 +48,10 @@ export function whyNameInUse(
   const [first, ...more] = (record.made.volumes ?? []).map((each) => each.path);
   const volumes =
     first === undefined ? '' : ` and its volumes (${first}${more.length > 0 ? ', …' : ''})`;
-  const hint = `An earlier migration brought it, and what it wrote since may be nowhere else: ${directory}${volumes}. If it still runs, move it away or rename the new one. If nobody needs it: \`runc delete ${guest}\`, unmount what is mounted below ${directory}, and remove that${volumes === '' ? '' : ' and the volumes'}.`;
+  const id = record.podman?.id.slice(0, 12);
+  const files =
+    id === undefined ? `${directory}${volumes}` : `the files of podman's container ${id}`;
+  const removal = id === undefined ? `runc delete ${guest}` : `podman rm ${id}`;
+  const hint = `An earlier migration brought it, and what it wrote since may be nowhere else: ${files}. If it still runs, move it away or rename the new one. If nobody needs it: \`${removal}\`, unmount what is mounted below ${directory}, and remove that${volumes === '' ? '' : ' and the volumes'}.`;
   return godwitError('GODWIT_NAME_IN_USE', { host, guest }, { hint });
 }

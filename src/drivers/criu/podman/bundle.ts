@@ -47,8 +47,7 @@ export async function readBundle(
 }
 
 export async function fillBundle(filling: Filling): Promise<void> {
-  const { run, made, images } = filling;
-  await replaceUpper(filling, made.merged);
+  const { run, mountsOf, made, images, upper } = filling;
   const archive = path.join(images, SHM);
   const size = (await stat(archive).catch(absent))?.size;
   if (made.shm !== undefined && size !== undefined) {
@@ -56,6 +55,10 @@ export async function fillBundle(filling: Filling): Promise<void> {
     await run(['tar', ...keep, '-C', made.shm, '-xf', archive], { deadlineMs: archiveMs(size) });
   }
   await bringLog(path.join(images, LOG), made.log);
+  const table = await readFile(`/proc/${mountsOf ?? 'self'}/mountinfo`, 'utf8');
+  const found = overlayAt(table, made.merged);
+  if (found === undefined) throw new Error(`no overlay is mounted at ${made.merged}`);
+  await replaceUpper(run, found, { merged: made.merged, came: upper });
 }
 
 const links = z.array(
@@ -98,7 +101,10 @@ export function overlayAt(
   return { options: [...flags, ...own].join(','), upper };
 }
 
-/** The directory of a mounted overlay must not be written to, so it is unmounted and mounted again. */
+/**
+ * The directory of a mounted overlay must not be written to, so it is unmounted and mounted again. It is synced, because the
+ * source removes its files once the container runs here.
+ */
 const REPLACE = `
 set -e
 merged=$1 options=$2 upper=$3 came=$4
@@ -107,20 +113,18 @@ find "$upper" -xdev -mindepth 1 -delete
 chown --reference="$came" "$upper"
 chmod --reference="$came" "$upper"
 find "$came" -mindepth 1 -maxdepth 1 -exec mv -t "$upper" {} +
+sync -f "$upper"
 mount -t overlay overlay -o "$options" "$merged"
 `;
 
-async function replaceUpper(
-  { run, mountsOf, upper: came }: Filling,
-  merged: string,
+export async function replaceUpper(
+  run: Runc['run'],
+  { options, upper }: { readonly options: string; readonly upper: string },
+  { merged, came }: { readonly merged: string; readonly came: string },
 ): Promise<void> {
-  const table = await readFile(`/proc/${mountsOf ?? 'self'}/mountinfo`, 'utf8');
-  const found = overlayAt(table, merged);
-  if (found === undefined) throw new Error(`no overlay is mounted at ${merged}`);
+  const argv = ['sh', '-c', REPLACE, 'replace', merged, options, upper, came];
   // The deadline allows a full copy: the source may be on another file system.
-  const deadlineMs = archiveMs(0);
-  const argv = ['sh', '-c', REPLACE, 'replace', merged, found.options, found.upper, came];
-  await run(argv, { deadlineMs });
+  await run(argv, { deadlineMs: archiveMs(0) });
 }
 
 /** conmon appends to its open log, so the lines are written into that file. */

@@ -90,6 +90,16 @@ export class Podman {
     return this.#run(argv, { ...options, deadlineMs });
   }
 
+  /**
+   * Frees the network and the mounts of an ended container and disables its restart policy. The record and the files stay.
+   * The policy goes first: the cleanup would restart the container by it, as `podman-restart` would at each boot. podman does
+   * nothing if its runtime no longer lists the container. Can be repeated.
+   */
+  async retire(id: string): Promise<void> {
+    await this.#run(['podman', 'update', '--restart=no', id], { deadlineMs: REMOVE_MS });
+    await this.#run(['podman', 'container', 'cleanup', id], { deadlineMs: REMOVE_MS });
+  }
+
   /** Removes a container and its record in any state. Can be repeated. */
   async remove(id: string): Promise<void> {
     const args = ['rm', '--force', '--time', '0', '--ignore', id];

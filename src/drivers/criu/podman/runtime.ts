@@ -16,7 +16,8 @@ import {
 } from '../runtimes/runc.ts';
 import { absent } from '../../../system/ignoring.ts';
 import { kill } from '../../../system/processes/process.ts';
-import type { BootProcess } from '../../../system/processes/life.ts';
+import { lifeOf, type BootProcess } from '../../../system/processes/life.ts';
+import { endFrozen } from '../tear-down.ts';
 import { fillBundle, readBundle, type PodmanBundle } from './bundle.ts';
 import { dropFrames, passFrames } from './frame-filter.ts';
 import { openLease, untilWritten, type Lease } from './lease.ts';
@@ -47,6 +48,8 @@ const ROOTS = { runc: '/run/runc', crun: '/run/crun' };
 const CALLED_MS = 120_000;
 /** A stand-in without its mover ends at once, and podman after it. */
 const NEVER = new AbortController().signal;
+/** podman may hold the locks of its containers for a while. */
+const KNOWN_MS = 20_000;
 const ENDING = { byItselfMs: 10_000, mostMs: 40_000 };
 
 const stateSchema = z.object({
@@ -288,24 +291,54 @@ export class PodmanRuntime extends Runc {
   }
 
   /**
-   * Ends the container; podman keeps its record and its files. A move may have left podman's call that waits, the stand-in,
-   * conmon, or a running container unknown to podman. Repeatable.
+   * Ends the container; podman keeps its record and its files, but neither its network nor its restart policy, because
+   * another host may have the guest. Repeatable.
    */
   override async end(name: string): Promise<void> {
     const { id } = this.container;
-    const { standIn, lease, archive } = this.#places(name);
-    await ended(isCallWith([standIn, lease, archive]), ENDING);
-    // conmon ends first: it would let podman restart the container by its restart policy.
-    await ended(isConmonBy(id, standIn), { ...ENDING, byItselfMs: 0 });
+    await this.#endCalls(name);
+    await this.#endProcesses(name);
+    const known = await this.podman.containers(AbortSignal.timeout(KNOWN_MS));
+    if (known.has(id)) await this.podman.retire(id);
     await super.end(name);
+    await this.#passFrames(name);
   }
 
   /** Ends the container with its record. Repeatable. */
   override async remove(name: string): Promise<void> {
-    await this.end(name);
+    await this.#endCalls(name);
+    await super.end(name);
     await this.podman.remove(this.container.id);
-    const { records } = this.#deps;
-    const { token, podman } = records.readSync(name) ?? {};
+    await this.#passFrames(name);
+  }
+
+  /** A move may have left podman's call that waits, the stand-in, conmon, or a running container unknown to podman. */
+  async #endCalls(name: string): Promise<void> {
+    const { standIn, lease, archive } = this.#places(name);
+    await ended(isCallWith([standIn, lease, archive]), ENDING);
+    // conmon ends first: it would let podman restart the container by its restart policy.
+    await ended(isConmonBy(this.container.id, standIn), { ...ENDING, byItselfMs: 0 });
+  }
+
+  /** The runtime still lists the container afterwards, because podman's cleanup needs that. */
+  async #endProcesses(name: string): Promise<void> {
+    const { prefix } = this.#deps;
+    const signal = AbortSignal.timeout(ENDING.mostMs);
+    const listed = await this.state(name, signal);
+    if (listed === undefined) return;
+    const run = this.run.bind(this);
+    // The network namespace outlives the processes, and answers for their addresses until podman has cleaned up.
+    await readBundle(run, prefix, listed.bundle)
+      .then(({ ports }) => setPorts(run, ports, 'down'))
+      .catch(() => undefined);
+    const init = identify(listed.pid);
+    if (init === undefined) return;
+    await endFrozen((await cgroupOf(init.pid, prefix)) ?? '', signal);
+    while (lifeOf(init).state !== 'gone') await systemClock.sleep(5, signal);
+  }
+
+  async #passFrames(name: string): Promise<void> {
+    const { token, podman } = this.#deps.records.readSync(name) ?? {};
     if (token !== undefined && (podman?.macs ?? []).length > 0) {
       await passFrames(this.run.bind(this), token);
     }

@@ -123,7 +123,7 @@ test("no volume is created inside another container's volume: it would be remove
   assert.deepEqual(await readdir(place('app')), []);
 });
 
-test('the volumes are on disk before their source may be removed', async () => {
+test('the root file system and the volumes are on disk before their source may be removed', async () => {
   await mkdir(path.join(directory, 'from'));
   await mkdir(path.join(directory, 'root'));
   await recorded('data');
@@ -140,7 +140,12 @@ test('the volumes are on disk before their source may be removed', async () => {
   const where = { input: directory, root: path.join(directory, 'root'), volumes: volumes() };
   const trees = new ArrivingTrees({ runc: seen }, where, AbortSignal.timeout(10_000));
   await trees.finish(new Map());
+  assert.deepEqual(
+    ran.filter((each) => each.startsWith('sync')),
+    [`sync ${where.root}`, `sync ${place('data')}`],
+  );
   assert.equal(ran.at(-1), `sync ${place('data')}`);
+  assert.match(ran[ran.indexOf(`sync ${where.root}`) - 1] ?? '', /^tar /);
 });
 
 test('a mover that dies while it creates them leaves nothing that its successor does not find', async () => {

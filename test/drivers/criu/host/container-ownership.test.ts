@@ -6,6 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import {
   isAbandonedCopy,
   isMadeFor,
+  whyNameInUse,
 } from '../../../../src/drivers/criu/host/container-ownership.ts';
 import { command } from '../../../../src/drivers/criu/command.ts';
 import { CriuDestination } from '../../../../src/drivers/criu/destination.ts';
@@ -126,6 +127,15 @@ test('the files of a container that arrived earlier and has ended stay, whatever
     await removeTree(records.dirOf('box'));
     await removeTree(volume());
   }
+});
+
+test('the hint for a container of podman names the command that removes it', async () => {
+  const podman = { id: 'ab'.repeat(32), runtime: 'runc' as const };
+  await brought({ init: DEAD, podman });
+  const options = { host: 'b', guest: 'box', migration: 'm-00000002' };
+  const hint = whyNameInUse(records, options)?.hint ?? '';
+  assert.match(hint, /`podman rm abababababab`/);
+  assert.doesNotMatch(hint, /runc/);
 });
 
 test('the leftovers of a mover whose container was never complete are removed at the next start', async () => {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { appendFile, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { appendFile, mkdir, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { networkDiffers } from '../../../../src/drivers/criu/podman/assess.ts';
-import { bringLog, overlayAt } from '../../../../src/drivers/criu/podman/bundle.ts';
+import { bringLog, overlayAt, replaceUpper } from '../../../../src/drivers/criu/podman/bundle.ts';
 import { dropRules } from '../../../../src/drivers/criu/podman/frame-filter.ts';
 import { removeTree } from '../../../../src/system/files/remove-tree.ts';
 
@@ -19,6 +21,31 @@ test('the overlay of a container is mounted again as it was', () => {
   assert.equal(overlayAt(LINE, '/s/a b'), undefined);
   assert.equal(overlayAt(LINE.replace('upperdir=/s', 'upperdir=s'), '/s/a b/merged'), undefined);
   assert.equal(overlayAt(LINE.replace(' - overlay', ' - ext4'), '/s/a b/merged'), undefined);
+});
+
+test('the files of a container are on disk before it is restored above them', async (t) => {
+  const made = await mkdtemp(path.join(os.tmpdir(), 'godwit-upper-'));
+  t.after(() => removeTree(made));
+  const at = (name: string): string => path.join(made, name);
+  for (const each of ['bin', 'upper', 'came']) await mkdir(at(each));
+  await writeFile(at('upper/old'), 'of podman');
+  await writeFile(at('came/db'), 'of the source');
+  // Each reports what it finds in the directory.
+  for (const program of ['umount', 'mount', 'sync']) {
+    const script = `#!/bin/sh\necho ${program} "$@" : $(ls ${at('upper')}) >>${at('ran')}\n`;
+    await writeFile(path.join(at('bin'), program), script, { mode: 0o755 });
+  }
+  const run = async ([program = '', ...args]: readonly string[]): Promise<string> => {
+    const env = { PATH: `${at('bin')}:${process.env['PATH']}` };
+    return (await promisify(execFile)(program, args, { env })).stdout;
+  };
+  const overlay = { options: 'nodev', upper: at('upper') };
+  await replaceUpper(run, overlay, { merged: at('merged'), came: at('came') });
+  assert.deepEqual((await readFile(at('ran'), 'utf8')).trim().split('\n'), [
+    `umount ${at('merged')} : old`,
+    `sync -f ${at('upper')} : db`,
+    `mount -t overlay overlay -o nodev ${at('merged')} : db`,
+  ]);
 });
 
 test('the log is appended to the file that conmon has open', async (t) => {

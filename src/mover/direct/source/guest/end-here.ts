@@ -29,8 +29,8 @@ export async function stopHere(
 }
 
 /**
- * Ends the copy here, because another host has the guest; never a running copy. Disks and the guest's directory stay,
- * because nothing proves that another host has the same. Repeatable.
+ * Ends the copy here, because another host has the guest; never a running copy. Disks, the guest's directory and the
+ * files of a container stay, because nothing proves that another host has the same. Repeatable.
  */
 export async function giveUpHere(
   {
@@ -52,7 +52,7 @@ export async function giveUpHere(
       throw godwitError('GODWIT_HELD', { guest: name, reason });
     }
     dataPath.abort('another host has the guest');
-    await session.quit(signal);
+    await session.quit(signal, { keepsData: true });
   }
   await network.withdraw(signal);
   await network.removePorts(signal);

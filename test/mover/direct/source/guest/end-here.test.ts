@@ -57,7 +57,8 @@ function sourceOf(run: 'running' | 'paused' | 'no session') {
   const calls: string[] = [];
   const session = {
     status: async () => ({ run, stream: 'completed' }),
-    quit: async () => void calls.push('quit'),
+    quit: async (_signal: AbortSignal, { keepsData = false } = {}) =>
+      void calls.push(keepsData ? 'quit' : 'quit, and remove its data'),
   };
   const context: unknown = {
     host: {
