@@ -8,7 +8,7 @@ import {
   initialSource,
   type SourceEffect,
   type SourceState,
-} from '../../src/migration/direct/source-state.ts';
+} from '../../src/migration/direct/source/source-state.ts';
 import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS, type RecordName } from './events.ts';
 import type { Rules } from './rules.ts';
 

@@ -1,4 +1,4 @@
-import { whyNotResolved } from '../../src/migration/direct/resolve.ts';
+import { whyNotResolved } from '../../src/migration/direct/source/resolve.ts';
 import type { GuestSightings } from '../../src/migration/direct/guest-sightings.ts';
 import { destinationFacts, sourceFacts } from '../../src/migration/direct/side-facts.ts';
 import type { KernelAnswer } from '../../src/migration/direct/dark-host.ts';

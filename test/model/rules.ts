@@ -9,7 +9,7 @@ import { knowsItNeverRan } from '../../src/migration/direct/run-right.ts';
 import { destinationMayBeAsked } from '../../src/migration/direct/retention.ts';
 import { judge } from '../../src/migration/direct/resolution.ts';
 import { durability } from '../../src/migration/direct/durability.ts';
-import { transition } from '../../src/migration/direct/transition.ts';
+import { transition } from '../../src/migration/direct/source/transition.ts';
 import type { ShellMutant } from './shells/mutants.ts';
 import {
   brokenDestination,

@@ -10,8 +10,8 @@ import {
   sourceEvent,
   type SourceEvent,
   type SourceState,
-} from '../../migration/direct/source-state.ts';
-import { transition } from '../../migration/direct/transition.ts';
+} from '../../migration/direct/source/source-state.ts';
+import { transition } from '../../migration/direct/source/transition.ts';
 import { running } from '../../protocol/peer/migration.ts';
 
 /**

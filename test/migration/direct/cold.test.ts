@@ -10,7 +10,7 @@ import {
   STEP_NAMES,
   STEPS,
   type StepName,
-} from '../../../src/migration/direct/steps.ts';
+} from '../../../src/migration/direct/source/steps.ts';
 import { chance, driveUntil, settle } from './drive.ts';
 import { askedFor, assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
 import { errorOf, planned } from './samples.ts';

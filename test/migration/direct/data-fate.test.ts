@@ -6,7 +6,7 @@ import {
   initialDestination,
   type DestinationEvent,
 } from '../../../src/migration/direct/destination.ts';
-import { neverRanThere } from '../../../src/migration/direct/resolve.ts';
+import { neverRanThere } from '../../../src/migration/direct/source/resolve.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';
 
 const epoch = 5;

@@ -3,7 +3,7 @@ import type { GuestSightings } from '../../../src/migration/direct/guest-sightin
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
 import type { ResolutionFacts } from '../../../src/migration/direct/resolution.ts';
 import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
+import { initialSource } from '../../../src/migration/direct/source/source-state.ts';
 import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
 import type { SilentHost } from '../../../src/protocol/public/resolve.ts';
 import type { Sighting } from '../../../src/protocol/peer/sighting.ts';

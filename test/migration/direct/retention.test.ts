@@ -5,7 +5,10 @@ import {
   destinationMayBeAsked,
   sourceMayBeAsked,
 } from '../../../src/migration/direct/retention.ts';
-import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../src/migration/direct/source/source-state.ts';
 import { ADMISSION, RECORDS } from '../../model/events.ts';
 import { errorOf, planned } from './samples.ts';
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
 import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
+import { initialSource } from '../../../src/migration/direct/source/source-state.ts';
 import { anyError, anyHypervisorEvent } from './events.ts';
 import { planned, preparationOf } from './samples.ts';
 

@@ -6,7 +6,7 @@ import type {
 } from '../../../src/migration/direct/hypervisor.ts';
 import { replaySource } from '../../../src/migration/direct/journal.ts';
 import { sourceMayRunOn } from '../../../src/migration/direct/run-right.ts';
-import { endsBy, type StepName } from '../../../src/migration/direct/steps.ts';
+import { endsBy, type StepName } from '../../../src/migration/direct/source/steps.ts';
 import { isCold } from '../../../src/migration/direct/cold.ts';
 import {
   initialSource,
@@ -15,8 +15,8 @@ import {
   type SourceEvent,
   type SourceState,
   type StepFacts,
-} from '../../../src/migration/direct/source-state.ts';
-import { transition } from '../../../src/migration/direct/transition.ts';
+} from '../../../src/migration/direct/source/source-state.ts';
+import { transition } from '../../../src/migration/direct/source/transition.ts';
 import { admissionOf, assessed, inspected, planned, preparationOf, sampleOf } from './samples.ts';
 import { mayResume } from './may-resume.ts';
 import { held, notWhole, sourceGone, unreachable } from './world-errors.ts';

@@ -1,5 +1,5 @@
-import { transition } from '../../../src/migration/direct/transition.ts';
-import type { StepName } from '../../../src/migration/direct/steps.ts';
+import { transition } from '../../../src/migration/direct/source/transition.ts';
+import type { StepName } from '../../../src/migration/direct/source/steps.ts';
 import type { Edit } from './load.ts';
 
 /** The movers broken on purpose, each time in one place of its own code. */

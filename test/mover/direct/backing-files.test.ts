@@ -18,7 +18,7 @@ import type { DestinationSession, DirectDriver } from '../../../src/port/direct.
 import { silentLog } from '../../../src/log.ts';
 import { initialDestination } from '../../../src/migration/direct/destination.ts';
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
-import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
 import { DestinationMover } from '../../../src/mover/direct/destination/mover.ts';
 import { openPlaceIds } from '../../../src/mover/direct/destination/disks/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../src/host/journal/journal.ts';

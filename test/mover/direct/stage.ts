@@ -7,7 +7,7 @@ import { godwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { Durability } from '../../../src/migration/durability.ts';
 import { reportOf } from '../../../src/migration/report/report.ts';
-import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
 import {
   openDestination,
   type RunningDestination,

@@ -4,7 +4,10 @@ import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { hasCode } from '../../../src/errors.ts';
 import { hookInput } from '../../../src/hooks/hooks.ts';
-import { initialSource, type StepFacts } from '../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type StepFacts,
+} from '../../../src/migration/direct/source/source-state.ts';
 import type { StepContext } from '../../../src/mover/direct/source/ports.ts';
 import { LIFECYCLE } from '../../../src/mover/direct/source/lifecycle.ts';
 import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';

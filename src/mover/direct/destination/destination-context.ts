@@ -10,7 +10,7 @@ import type { Log } from '../../../log.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import { godwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
-import { endingMs } from '../../../migration/direct/ending-times.ts';
+import { endingMs } from '../../../migration/direct/source/ending-times.ts';
 import { defined } from '../../../protocol/defined.ts';
 import type { PrepareAnswer } from '../../../protocol/peer/migration.ts';
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';

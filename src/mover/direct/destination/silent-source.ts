@@ -1,5 +1,5 @@
 import { godwitError, hasCode } from '../../../errors.ts';
-import { whyNotHere } from '../../../migration/direct/resolve.ts';
+import { whyNotHere } from '../../../migration/direct/source/resolve.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import type { Proof } from '../../../migration/direct/run-right.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';

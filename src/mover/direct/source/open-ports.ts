@@ -1,4 +1,4 @@
-import { phaseOf } from '../../../migration/direct/source-state.ts';
+import { phaseOf } from '../../../migration/direct/source/source-state.ts';
 import { fencingMs } from '../../../host/fencing.ts';
 import { PortLooks } from '../../../network/port-look.ts';
 import { removePort } from '../../../network/port.ts';

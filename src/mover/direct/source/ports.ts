@@ -3,7 +3,7 @@ import type { Fencing } from '../../../host/fencing.ts';
 import type { LinkMeasure } from '../../../links/session.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
-import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import type { StepFacts } from '../../../migration/direct/source/source-state.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Admission } from '../../../protocol/peer/migration.ts';
 import type { StreamSetup } from '../../../port/direct.ts';

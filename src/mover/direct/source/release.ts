@@ -1,6 +1,6 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { neverRanThere } from '../../../migration/direct/resolve.ts';
+import { neverRanThere } from '../../../migration/direct/source/resolve.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import { ask } from './source-base.ts';

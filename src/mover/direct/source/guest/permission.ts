@@ -5,7 +5,7 @@ import {
   NO_DECISION,
   type Decision,
   type SourceState,
-} from '../../../../migration/direct/source-state.ts';
+} from '../../../../migration/direct/source/source-state.ts';
 import { answeredFor, type HostAnswer } from '../../../../migration/permission/host-answer.ts';
 import {
   hostsInDoubt,

@@ -6,7 +6,7 @@ import type { GuestHandle } from '../../../../port/inventory.ts';
 import { refuseOverlaid } from '../../../engine/overlaid.ts';
 import type { HostAnswer } from '../../../../migration/permission/host-answer.ts';
 import { godwitError, hasCode } from '../../../../errors.ts';
-import { guestEndingMs } from '../../../../migration/direct/ending-times.ts';
+import { guestEndingMs } from '../../../../migration/direct/source/ending-times.ts';
 import { permissionHere, type PermissionContext } from './permission.ts';
 import { ask, tearDown, type MigrationRun } from '../source-base.ts';
 import type { HypervisorPort, StepContext } from '../ports.ts';

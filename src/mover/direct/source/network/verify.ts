@@ -1,6 +1,6 @@
 import type { Clock } from '../../../../clock.ts';
 import { hasCode, toGodwitError } from '../../../../errors.ts';
-import type { StepFacts } from '../../../../migration/direct/step-facts.ts';
+import type { StepFacts } from '../../../../migration/direct/source/step-facts.ts';
 import { endWords, haltWords } from '../../../../migration/guest-changes/run-states.ts';
 import { passes, warns, type Finding } from '../../../../migration/preflight/finding.ts';
 import {

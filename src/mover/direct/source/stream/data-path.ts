@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { toGodwitError } from '../../../../errors.ts';
 import type { Log } from '../../../../log.ts';
-import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { StepFacts } from '../../../../migration/direct/source/source-state.ts';
 import { holdsSwitchover } from '../../../../migration/steering/steering.ts';
 import { mayThrottle, strategyOf } from '../../../../migration/steering/strategies.ts';
 import type { StreamSetup } from '../../../../port/direct.ts';

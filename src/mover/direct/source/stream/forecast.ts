@@ -1,7 +1,7 @@
 import { systemClock } from '../../../../clock.ts';
 import { toGodwitError } from '../../../../errors.ts';
 import { offerOf } from '../../../../host/wire.ts';
-import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { StepFacts } from '../../../../migration/direct/source/source-state.ts';
 import type { DiskLatency } from '../../../../protocol/disk.ts';
 import { streamModeOf } from '../../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../../protocol/public/prediction.ts';

@@ -1,8 +1,8 @@
-import { godwitError, type SerialError } from '../../errors.ts';
-import { DECISION_WORDS } from '../steering/steering.ts';
-import { strategyOf } from '../steering/strategies.ts';
-import { afterFailure, afterMeasure, afterRound } from '../steering/trace.ts';
-import type { MemorySample } from '../../protocol/public/migration.ts';
+import { godwitError, type SerialError } from '../../../errors.ts';
+import { DECISION_WORDS } from '../../steering/steering.ts';
+import { strategyOf } from '../../steering/strategies.ts';
+import { afterFailure, afterMeasure, afterRound } from '../../steering/trace.ts';
+import type { MemorySample } from '../../../protocol/public/migration.ts';
 import { beginUndo, enter, stay } from './state-changes.ts';
 import type { SourceEffect, SourceEvent, SourceState, Transition } from './source-state.ts';
 

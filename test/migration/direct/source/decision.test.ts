@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
-import type { ResolvedEvent } from '../../../src/migration/direct/resolve.ts';
-import { transition } from '../../../src/migration/direct/transition.ts';
-import { planned } from './samples.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../../src/migration/direct/source/source-state.ts';
+import type { ResolvedEvent } from '../../../../src/migration/direct/source/resolve.ts';
+import { transition } from '../../../../src/migration/direct/source/transition.ts';
+import { planned } from '../samples.ts';
 
 const C = { host: 'c', doubts: ['no answer'] };
 const D = { host: 'd', doubts: ['copy paused'] };

@@ -1,7 +1,10 @@
-import { DEFAULT_LINK_GRACE_MS, type MigrationSettings } from '../../protocol/public/migration.ts';
-import { orderOf, type Row, type UndoneIn } from '../engine/rows.ts';
-import { MAX_NOTICE_MS, MAX_QUIET_MS, MAX_WAIT_MS } from '../preflight/limits.ts';
-import { isCold } from './cold.ts';
+import {
+  DEFAULT_LINK_GRACE_MS,
+  type MigrationSettings,
+} from '../../../protocol/public/migration.ts';
+import { orderOf, type Row, type UndoneIn } from '../../engine/rows.ts';
+import { MAX_NOTICE_MS, MAX_QUIET_MS, MAX_WAIT_MS } from '../../preflight/limits.ts';
+import { isCold } from '../cold.ts';
 import { guestEndingMs } from './ending-times.ts';
 import type { StepFacts } from './step-facts.ts';
 

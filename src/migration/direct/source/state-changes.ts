@@ -1,9 +1,9 @@
-import { godwitError, type SerialError } from '../../errors.ts';
-import { sourceRightAfter } from './run-right.ts';
-import type { MemorySample } from '../../protocol/public/migration.ts';
-import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import { OTHER_HOURS, type Limits } from '../steering/fixes.ts';
-import { SAID_MS } from '../steering/standstill.ts';
+import { godwitError, type SerialError } from '../../../errors.ts';
+import { sourceRightAfter } from '../run-right.ts';
+import type { MemorySample } from '../../../protocol/public/migration.ts';
+import { formatBytes, formatDuration, formatRate } from '../../../protocol/quantity.ts';
+import { OTHER_HOURS, type Limits } from '../../steering/fixes.ts';
+import { SAID_MS } from '../../steering/standstill.ts';
 import type { SourceEffect, SourceState, StepFacts, TimeOver, Transition } from './source-state.ts';
 import {
   isLeftOut,

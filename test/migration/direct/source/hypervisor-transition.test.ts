@@ -1,20 +1,24 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
-import { transition } from '../../../src/migration/direct/transition.ts';
-import { godwitError, type SerialError } from '../../../src/errors.ts';
-import { onHypervisor } from '../../../src/migration/direct/hypervisor-transition.ts';
-import type { SourceState } from '../../../src/migration/direct/source-state.ts';
-import { HALT_KINDS } from '../../../src/protocol/guest-halt.ts';
-import { END_KINDS } from '../../../src/protocol/guest-end.ts';
-import type { HaltKind } from '../../../src/migration/guest-changes/run-states.ts';
-import { STEP_NAMES, stepIndex, type StepName } from '../../../src/migration/direct/steps.ts';
-import { driveUntil } from './drive.ts';
-import { askedFor, isDoing, isOfDisks } from './endings.ts';
-import { anyHypervisorEvent } from './events.ts';
-import { planned } from './samples.ts';
-import { World } from './world.ts';
+import type { HypervisorEvent } from '../../../../src/migration/direct/hypervisor.ts';
+import { transition } from '../../../../src/migration/direct/source/transition.ts';
+import { godwitError, type SerialError } from '../../../../src/errors.ts';
+import { onHypervisor } from '../../../../src/migration/direct/source/hypervisor-transition.ts';
+import type { SourceState } from '../../../../src/migration/direct/source/source-state.ts';
+import { HALT_KINDS } from '../../../../src/protocol/guest-halt.ts';
+import { END_KINDS } from '../../../../src/protocol/guest-end.ts';
+import type { HaltKind } from '../../../../src/migration/guest-changes/run-states.ts';
+import {
+  STEP_NAMES,
+  stepIndex,
+  type StepName,
+} from '../../../../src/migration/direct/source/steps.ts';
+import { driveUntil } from '../drive.ts';
+import { askedFor, isDoing, isOfDisks } from '../endings.ts';
+import { anyHypervisorEvent } from '../events.ts';
+import { planned } from '../samples.ts';
+import { World } from '../world.ts';
 
 function stateIn(step: StepName): SourceState {
   const mode = step === 'drain' ? 'postcopy' : 'precopy';

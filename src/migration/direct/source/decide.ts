@@ -1,6 +1,6 @@
-import type { HypervisorStatus } from './hypervisor.ts';
+import type { HypervisorStatus } from '../hypervisor.ts';
 import type { SourceState } from './source-state.ts';
-import { holdsSwitchover } from '../steering/steering.ts';
+import { holdsSwitchover } from '../../steering/steering.ts';
 
 export type StepAction =
   | 'start-memory'

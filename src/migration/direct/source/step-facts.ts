@@ -1,18 +1,18 @@
 import { z } from 'zod';
-import { copiedDisks, diskCheck, imagesHere, MAX_PLACES, place } from '../../protocol/disk.ts';
-import { launch } from '../../protocol/mover/handle.ts';
-import { address, hostName, ms } from '../../protocol/names.ts';
-import { nicNetworks } from '../../protocol/network.ts';
-import { guestDescription, running } from '../../protocol/peer/migration.ts';
-import { ballooned } from '../../protocol/public/balloon.ts';
-import { check, chosenStream } from '../../protocol/public/migration.ts';
-import { forecast } from '../../protocol/public/prediction.ts';
-import { probeReports } from '../../protocol/public/probe.ts';
-import { MAX_UNPLUGGED, unplugged } from '../../protocol/unplug.ts';
-import { wireSession } from '../../protocol/wire.ts';
-import { endKind } from '../../protocol/guest-end.ts';
-import { halt } from '../../protocol/guest-halt.ts';
-import { guestSnapshot } from '../guest-changes/snapshot.ts';
+import { copiedDisks, diskCheck, imagesHere, MAX_PLACES, place } from '../../../protocol/disk.ts';
+import { launch } from '../../../protocol/mover/handle.ts';
+import { address, hostName, ms } from '../../../protocol/names.ts';
+import { nicNetworks } from '../../../protocol/network.ts';
+import { guestDescription, running } from '../../../protocol/peer/migration.ts';
+import { ballooned } from '../../../protocol/public/balloon.ts';
+import { check, chosenStream } from '../../../protocol/public/migration.ts';
+import { forecast } from '../../../protocol/public/prediction.ts';
+import { probeReports } from '../../../protocol/public/probe.ts';
+import { MAX_UNPLUGGED, unplugged } from '../../../protocol/unplug.ts';
+import { wireSession } from '../../../protocol/wire.ts';
+import { endKind } from '../../../protocol/guest-end.ts';
+import { halt } from '../../../protocol/guest-halt.ts';
+import { guestSnapshot } from '../../guest-changes/snapshot.ts';
 
 /** Results of a step, kept so that a new mover need not ask again. */
 export const stepFacts = z.object({

@@ -1,8 +1,8 @@
-import type { DestinationState } from './destination.ts';
-import { godwitError, type SerialError } from '../../errors.ts';
+import type { DestinationState } from '../destination.ts';
+import { godwitError, type SerialError } from '../../../errors.ts';
 import { beginUndo, enter, giveUp, lost, stay } from './state-changes.ts';
-import { bootTimeIn, sourceRightAfter } from './run-right.ts';
-import { isCold } from './cold.ts';
+import { bootTimeIn, sourceRightAfter } from '../run-right.ts';
+import { isCold } from '../cold.ts';
 import type { Decision, SourceEvent, SourceState, Transition } from './source-state.ts';
 
 /** Applies an operator's order, or a proof that the other host is off, to a migration at its source. */

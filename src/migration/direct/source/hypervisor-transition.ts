@@ -1,11 +1,11 @@
-import { godwitError, type SerialError } from '../../errors.ts';
-import { endError, haltError } from '../guest-changes/errors.ts';
-import { endsMoveAtOnce, type Halt } from '../guest-changes/run-states.ts';
-import { isCold } from './cold.ts';
-import type { HypervisorEvent } from './hypervisor.ts';
+import { godwitError, type SerialError } from '../../../errors.ts';
+import { endError, haltError } from '../../guest-changes/errors.ts';
+import { endsMoveAtOnce, type Halt } from '../../guest-changes/run-states.ts';
+import { isCold } from '../cold.ts';
+import type { HypervisorEvent } from '../hypervisor.ts';
 import { beginUndo, enter, stay } from './state-changes.ts';
 import type { SourceState, Transition } from './source-state.ts';
-import { holdsSwitchover } from '../steering/steering.ts';
+import { holdsSwitchover } from '../../steering/steering.ts';
 import { stepIndex, type StepName } from './steps.ts';
 
 type Reaction = (state: SourceState, event: HypervisorEvent, step: StepName) => Transition;

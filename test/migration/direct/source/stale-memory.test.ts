@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { isMemoryStale } from '../../../src/migration/direct/resolve.ts';
-import type { SourceState } from '../../../src/migration/direct/source-state.ts';
+import { isMemoryStale } from '../../../../src/migration/direct/source/resolve.ts';
+import type { SourceState } from '../../../../src/migration/direct/source/source-state.ts';
 
 describe('the age of source memory', () => {
   const image = (node: string, readOnly: boolean) => ({ node, readOnly });

@@ -6,11 +6,11 @@ import {
   phaseOf,
   sourceEvent,
   stepFacts,
-} from '../../../src/migration/direct/source-state.ts';
-import { phase } from '../../../src/protocol/public/migration.ts';
-import { chance } from './drive.ts';
-import { anyEvent } from './events.ts';
-import { planned } from './samples.ts';
+} from '../../../../src/migration/direct/source/source-state.ts';
+import { phase } from '../../../../src/protocol/public/migration.ts';
+import { chance } from '../drive.ts';
+import { anyEvent } from '../events.ts';
+import { planned } from '../samples.ts';
 
 test('a migration begins with its first step, the right held by the source', () => {
   const { state, effects } = initialSource(planned());

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { SerialError } from '../../errors.ts';
+import type { SerialError } from '../../../errors.ts';
 import {
   diskCheck,
   diskLatency,
@@ -8,17 +8,17 @@ import {
   diskProgress,
   type DiskPace,
   type DiskProgress,
-} from '../../protocol/disk.ts';
-import { serialError } from '../../protocol/errors.ts';
+} from '../../../protocol/disk.ts';
+import { serialError } from '../../../protocol/errors.ts';
 import {
   check,
   memorySample,
   migrationSettings,
   type MemorySample,
   type Phase,
-} from '../../protocol/public/migration.ts';
-import type { Doing as EngineDoing, EngineEffect } from '../engine/rows.ts';
-import { isToWait } from '../waits.ts';
+} from '../../../protocol/public/migration.ts';
+import type { Doing as EngineDoing, EngineEffect } from '../../engine/rows.ts';
+import { isToWait } from '../../waits.ts';
 import {
   address,
   epoch,
@@ -27,18 +27,18 @@ import {
   migrationId,
   ms,
   shortText,
-} from '../../protocol/names.ts';
-import { ballooned } from '../../protocol/public/balloon.ts';
-import { runAt, answersFor, type HostDoubts } from '../../protocol/public/resolve.ts';
-import { forecast } from '../../protocol/public/prediction.ts';
-import { steeringRecord } from '../../protocol/public/steering.ts';
-import { wireFigures } from '../../protocol/wire.ts';
-import type { Halt } from '../guest-changes/run-states.ts';
-import { hypervisorEvent } from './hypervisor.ts';
-import { guestHandle } from '../../protocol/mover/handle.ts';
-import type { SteeringTrace } from '../steering/trace.ts';
-import { bootName, proof, uptimeMs, type Proof, type SourceRight } from './run-right.ts';
-import type { BootTime } from '../boot-time.ts';
+} from '../../../protocol/names.ts';
+import { ballooned } from '../../../protocol/public/balloon.ts';
+import { runAt, answersFor, type HostDoubts } from '../../../protocol/public/resolve.ts';
+import { forecast } from '../../../protocol/public/prediction.ts';
+import { steeringRecord } from '../../../protocol/public/steering.ts';
+import { wireFigures } from '../../../protocol/wire.ts';
+import type { Halt } from '../../guest-changes/run-states.ts';
+import { hypervisorEvent } from '../hypervisor.ts';
+import { guestHandle } from '../../../protocol/mover/handle.ts';
+import type { SteeringTrace } from '../../steering/trace.ts';
+import { bootName, proof, uptimeMs, type Proof, type SourceRight } from '../run-right.ts';
+import type { BootTime } from '../../boot-time.ts';
 import { STEP_NAMES, STEPS, type StepName, type UndoneStep } from './steps.ts';
 import { stepFacts, type StepFacts } from './step-facts.ts';
 

@@ -1,24 +1,27 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { godwitError } from '../../../src/errors.ts';
+import { godwitError } from '../../../../src/errors.ts';
 import {
   destinationAfter,
   initialDestination,
   type DestinationEvent,
-} from '../../../src/migration/direct/destination.ts';
-import { replaySource } from '../../../src/migration/direct/journal.ts';
-import { reportOf } from '../../../src/migration/report/report.ts';
+} from '../../../../src/migration/direct/destination.ts';
+import { replaySource } from '../../../../src/migration/direct/journal.ts';
+import { reportOf } from '../../../../src/migration/report/report.ts';
 import {
   whyNotHere,
   whyNotResolved,
   type ResolvedEvent,
-} from '../../../src/migration/direct/resolve.ts';
-import type { SourceEvent, SourceState } from '../../../src/migration/direct/source-state.ts';
-import { effectsOf, transition } from '../../../src/migration/direct/transition.ts';
-import { ADMISSION, RECORDS } from '../../model/events.ts';
-import { anyEvent } from './events.ts';
-import { planned } from './samples.ts';
+} from '../../../../src/migration/direct/source/resolve.ts';
+import type {
+  SourceEvent,
+  SourceState,
+} from '../../../../src/migration/direct/source/source-state.ts';
+import { effectsOf, transition } from '../../../../src/migration/direct/source/transition.ts';
+import { ADMISSION, RECORDS } from '../../../model/events.ts';
+import { anyEvent } from '../events.ts';
+import { planned } from '../samples.ts';
 
 const unreachable = godwitError('GODWIT_UNREACHABLE', {
   peer: 'b',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { stepFacts } from '../../../src/migration/direct/step-facts.ts';
+import { stepFacts } from '../../../../src/migration/direct/source/step-facts.ts';
 
 test('the snapshot of a guest is journaled, and its absence is not', () => {
   const snapshot = { parts: [{ kind: 'disk', name: 'disk0', value: 'raw:/srv/g1.img' }] };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { restartMs, undoMs } from '../../../src/migration/direct/ending-times.ts';
-import { descriptionOf } from './samples.ts';
+import { restartMs, undoMs } from '../../../../src/migration/direct/source/ending-times.ts';
+import { descriptionOf } from '../samples.ts';
 
 describe('a step', () => {
   test('an undo or a new start may take longer if a copy has more memory', () => {

@@ -7,9 +7,12 @@ import {
   hold,
   lost,
   stay,
-} from '../../../src/migration/direct/state-changes.ts';
-import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
-import { BASE, COPY, errorOf, planned } from './samples.ts';
+} from '../../../../src/migration/direct/source/state-changes.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../../src/migration/direct/source/source-state.ts';
+import { BASE, COPY, errorOf, planned } from '../samples.ts';
 
 const begun = initialSource(planned()).state;
 

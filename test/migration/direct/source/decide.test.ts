@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { decide } from '../../../src/migration/direct/decide.ts';
-import type { HypervisorStatus } from '../../../src/migration/direct/hypervisor.ts';
-import type { SourceState } from '../../../src/migration/direct/source-state.ts';
-import { planned } from './samples.ts';
-import { World } from './world.ts';
+import { decide } from '../../../../src/migration/direct/source/decide.ts';
+import type { HypervisorStatus } from '../../../../src/migration/direct/hypervisor.ts';
+import type { SourceState } from '../../../../src/migration/direct/source/source-state.ts';
+import { planned } from '../samples.ts';
+import { World } from '../world.ts';
 
 const STREAMS = [
   'none',

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { godwitError } from '../../../src/errors.ts';
+import { godwitError } from '../../../../src/errors.ts';
 import {
   initialSource,
   type SourceEvent,
   type SourceState,
-} from '../../../src/migration/direct/source-state.ts';
-import { effectsOf, transition } from '../../../src/migration/direct/transition.ts';
-import { planned, sampleOf } from './samples.ts';
+} from '../../../../src/migration/direct/source/source-state.ts';
+import { effectsOf, transition } from '../../../../src/migration/direct/source/transition.ts';
+import { planned, sampleOf } from '../samples.ts';
 
 function inMemory(): SourceState {
   const { state } = initialSource(planned({ steering: 'standard', mode: 'hybrid' }));

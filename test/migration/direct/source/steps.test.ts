@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../../src/migration/direct/source/source-state.ts';
 import {
   deadlineOf,
   isLeftOut,
@@ -13,11 +16,11 @@ import {
   stepIndex,
   undoAtOrBefore,
   undoBefore,
-} from '../../../src/migration/direct/steps.ts';
-import { MAX_WAIT_MS } from '../../../src/migration/preflight/limits.ts';
-import { isEnd, phase } from '../../../src/protocol/public/migration.ts';
-import { BASE, COPY, descriptionOf, planned } from './samples.ts';
-import { World } from './world.ts';
+} from '../../../../src/migration/direct/source/steps.ts';
+import { MAX_WAIT_MS } from '../../../../src/migration/preflight/limits.ts';
+import { isEnd, phase } from '../../../../src/protocol/public/migration.ts';
+import { BASE, COPY, descriptionOf, planned } from '../samples.ts';
+import { World } from '../world.ts';
 
 describe('the table of steps', () => {
   test('each step in the table has an undo or a reason for having none', () => {

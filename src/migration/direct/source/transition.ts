@@ -1,6 +1,6 @@
-import { godwitError, type SerialError } from '../../errors.ts';
-import type { Check, EndPhase } from '../../protocol/public/migration.ts';
-import { haltError } from '../guest-changes/errors.ts';
+import { godwitError, type SerialError } from '../../../errors.ts';
+import type { Check, EndPhase } from '../../../protocol/public/migration.ts';
+import { haltError } from '../../guest-changes/errors.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
 import {
   afterGivingUp,
@@ -19,8 +19,8 @@ import {
 } from './state-changes.ts';
 import { onFenced, onResolved } from './resolve.ts';
 import { measured, onSteered, steeringAnew } from './steered.ts';
-import { sourceRightAfter } from './run-right.ts';
-import { isCold } from './cold.ts';
+import { sourceRightAfter } from '../run-right.ts';
+import { isCold } from '../cold.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
 import {
   endsBy,
@@ -30,7 +30,7 @@ import {
   type StepName,
   type UndoneStep,
 } from './steps.ts';
-import { MAX_ATTEMPTS } from '../engine/rows.ts';
+import { MAX_ATTEMPTS } from '../../engine/rows.ts';
 
 const ELSEWHERE = 'GODWIT_RUNS_ELSEWHERE';
 

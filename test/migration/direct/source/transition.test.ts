@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ERRORS, godwitError } from '../../../src/errors.ts';
-import { STEP_NAMES, isBeforeNoReturn } from '../../../src/migration/direct/steps.ts';
-import { canCancel } from '../../../src/migration/direct/transition.ts';
-import { MAX_ATTEMPTS } from '../../../src/migration/engine/rows.ts';
-import { streamMode } from '../../../src/protocol/public/migration.ts';
-import { driveUntil, settle } from './drive.ts';
+import { ERRORS, godwitError } from '../../../../src/errors.ts';
+import { STEP_NAMES, isBeforeNoReturn } from '../../../../src/migration/direct/source/steps.ts';
+import { canCancel } from '../../../../src/migration/direct/source/transition.ts';
+import { MAX_ATTEMPTS } from '../../../../src/migration/engine/rows.ts';
+import { streamMode } from '../../../../src/protocol/public/migration.ts';
+import { driveUntil, settle } from '../drive.ts';
 import {
   askedFor,
   assertHandedOver,
@@ -13,10 +13,10 @@ import {
   exitCodeOf,
   isDoing,
   isOfDisks,
-} from './endings.ts';
-import { errorOf, planned } from './samples.ts';
-import { World } from './world.ts';
-import { unreachable } from './world-errors.ts';
+} from '../endings.ts';
+import { errorOf, planned } from '../samples.ts';
+import { World } from '../world.ts';
+import { unreachable } from '../world-errors.ts';
 
 const modes = streamMode.options;
 
