@@ -1,4 +1,4 @@
-import type { DestinationState } from '../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../src/migration/direct/destination/destination.ts';
 import { neverRanThere } from '../../src/migration/direct/source/resolve.ts';
 import type { Choice } from './choices.ts';
 import { breakRule, fork, type Context } from './context.ts';

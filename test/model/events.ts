@@ -1,5 +1,5 @@
 import { godwitError, type SerialError } from '../../src/errors.ts';
-import type { DestinationEvent } from '../../src/migration/direct/destination.ts';
+import type { DestinationEvent } from '../../src/migration/direct/destination/destination.ts';
 import type { HypervisorEvent } from '../../src/migration/direct/hypervisor.ts';
 import type { Proof } from '../../src/migration/direct/run-right.ts';
 import type { SourceEvent } from '../../src/migration/direct/source/source-state.ts';

@@ -3,7 +3,7 @@ import type { Durability } from '../../src/migration/durability.ts';
 import {
   initialDestination,
   type DestinationState,
-} from '../../src/migration/direct/destination.ts';
+} from '../../src/migration/direct/destination/destination.ts';
 import {
   initialSource,
   type SourceEffect,

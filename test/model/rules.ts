@@ -1,4 +1,4 @@
-import { destinationAfter } from '../../src/migration/direct/destination.ts';
+import { destinationAfter } from '../../src/migration/direct/destination/destination.ts';
 import {
   afterAnotherAnswered,
   afterQuestion,

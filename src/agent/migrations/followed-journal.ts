@@ -10,7 +10,7 @@ import {
   destinationAfter,
   initialDestination,
   type DestinationState,
-} from '../../migration/direct/destination.ts';
+} from '../../migration/direct/destination/destination.ts';
 import type { DestinationRecord, SourceRecord } from '../../migration/direct/journal.ts';
 import { initialSource, type SourceState } from '../../migration/direct/source/source-state.ts';
 import { transition } from '../../migration/direct/source/transition.ts';

@@ -1,5 +1,5 @@
 import type { Durability } from '../durability.ts';
-import type { DestinationEvent } from './destination.ts';
+import type { DestinationEvent } from './destination/destination.ts';
 import type { SourceEvent } from './source/source-state.ts';
 
 /**

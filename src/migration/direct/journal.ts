@@ -5,7 +5,7 @@ import {
   initialDestination,
   type DestinationEvent,
   type DestinationState,
-} from './destination.ts';
+} from './destination/destination.ts';
 import {
   initialSource,
   sourceEvent,

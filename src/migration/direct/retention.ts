@@ -1,4 +1,4 @@
-import type { DestinationEvent } from './destination-events.ts';
+import type { DestinationEvent } from './destination/destination-events.ts';
 import type { SourceState } from './source/source-state.ts';
 
 /**

@@ -3,7 +3,7 @@ import {
   destinationEvent,
   type DestinationEvent,
   type DestinationState,
-} from '../../migration/direct/destination.ts';
+} from '../../migration/direct/destination/destination.ts';
 import { destinationRecord, sourceRecord } from '../../migration/direct/journal.ts';
 import { progressOf } from '../../migration/report/progress.ts';
 import {

@@ -4,7 +4,7 @@ import { replayDestination } from '../../../src/migration/direct/journal.ts';
 import type { ResolutionFacts } from '../../../src/migration/direct/resolution.ts';
 import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
 import { initialSource } from '../../../src/migration/direct/source/source-state.ts';
-import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
+import type { DestinationEvent } from '../../../src/migration/direct/destination/destination.ts';
 import type { SilentHost } from '../../../src/protocol/public/resolve.ts';
 import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
 import { planned, preparationOf } from './samples.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
+import type { DestinationEvent } from '../../../src/migration/direct/destination/destination.ts';
 import {
   destinationMayBeAsked,
   sourceMayBeAsked,

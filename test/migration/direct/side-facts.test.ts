@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
+import type { DestinationEvent } from '../../../src/migration/direct/destination/destination.ts';
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
 import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
 import { initialSource } from '../../../src/migration/direct/source/source-state.ts';

@@ -1,5 +1,5 @@
 import { GodwitError, type SerialError } from '../../../src/errors.ts';
-import type { DestinationCall } from '../../../src/migration/direct/destination.ts';
+import type { DestinationCall } from '../../../src/migration/direct/destination/destination.ts';
 import type {
   HypervisorEvent,
   HypervisorStatus,

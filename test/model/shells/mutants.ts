@@ -24,7 +24,7 @@ const REGAIN = 'src/mover/direct/source/guest/regain.ts';
 const PERMISSION_HERE = 'src/mover/direct/source/guest/permission.ts';
 const PERMISSION = 'src/migration/permission/permission.ts';
 const DURABILITY = 'src/migration/direct/durability.ts';
-const DESTINATION = 'src/migration/direct/destination.ts';
+const DESTINATION = 'src/migration/direct/destination/destination.ts';
 const LIFECYCLE = 'src/mover/direct/source/lifecycle.ts';
 
 export const SHELL_MUTANTS: readonly ShellMutant[] = [

@@ -16,7 +16,7 @@ import { systemClock } from '../../../src/clock.ts';
 import type { Identifier } from '../../../src/port/disks.ts';
 import type { DestinationSession, DirectDriver } from '../../../src/port/direct.ts';
 import { silentLog } from '../../../src/log.ts';
-import { initialDestination } from '../../../src/migration/direct/destination.ts';
+import { initialDestination } from '../../../src/migration/direct/destination/destination.ts';
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
 import { DestinationMover } from '../../../src/mover/direct/destination/mover.ts';

@@ -1,4 +1,4 @@
-import type { DestinationState } from '../destination.ts';
+import type { DestinationState } from '../destination/destination.ts';
 import { godwitError, type SerialError } from '../../../errors.ts';
 import { beginUndo, enter, giveUp, lost, stay } from './state-changes.ts';
 import { bootTimeIn, sourceRightAfter } from '../run-right.ts';

@@ -1,7 +1,7 @@
 import type { DestinationSession } from '../../../port/direct.ts';
 import { GodwitError, toGodwitError } from '../../../errors.ts';
 import { runHook } from '../../../hooks/runner.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import { mustBeFree, tapName } from '../../../network/tap.ts';
 import type { Preparation, PrepareAnswer } from '../../../protocol/peer/migration.ts';
 import { checkAdmitted } from './admitted.ts';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { hostsOf } from '../../../config.ts';
 import type { DestinationSession, StreamSetup } from '../../../port/direct.ts';
 import { toGodwitError, godwitError } from '../../../errors.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import { defined } from '../../../protocol/defined.ts';
 import type { Preparation, PrepareAnswer } from '../../../protocol/peer/migration.ts';
 import type { TargetWire } from '../../../wire/open.ts';

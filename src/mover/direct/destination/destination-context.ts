@@ -7,7 +7,10 @@ import { hostsOf, type AgentConfig } from '../../../config.ts';
 import { headOf } from '../../../disks/proof/image-heads.ts';
 import type { DestinationOptions, DirectDriver } from '../../../port/direct.ts';
 import type { Log } from '../../../log.ts';
-import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
+import type {
+  DestinationEvent,
+  DestinationState,
+} from '../../../migration/direct/destination/destination.ts';
 import { godwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
 import { endingMs } from '../../../migration/direct/source/ending-times.ts';

@@ -4,7 +4,7 @@ import type { DirectDriver } from '../../../port/direct.ts';
 import {
   initialDestination,
   type DestinationEvent,
-} from '../../../migration/direct/destination.ts';
+} from '../../../migration/direct/destination/destination.ts';
 import { knowsItNeverRan } from '../../../migration/direct/run-right.ts';
 import { replayDestination, type DestinationRecord } from '../../../migration/direct/journal.ts';
 import { destinationReportOf } from '../../../migration/report/destination.ts';

@@ -1,6 +1,6 @@
 import { godwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import { destinationRightAfter } from '../../../migration/direct/run-right.ts';
 import {
   hostsInDoubt,

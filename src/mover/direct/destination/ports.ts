@@ -6,7 +6,7 @@ import { rendezvousOf } from '../../../protocol/relay.ts';
 import { ipsOf } from '../../../host/machine/host-names.ts';
 import { Fleet } from '../../../host/fleet.ts';
 import type { Log } from '../../../log.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import { hooksOf } from '../../../host/machine/host-facts.ts';
 import { readPlatform } from '../../../host/machine/platform.ts';
 import {

@@ -10,7 +10,7 @@ import {
   judgeCall,
   statusOf,
   type DestinationState,
-} from '../../../migration/direct/destination.ts';
+} from '../../../migration/direct/destination/destination.ts';
 import type { HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
 import type { DestinationStatus, Running } from '../../../protocol/peer/migration.ts';

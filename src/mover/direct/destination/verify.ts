@@ -1,7 +1,7 @@
 import type { DestinationSession } from '../../../port/direct.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError, type SerialError } from '../../../errors.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import {
   judgeHandedOver,
   judgePlugged,

@@ -6,7 +6,7 @@ import {
   destinationAfter,
   initialDestination,
   type DestinationEvent,
-} from '../../../../src/migration/direct/destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
 import { replaySource } from '../../../../src/migration/direct/journal.ts';
 import { reportOf } from '../../../../src/migration/report/report.ts';
 import {

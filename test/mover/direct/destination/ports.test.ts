@@ -5,7 +5,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
-import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../../../src/migration/direct/destination/destination.ts';
 import {
   announceRoutes,
   GuestPorts,

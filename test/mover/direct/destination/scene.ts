@@ -9,7 +9,7 @@ import { silentLog } from '../../../../src/log.ts';
 import {
   initialDestination,
   type DestinationState,
-} from '../../../../src/migration/direct/destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
 import type { FleetQuestion } from '../../../../src/mover/engine/ask-fleet.ts';
 import { fleetOf } from '../fleets.ts';

@@ -1,4 +1,4 @@
-import type { Phase } from '../../protocol/public/migration.ts';
+import type { Phase } from '../../../protocol/public/migration.ts';
 import type { DestinationState } from './destination.ts';
 
 /**

@@ -8,14 +8,14 @@ import {
   type DestinationCall,
   type DestinationEvent,
   type DestinationState,
-} from '../../../src/migration/direct/destination.ts';
-import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
-import { destinationFacts } from '../../../src/migration/direct/side-facts.ts';
-import { HALT_KINDS } from '../../../src/protocol/guest-halt.ts';
-import { destinationStatus } from '../../../src/protocol/peer/migration.ts';
-import { anyError, anyHypervisorEvent } from './events.ts';
-import { planned, preparationOf } from './samples.ts';
-import { BOOT, WorldDestination } from './world-destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
+import type { HypervisorEvent } from '../../../../src/migration/direct/hypervisor.ts';
+import { destinationFacts } from '../../../../src/migration/direct/side-facts.ts';
+import { HALT_KINDS } from '../../../../src/protocol/guest-halt.ts';
+import { destinationStatus } from '../../../../src/protocol/peer/migration.ts';
+import { anyError, anyHypervisorEvent } from '../events.ts';
+import { planned, preparationOf } from '../samples.ts';
+import { BOOT, WorldDestination } from '../world-destination.ts';
 
 const plan = planned();
 const epoch = plan.epoch;

@@ -4,9 +4,9 @@ import {
   destinationAfter,
   destinationEvent,
   type DestinationEvent,
-} from '../../../src/migration/direct/destination.ts';
-import { admissionOf, planned, preparationOf } from './samples.ts';
-import { WorldDestination } from './world-destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
+import { admissionOf, planned, preparationOf } from '../samples.ts';
+import { WorldDestination } from '../world-destination.ts';
 
 const base = {
   node: 'base0',

@@ -5,9 +5,13 @@ import {
   initialDestination,
   type DestinationEvent,
   type DestinationState,
-} from '../../../src/migration/direct/destination.ts';
-import { afterSourceEnd, leaseMs, onSilence } from '../../../src/migration/direct/silence.ts';
-import { planned, preparationOf } from './samples.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
+import {
+  afterSourceEnd,
+  leaseMs,
+  onSilence,
+} from '../../../../src/migration/direct/destination/silence.ts';
+import { planned, preparationOf } from '../samples.ts';
 
 const plan = planned();
 const { id, guest, from, epoch } = plan;

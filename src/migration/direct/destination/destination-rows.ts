@@ -1,5 +1,5 @@
-import type { Preparation } from '../../protocol/peer/migration.ts';
-import type { UndoneIn } from '../engine/rows.ts';
+import type { Preparation } from '../../../protocol/peer/migration.ts';
+import type { UndoneIn } from '../../engine/rows.ts';
 import type { DestinationState } from './destination.ts';
 import type { DestinationEvent } from './destination-events.ts';
 

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { backingFile } from '../../protocol/peer/backing-file.ts';
-import { MAX_PLACES } from '../../protocol/disk.ts';
-import { serialError } from '../../protocol/errors.ts';
-import { address, hostName, ms, epoch } from '../../protocol/names.ts';
-import { admission, preparation } from '../../protocol/peer/migration.ts';
-import { hypervisorEvent } from './hypervisor.ts';
-import { guestHandle, launch } from '../../protocol/mover/handle.ts';
-import { bootName, proof, uptimeMs } from './run-right.ts';
-import { answersFor } from '../../protocol/public/resolve.ts';
+import { backingFile } from '../../../protocol/peer/backing-file.ts';
+import { MAX_PLACES } from '../../../protocol/disk.ts';
+import { serialError } from '../../../protocol/errors.ts';
+import { address, hostName, ms, epoch } from '../../../protocol/names.ts';
+import { admission, preparation } from '../../../protocol/peer/migration.ts';
+import { hypervisorEvent } from '../hypervisor.ts';
+import { guestHandle, launch } from '../../../protocol/mover/handle.ts';
+import { bootName, proof, uptimeMs } from '../run-right.ts';
+import { answersFor } from '../../../protocol/public/resolve.ts';
 
 /** Backing file that the guest only reads, and its path here. */
 const seededBackingFile = backingFile.extend({

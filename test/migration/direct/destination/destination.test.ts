@@ -8,12 +8,12 @@ import {
   type DestinationCall,
   type DestinationEvent,
   type DestinationState,
-} from '../../../src/migration/direct/destination.ts';
-import { knowsItNeverRan } from '../../../src/migration/direct/run-right.ts';
-import { destinationStatus } from '../../../src/protocol/peer/migration.ts';
-import { anyError, anyHypervisorEvent } from './events.ts';
-import { planned, preparationOf } from './samples.ts';
-import { BOOT, WorldDestination } from './world-destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
+import { knowsItNeverRan } from '../../../../src/migration/direct/run-right.ts';
+import { destinationStatus } from '../../../../src/protocol/peer/migration.ts';
+import { anyError, anyHypervisorEvent } from '../events.ts';
+import { planned, preparationOf } from '../samples.ts';
+import { BOOT, WorldDestination } from '../world-destination.ts';
 
 const plan = planned();
 const epoch = plan.epoch;

@@ -1,14 +1,18 @@
-import { godwitError, type GodwitError, type SerialError } from '../../errors.ts';
-import { defined } from '../../protocol/defined.ts';
-import type { Admission, DestinationStatus, Preparation } from '../../protocol/peer/migration.ts';
+import { godwitError, type GodwitError, type SerialError } from '../../../errors.ts';
+import { defined } from '../../../protocol/defined.ts';
+import type {
+  Admission,
+  DestinationStatus,
+  Preparation,
+} from '../../../protocol/peer/migration.ts';
 import type { DestinationEvent, SeededBackingFile } from './destination-events.ts';
-import { withEnd, type EndKind } from '../../protocol/guest-end.ts';
-import { withHalt, type Halt } from '../../protocol/guest-halt.ts';
-import type { HypervisorEvent } from './hypervisor.ts';
-import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
-import { bootTimeIn, destinationRightAfter, type DestinationRight } from './run-right.ts';
-import type { BootTime } from '../boot-time.ts';
-import type { HostDoubts } from '../../protocol/public/resolve.ts';
+import { withEnd, type EndKind } from '../../../protocol/guest-end.ts';
+import { withHalt, type Halt } from '../../../protocol/guest-halt.ts';
+import type { HypervisorEvent } from '../hypervisor.ts';
+import type { GuestHandle, Launch } from '../../../protocol/mover/handle.ts';
+import { bootTimeIn, destinationRightAfter, type DestinationRight } from '../run-right.ts';
+import type { BootTime } from '../../boot-time.ts';
+import type { HostDoubts } from '../../../protocol/public/resolve.ts';
 
 export { destinationEvent, portMap } from './destination-events.ts';
 export type { DestinationEvent } from './destination-events.ts';

@@ -8,9 +8,9 @@ import {
   ROWS_TO_SETTLE,
   ROWS_TO_UNDO,
   type RowName,
-} from '../../../src/migration/direct/destination-rows.ts';
-import { destinationEvent } from '../../../src/migration/direct/destination.ts';
-import { planned, preparationOf } from './samples.ts';
+} from '../../../../src/migration/direct/destination/destination-rows.ts';
+import { destinationEvent } from '../../../../src/migration/direct/destination/destination.ts';
+import { planned, preparationOf } from '../samples.ts';
 
 const preparation = preparationOf(planned());
 const copies = [{ node: 'vda', pool: 'p', path: 'vda.raw' }];
