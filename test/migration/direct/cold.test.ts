@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { godwitError } from '../../../src/errors.ts';
 import { countedChecks } from '../../../src/migration/direct/cold.ts';
-import { sourceFacts } from '../../../src/migration/direct/side-facts.ts';
+import { sourceFacts } from '../../../src/migration/direct/operator/side-facts.ts';
 import {
   deadlineOf,
   isBeforeNoReturn,

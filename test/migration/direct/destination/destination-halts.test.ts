@@ -10,7 +10,7 @@ import {
   type DestinationState,
 } from '../../../../src/migration/direct/destination/destination.ts';
 import type { HypervisorEvent } from '../../../../src/migration/direct/hypervisor.ts';
-import { destinationFacts } from '../../../../src/migration/direct/side-facts.ts';
+import { destinationFacts } from '../../../../src/migration/direct/operator/side-facts.ts';
 import { HALT_KINDS } from '../../../../src/protocol/guest-halt.ts';
 import { destinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { anyError, anyHypervisorEvent } from '../events.ts';

@@ -1,5 +1,5 @@
-import type { Answer, HostDoubts, RunAt } from '../../protocol/public/resolve.ts';
-import { NO_ANSWER, doubtsIn, findingsIn, type Finding } from '../permission/host-answer.ts';
+import type { Answer, HostDoubts, RunAt } from '../../../protocol/public/resolve.ts';
+import { NO_ANSWER, doubtsIn, findingsIn, type Finding } from '../../permission/host-answer.ts';
 import { evidenceOf, joined, type GuestSightings } from './guest-sightings.ts';
 
 export interface DamagedRecord {

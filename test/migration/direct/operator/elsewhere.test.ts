@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { findThirdHost } from '../../../src/migration/direct/elsewhere.ts';
-import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
-import { judge, safeAnswer } from '../../../src/migration/direct/resolution.ts';
-import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
-import type { SideView } from '../../../src/protocol/public/resolve.ts';
+import { findThirdHost } from '../../../../src/migration/direct/operator/elsewhere.ts';
+import type { GuestSightings } from '../../../../src/migration/direct/operator/guest-sightings.ts';
+import { judge, safeAnswer } from '../../../../src/migration/direct/operator/resolution.ts';
+import type { Sighting } from '../../../../src/protocol/peer/sighting.ts';
+import type { SideView } from '../../../../src/protocol/public/resolve.ts';
 
 const UUID = 'u-1';
 const base = {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { judge, safeAnswer } from '../../../src/migration/direct/resolution.ts';
-import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
-import type { Answer, SideView } from '../../../src/protocol/public/resolve.ts';
+import { judge, safeAnswer } from '../../../../src/migration/direct/operator/resolution.ts';
+import type { GuestSightings } from '../../../../src/migration/direct/operator/guest-sightings.ts';
+import type { Answer, SideView } from '../../../../src/protocol/public/resolve.ts';
 
 const base = {
   id: 'm-1',

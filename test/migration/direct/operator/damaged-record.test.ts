@@ -4,9 +4,9 @@ import {
   doubtsAboutDamaged,
   judgeDamaged,
   type DamagedRecord,
-} from '../../../src/migration/direct/damaged-record.ts';
-import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
-import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
+} from '../../../../src/migration/direct/operator/damaged-record.ts';
+import type { GuestSightings } from '../../../../src/migration/direct/operator/guest-sightings.ts';
+import type { Sighting } from '../../../../src/protocol/peer/sighting.ts';
 
 const RECORD: DamagedRecord = {
   id: 'm-00000001',

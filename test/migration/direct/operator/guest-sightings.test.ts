@@ -5,12 +5,12 @@ import {
   doubtsOf,
   vouched,
   type GuestSightings,
-} from '../../../src/migration/direct/guest-sightings.ts';
-import { judge } from '../../../src/migration/direct/resolution.ts';
-import type { Answer } from '../../../src/protocol/public/resolve.ts';
-import { answerFrom, answeredFor } from '../../../src/migration/permission/host-answer.ts';
-import { guestRunState, runsAt } from '../../../src/protocol/public/hosts/host.ts';
-import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
+} from '../../../../src/migration/direct/operator/guest-sightings.ts';
+import { judge } from '../../../../src/migration/direct/operator/resolution.ts';
+import type { Answer } from '../../../../src/protocol/public/resolve.ts';
+import { answerFrom, answeredFor } from '../../../../src/migration/permission/host-answer.ts';
+import { guestRunState, runsAt } from '../../../../src/protocol/public/hosts/host.ts';
+import type { Sighting } from '../../../../src/protocol/peer/sighting.ts';
 import { anyHistory, hasRunElsewhere, isOtherInDoubt, knownOf, type History } from './histories.ts';
 
 const UUID = '11111111-2222-3333-4444-555555555555';

@@ -1,13 +1,16 @@
 import fc from 'fast-check';
-import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
-import { replayDestination } from '../../../src/migration/direct/journal.ts';
-import type { ResolutionFacts } from '../../../src/migration/direct/resolution.ts';
-import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
-import { initialSource } from '../../../src/migration/direct/source/source-state.ts';
-import type { DestinationEvent } from '../../../src/migration/direct/destination/destination.ts';
-import type { SilentHost } from '../../../src/protocol/public/resolve.ts';
-import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
-import { planned, preparationOf } from './samples.ts';
+import type { GuestSightings } from '../../../../src/migration/direct/operator/guest-sightings.ts';
+import { replayDestination } from '../../../../src/migration/direct/journal.ts';
+import type { ResolutionFacts } from '../../../../src/migration/direct/operator/resolution.ts';
+import {
+  destinationFacts,
+  sourceFacts,
+} from '../../../../src/migration/direct/operator/side-facts.ts';
+import { initialSource } from '../../../../src/migration/direct/source/source-state.ts';
+import type { DestinationEvent } from '../../../../src/migration/direct/destination/destination.ts';
+import type { SilentHost } from '../../../../src/protocol/public/resolve.ts';
+import type { Sighting } from '../../../../src/protocol/peer/sighting.ts';
+import { planned, preparationOf } from '../samples.ts';
 
 /**
  * What may have become of a guest that went from a to b and is held there: how far it came, where it went from b, what

@@ -1,6 +1,6 @@
-import { NO_ANSWER, answerFrom, findingsIn, type Finding } from '../permission/host-answer.ts';
-import type { Answer, HostDoubts, SilentHost } from '../../protocol/public/resolve.ts';
-import type { Sighting } from '../../protocol/peer/sighting.ts';
+import { NO_ANSWER, answerFrom, findingsIn, type Finding } from '../../permission/host-answer.ts';
+import type { Answer, HostDoubts, SilentHost } from '../../../protocol/public/resolve.ts';
+import type { Sighting } from '../../../protocol/peer/sighting.ts';
 
 export interface GuestSightings {
   readonly id: string;

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { DestinationEvent } from '../../../src/migration/direct/destination/destination.ts';
-import { replayDestination } from '../../../src/migration/direct/journal.ts';
-import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
-import { initialSource } from '../../../src/migration/direct/source/source-state.ts';
-import { anyError, anyHypervisorEvent } from './events.ts';
-import { planned, preparationOf } from './samples.ts';
+import type { DestinationEvent } from '../../../../src/migration/direct/destination/destination.ts';
+import { replayDestination } from '../../../../src/migration/direct/journal.ts';
+import {
+  destinationFacts,
+  sourceFacts,
+} from '../../../../src/migration/direct/operator/side-facts.ts';
+import { initialSource } from '../../../../src/migration/direct/source/source-state.ts';
+import { anyError, anyHypervisorEvent } from '../events.ts';
+import { planned, preparationOf } from '../samples.ts';
 
 const plan = planned();
 const { epoch, id, guest, from } = plan;

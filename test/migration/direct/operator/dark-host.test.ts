@@ -9,7 +9,7 @@ import {
   type DarkVerdict,
   type KernelAnswer,
   type Question,
-} from '../../../src/migration/direct/dark-host.ts';
+} from '../../../../src/migration/direct/operator/dark-host.ts';
 
 const TERMS: DarkTerms = { silenceMs: 5000, answerMs: 1000, breakMs: 500 };
 const SILENCE: KernelAnswer = { what: 'silence', said: 'nothing' };

@@ -1,11 +1,11 @@
-import { defined } from '../../protocol/defined.ts';
-import type { SideView } from '../../protocol/public/resolve.ts';
-import { neverRanThere } from './source/resolve.ts';
-import { knowsItNeverRan } from './run-right.ts';
-import type { DestinationState } from './destination/destination.ts';
-import type { HypervisorStatus } from './hypervisor.ts';
-import { isCold } from './cold.ts';
-import type { SourceState } from './source/source-state.ts';
+import { defined } from '../../../protocol/defined.ts';
+import type { SideView } from '../../../protocol/public/resolve.ts';
+import { neverRanThere } from '../source/resolve.ts';
+import { knowsItNeverRan } from '../run-right.ts';
+import type { DestinationState } from '../destination/destination.ts';
+import type { HypervisorStatus } from '../hypervisor.ts';
+import { isCold } from '../cold.ts';
+import type { SourceState } from '../source/source-state.ts';
 
 export type Facts = Pick<
   SideView,

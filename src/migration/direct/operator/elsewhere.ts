@@ -1,4 +1,4 @@
-import type { Answer, SideView } from '../../protocol/public/resolve.ts';
+import type { Answer, SideView } from '../../../protocol/public/resolve.ts';
 import { evidenceOf, joined, type Evidence, type GuestSightings } from './guest-sightings.ts';
 
 export interface ThirdHost {

@@ -1,6 +1,6 @@
 import { withElsewhere } from './elsewhere.ts';
 import { vouched, type GuestSightings } from './guest-sightings.ts';
-import type { Answer, SideView } from '../../protocol/public/resolve.ts';
+import type { Answer, SideView } from '../../../protocol/public/resolve.ts';
 
 /** Reports of both sides; undefined if a host could not be asked. */
 export interface ResolutionFacts {
