@@ -27,7 +27,7 @@ import {
 import { FirstFrame } from './first-frame.ts';
 import type { Ledger } from './ledger.ts';
 import { make, type BuildPlan, type Ways } from './lifecycle.ts';
-import { GuestPorts } from './ports.ts';
+import { GuestPorts } from './nic-ports.ts';
 import { hookFacts } from './run-guest.ts';
 
 export type BuildContext = ReturnType<typeof buildContext>;

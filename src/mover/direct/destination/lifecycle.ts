@@ -26,7 +26,7 @@ import type { DestinationCompare } from './disks/compare.ts';
 import type { DestinationDisks } from './disks/disks.ts';
 import type { makeImages, PlannedImage } from './disks/images.ts';
 import type { Ledger } from './ledger.ts';
-import type { GuestPorts } from './ports.ts';
+import type { GuestPorts } from './nic-ports.ts';
 import { giveBack, plugLate } from './run-guest.ts';
 
 type Files = ReadonlyMap<string, string>;

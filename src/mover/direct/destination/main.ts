@@ -20,7 +20,7 @@ import { fleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { othersOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
-import { surroundingOf } from './ports.ts';
+import { surroundingOf } from './nic-ports.ts';
 import { changeMedia } from './disks/media.ts';
 import { DestinationMover } from './mover.ts';
 import { takeDownMs, type DestinationContext } from './destination-context.ts';

@@ -41,7 +41,7 @@ import {
   takeDownMs,
   type DestinationContext,
 } from './destination-context.ts';
-import { announceRoutes } from './ports.ts';
+import { announceRoutes } from './nic-ports.ts';
 import {
   ANSWERS_MS,
   ENDS_MS,

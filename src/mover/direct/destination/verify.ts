@@ -12,7 +12,7 @@ import {
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
 import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../engine/looks.ts';
 import type { DestinationContext } from './destination-context.ts';
-import type { GuestPorts } from './ports.ts';
+import type { GuestPorts } from './nic-ports.ts';
 
 /** Time to plug devices in, which may pin all guest memory or need a bus scan, ms. */
 const PLUG_MS = 6000;

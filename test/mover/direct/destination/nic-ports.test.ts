@@ -10,7 +10,7 @@ import {
   announceRoutes,
   GuestPorts,
   settleTunnels,
-} from '../../../../src/mover/direct/destination/ports.ts';
+} from '../../../../src/mover/direct/destination/nic-ports.ts';
 import type { Attachment, NicNetwork } from '../../../../src/protocol/network.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { planned, preparationOf } from '../../../migration/direct/samples.ts';
