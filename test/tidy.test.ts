@@ -87,7 +87,8 @@ describe('the tidy checks', () => {
 
   test('a managed migration that depends on a direct one is a problem, and so is the engine on either', () => {
     const inDirect = `import { a } from '../direct/a.ts';`;
-    for (const file of ['src/mover/managed/b.ts', 'src/mover/engine/b.ts']) {
+    for (const folder of ['managed', 'engine', 'shared']) {
+      const file = `src/mover/${folder}/b.ts`;
       assert.equal(lifecycleLayerProblems(treeOf({ [file]: inDirect })).length, 1, file);
     }
     const shared = treeOf({ 'src/mover/managed/b.ts': `import { a } from '../engine/a.ts';` });

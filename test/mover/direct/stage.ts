@@ -14,7 +14,7 @@ import {
 } from '../../../src/mover/direct/destination/main.ts';
 import { Journal, readJournals } from '../../../src/host/journal/journal.ts';
 import { openSource, type RunningSource } from '../../../src/mover/direct/source/main.ts';
-import { surroundingsOf, type Surroundings } from '../../../src/mover/engine/surroundings.ts';
+import { surroundingsOf, type Surroundings } from '../../../src/mover/shared/surroundings.ts';
 import {
   report,
   type MigrationSettings,

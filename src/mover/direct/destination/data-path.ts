@@ -10,7 +10,7 @@ import type { Preparation, PrepareAnswer } from '../../../protocol/peer/migratio
 import type { TargetWire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { cacheFor, codecCores } from '../../../host/wire.ts';
-import { streamTls } from '../../engine/credentials.ts';
+import { streamTls } from '../credentials.ts';
 import { listenHostFor, listening, type DestinationContext } from './destination-context.ts';
 
 /** Wait for the source to close its end, ms. */

@@ -11,7 +11,7 @@ import {
 import { answeredFor, type HostAnswer } from '../../../migration/permission/host-answer.ts';
 import type { AskFleet } from '../../../protocol/peer/migration.ts';
 import type { HostDoubts } from '../../../protocol/public/resolve.ts';
-import type { FleetQuestion } from '../../engine/ask-fleet.ts';
+import type { FleetQuestion } from '../ask-fleet.ts';
 
 export interface PermissionDependencies {
   readonly bootTime: () => BootTime;

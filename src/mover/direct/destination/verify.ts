@@ -10,7 +10,7 @@ import {
   type VerificationCheck,
 } from '../../../migration/report/verified.ts';
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
-import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../engine/looks.ts';
+import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../shared/looks.ts';
 import type { DestinationContext } from './destination-context.ts';
 import type { GuestPorts } from './nic-ports.ts';
 

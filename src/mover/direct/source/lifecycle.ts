@@ -39,7 +39,7 @@ import { isMoverThere, release } from './release.ts';
 import { endSource, shutDown, startAgain } from './guest/cold.ts';
 import { dropProofs } from './disks/storage.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
-import { neverMeasured, rateOf, waitToBegin } from '../../engine/beginning.ts';
+import { neverMeasured, rateOf, waitToBegin } from '../../shared/beginning.ts';
 
 /**
  * Pause between the guest's resume and the teardown of the source, ms. The guest's first answers need the processors,

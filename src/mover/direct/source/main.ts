@@ -16,7 +16,7 @@ import { epochOf, type SourceMoverRequest } from '../../../protocol/mover/reques
 import { openSourceJournal } from '../../../host/journal/journal.ts';
 import { isRestored } from '../../../system/files/store-age.ts';
 import type { Log } from '../../../log.ts';
-import type { Surroundings } from '../../engine/surroundings.ts';
+import type { Surroundings } from '../../shared/surroundings.ts';
 import { Coordinator } from './coordinator.ts';
 import { SourceGuest } from './guest/guest.ts';
 import { giveUpHere, stopHere } from './guest/end-here.ts';

@@ -7,7 +7,7 @@ import type { StepFacts } from '../../../migration/direct/source/source-state.ts
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Admission } from '../../../protocol/peer/migration.ts';
 import type { StreamSetup } from '../../../port/direct.ts';
-import type { FleetQuestion } from '../../engine/ask-fleet.ts';
+import type { FleetQuestion } from '../ask-fleet.ts';
 import type { DiskLatencies } from './disks/disk-latencies.ts';
 import type { SourceBackingFiles } from './disks/backing-files.ts';
 import type { GuestChanges } from './guest/guest-changes.ts';

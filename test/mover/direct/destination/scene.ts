@@ -11,7 +11,7 @@ import {
   type DestinationState,
 } from '../../../../src/migration/direct/destination/destination.ts';
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
-import type { FleetQuestion } from '../../../../src/mover/engine/ask-fleet.ts';
+import type { FleetQuestion } from '../../../../src/mover/direct/ask-fleet.ts';
 import { fleetOf } from '../fleets.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/disks/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../../src/host/journal/journal.ts';

@@ -17,7 +17,7 @@ import {
 import type { AskFleet } from '../../../../protocol/peer/migration.ts';
 import type { Fencing } from '../../../../host/fencing.ts';
 import type { SourceMoverRequest } from '../../../../protocol/mover/request.ts';
-import type { Surroundings } from '../../../engine/surroundings.ts';
+import type { Surroundings } from '../../../shared/surroundings.ts';
 import { ask, darkMs, type MigrationRun } from '../source-base.ts';
 import type { StepContext } from '../ports.ts';
 

@@ -3,7 +3,7 @@ import { withDeadline } from '../../../../deadline.ts';
 import type { StartPermission } from '../../../../migration/permission/permission.ts';
 import type { Launch } from '../../../../protocol/mover/handle.ts';
 import type { GuestHandle } from '../../../../port/inventory.ts';
-import { refuseOverlaid } from '../../../engine/overlaid.ts';
+import { refuseOverlaid } from '../../overlaid.ts';
 import type { HostAnswer } from '../../../../migration/permission/host-answer.ts';
 import { godwitError, hasCode } from '../../../../errors.ts';
 import { guestEndingMs } from '../../../../migration/direct/source/ending-times.ts';

@@ -18,7 +18,7 @@ import {
   clockAddressOf,
   GuestClockLook,
   NOT_KNOWN_BEFORE,
-} from '../../../engine/guest-clock-look.ts';
+} from '../../../shared/guest-clock-look.ts';
 import { ask, type MoverParts } from '../source-base.ts';
 import type { GuestChanges, sameMachine } from '../guest/guest-changes.ts';
 import type { SourceProbes } from './probes.ts';

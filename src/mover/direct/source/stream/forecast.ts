@@ -8,7 +8,7 @@ import type { GuestMeasure } from '../../../../protocol/public/prediction.ts';
 import { settingsNow, type MoverParts } from '../source-base.ts';
 import type { DiskLatencies } from '../disks/disk-latencies.ts';
 import type { Processors } from '../../../../migration/prediction/facts.ts';
-import type { Surroundings } from '../../../engine/surroundings.ts';
+import type { Surroundings } from '../../../shared/surroundings.ts';
 import type { WireOffer } from '../../../../protocol/wire.ts';
 import { leftOf } from '../../../engine/time-limit.ts';
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { reportReady } from '../../../src/mover/engine/startup.ts';
-import { moverState } from '../../../src/protocol/mover/request.ts';
-import { tempDir } from '../../rpc/test-contract.ts';
+import { reportReady } from '../../src/mover/startup.ts';
+import { moverState } from '../../src/protocol/mover/request.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 test('a mover identifies itself in a separate file, completely or not at all', (t) => {
   const directory = tempDir(t);

@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import type { GodwitError } from '../../errors.ts';
-import type { MoverState } from '../../protocol/mover/request.ts';
+import type { GodwitError } from '../errors.ts';
+import type { MoverState } from '../protocol/mover/request.ts';
 
 /** Reports of a mover to the agent that starts it: mover.json, and one line on file descriptor 3. */
 

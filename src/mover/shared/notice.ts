@@ -5,7 +5,7 @@ import { formatDuration } from '../../protocol/quantity.ts';
 import type { AgentConfig } from '../../config.ts';
 import type { Clock } from '../../clock.ts';
 import type { HookFacts } from '../../hooks/hooks.ts';
-import { untilMoment } from './time-limit.ts';
+import { untilMoment } from '../engine/time-limit.ts';
 
 export interface NoticeRequest {
   readonly config: Pick<AgentConfig, 'name' | 'stateDir' | 'hooks'>;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { paceOf } from '../../../src/mover/engine/process-priority.ts';
+import { paceOf } from '../../src/mover/process-priority.ts';
 
 test('both movers have high priority while memory moves and the guest is paused', () => {
   for (const side of ['source', 'destination'] as const) {

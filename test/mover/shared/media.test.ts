@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { proveMedia, type Medium } from '../../../src/mover/engine/media.ts';
+import { proveMedia, type Medium } from '../../../src/mover/shared/media.ts';
 import type { DeviceAnswer, DeviceProof } from '../../../src/protocol/disk.ts';
 
 const ENDS = { from: 'a', to: 'b', migration: 'm-1' };

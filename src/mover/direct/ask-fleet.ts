@@ -7,7 +7,7 @@ import {
 } from '../../migration/permission/host-answer.ts';
 import { peerAgentContract } from '../../protocol/peer/agent-routes.ts';
 import { defined } from '../../protocol/defined.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { Surroundings } from '../shared/surroundings.ts';
 
 const ANSWER_MS = 10_000;
 const AT_ONCE = 32;

@@ -1,6 +1,6 @@
 import { setPriority } from 'node:os';
-import type { Phase } from '../../protocol/public/migration.ts';
-import type { Live } from './live.ts';
+import type { Phase } from '../protocol/public/migration.ts';
+import type { Live } from './engine/live.ts';
 
 /** Priority of a mover: its part of the blackout depends on how long it waits for a processor. */
 export type Pace = 'usual' | 'soon' | 'later';

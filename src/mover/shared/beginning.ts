@@ -8,7 +8,7 @@ import type { LoadHour } from '../../protocol/public/hosts/guest-load.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { giveNotice, type NoticeRequest } from './notice.ts';
-import { untilMoment } from './time-limit.ts';
+import { untilMoment } from '../engine/time-limit.ts';
 
 /** Interval between looks at the guest, ms; a look takes a few seconds. */
 const LOOK_EVERY_MS = 15_000;
