@@ -1,6 +1,6 @@
 /** The time from a command to the first byte of memory, in its parts. Pure. */
 import type { SourceRecord } from '../src/migration/direct/journal.ts';
-import type { StepName } from '../src/migration/direct/steps.ts';
+import type { StepName } from '../src/migration/direct/source/steps.ts';
 
 /** Wall clock, ms, as reported by who did each thing. */
 export interface StartTimes {

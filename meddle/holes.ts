@@ -66,7 +66,7 @@ export const HOLES: Readonly<Record<string, OwnersHole>> = {
     shownBy: ['medium'],
   },
   pause: {
-    file: 'src/migration/direct/hypervisor-transition.ts',
+    file: 'src/migration/direct/source/hypervisor-transition.ts',
     from: "return kind === 'paused' && state.via === 'postcopy';",
     to: "return kind === 'paused';",
     what: 'a pause by the owner is taken for the stop at the switch',

@@ -16,7 +16,7 @@ import type { DestinationMover } from '../src/mover/direct/destination/mover.ts'
 import { openDestination } from '../src/mover/direct/destination/main.ts';
 import type { Coordinator } from '../src/mover/direct/source/coordinator.ts';
 import { openSource } from '../src/mover/direct/source/main.ts';
-import type { Surroundings } from '../src/mover/engine/surroundings.ts';
+import type { Surroundings } from '../src/mover/shared/surroundings.ts';
 import type { Admission } from '../src/protocol/peer/migration.ts';
 import { openAgent, resolveWith, type SimAgent, type SimPeers } from './agent.ts';
 import { SimDisk } from './disk.ts';

@@ -1,7 +1,7 @@
 import { withDeadline } from '../src/deadline.ts';
 import { godwitError } from '../src/errors.ts';
 import type { Contract, Route } from '../src/protocol/route.ts';
-import type { Connect, Listen } from '../src/mover/engine/surroundings.ts';
+import type { Connect, Listen } from '../src/mover/shared/surroundings.ts';
 import type { Caller } from '../src/rpc/caller.ts';
 import type { Reach } from '../src/rpc/reach.ts';
 import type { CallOptions } from '../src/rpc/client.ts';

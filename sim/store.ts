@@ -17,13 +17,13 @@ import {
   initialDestination,
   type DestinationEvent,
   type DestinationState,
-} from '../src/migration/direct/destination.ts';
+} from '../src/migration/direct/destination/destination.ts';
 import {
   initialSource,
   type SourceEvent,
   type SourceState,
-} from '../src/migration/direct/source-state.ts';
-import { transition } from '../src/migration/direct/transition.ts';
+} from '../src/migration/direct/source/source-state.ts';
+import { transition } from '../src/migration/direct/source/transition.ts';
 import { journalFile, type MoverRequest } from '../src/protocol/mover/request.ts';
 import type { Progress, Report } from '../src/protocol/public/migration.ts';
 import type { SimDisk } from './disk.ts';

@@ -1,6 +1,6 @@
 import type { FakeWorld } from './fake/world.ts';
-import type { DestinationState } from '../src/migration/direct/destination.ts';
-import type { SourceState } from '../src/migration/direct/source-state.ts';
+import type { DestinationState } from '../src/migration/direct/destination/destination.ts';
+import type { SourceState } from '../src/migration/direct/source/source-state.ts';
 import type { Struck } from './faults.ts';
 import { STILL_MS, type Observer } from './observer.ts';
 import type { HostName } from './scenario.ts';

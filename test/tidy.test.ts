@@ -5,6 +5,7 @@ import { driverNameProblems } from '../tools/driver-names.ts';
 import { cycleProblems, folderProblems } from '../tools/structure.ts';
 import { lifecycleLayerProblems } from '../tools/lifecycle-layers.ts';
 import { deadFileProblems } from '../tools/reach.ts';
+import { readingOrderProblems } from '../tools/reading-order.ts';
 import { publicApiProblems } from '../tools/public-api.ts';
 import * as tidy from '../tools/tidy.ts';
 import type { Tree } from '../tools/tidy.ts';
@@ -44,6 +45,7 @@ describe('this repository', () => {
     ['has no file that is too long', tidy.lengthProblems],
     ['has no folder with too many files', folderProblems],
     ['numbers its decision records', tidy.decisionProblems],
+    ['has a small core, and READMEs with its reading order', readingOrderProblems],
   ];
   for (const [name, check] of checks) {
     test(name, () => {
@@ -87,7 +89,8 @@ describe('the tidy checks', () => {
 
   test('a managed migration that depends on a direct one is a problem, and so is the engine on either', () => {
     const inDirect = `import { a } from '../direct/a.ts';`;
-    for (const file of ['src/mover/managed/b.ts', 'src/mover/engine/b.ts']) {
+    for (const folder of ['managed', 'engine', 'shared']) {
+      const file = `src/mover/${folder}/b.ts`;
       assert.equal(lifecycleLayerProblems(treeOf({ [file]: inDirect })).length, 1, file);
     }
     const shared = treeOf({ 'src/mover/managed/b.ts': `import { a } from '../engine/a.ts';` });
@@ -171,6 +174,65 @@ describe('the tidy checks', () => {
     assert.deepEqual(folderProblems(tree), [
       'src/a/b: has 31 files directly, more than 30; group them by subject',
     ]);
+  });
+
+  describe('the reading order', () => {
+    const core = ['src/migration/a.ts', 'src/mover/b.ts', 'src/migration/c.ts'];
+    const whole = '[a](../a.ts)\n[b](../../mover/b.ts)\n[c](../c.ts)\n';
+    const problems = (own: Record<string, string>, list = core): string[] => {
+      const files = Object.fromEntries(core.map((file) => [file, 'go();\n']));
+      const readmes = {
+        'src/migration/direct/README.md': whole,
+        'src/mover/README.md': '[b](b.ts)\n',
+      };
+      return readingOrderProblems(treeOf({ ...files, ...readmes, ...own }), list);
+    };
+
+    test('READMEs that name the core in its order are not a problem', () => {
+      assert.deepEqual(problems({}), []);
+    });
+
+    test('a README with another order, a missing file or a further file is a problem', () => {
+      const other = '[b](../../mover/b.ts) [a](../a.ts) [c](../c.ts)';
+      assert.deepEqual(problems({ 'src/migration/direct/README.md': other }), [
+        'src/migration/direct/README.md: its file 1 is src/mover/b.ts; the reading order has src/migration/a.ts there',
+      ]);
+      assert.equal(problems({ 'src/mover/README.md': 'nothing' }).length, 1);
+      assert.equal(problems({ 'src/mover/README.md': '[b](b.ts) [d](d.ts)' }).length, 1);
+    });
+
+    test('a README of more than 30 lines is a problem', () => {
+      assert.deepEqual(
+        problems({ 'src/migration/direct/README.md': `${whole}${'\n'.repeat(27)}` }),
+        [],
+      );
+      const long = problems({ 'src/migration/direct/README.md': `${whole}${'\n'.repeat(28)}` });
+      assert.deepEqual(long, ['src/migration/direct/README.md: has 31 lines, more than 30']);
+    });
+
+    test('a core of more than 3,500 lines is a problem, comments included', () => {
+      const lines = (count: number) => ({ 'src/migration/a.ts': '// a\n'.repeat(count) });
+      assert.deepEqual(problems(lines(3498)), []);
+      assert.equal(problems(lines(3499)).length, 1);
+    });
+
+    test('a core of more than 14 files is a problem, and so is a file that does not exist', () => {
+      const named = Array.from({ length: 15 }, (_, index) => `src/migration/f${index}.ts`);
+      const tree = (list: readonly string[]) =>
+        treeOf({
+          ...Object.fromEntries(named.map((file) => [file, ''])),
+          'src/migration/direct/README.md': list
+            .map((file) => `[f](../${path.basename(file)})`)
+            .join(' '),
+          'src/mover/README.md': '',
+        });
+      assert.deepEqual(readingOrderProblems(tree(named.slice(1)), named.slice(1)), []);
+      assert.equal(readingOrderProblems(tree(named), named).length, 1);
+      const gone = ['src/migration/gone.ts'];
+      assert.deepEqual(readingOrderProblems(tree(gone), gone), [
+        'src/migration/gone.ts: is in the reading order, but does not exist',
+      ]);
+    });
   });
 
   test('the CLI may not import a driver', () => {

@@ -5,6 +5,7 @@ const MANAGED = ['src/mover/managed', 'src/migration/managed'];
 /** Folders of one lifecycle, and what they may not import. */
 const APART: Readonly<Record<string, readonly string[]>> = {
   'src/mover/engine': [...DIRECT, ...MANAGED],
+  'src/mover/shared': [...DIRECT, ...MANAGED],
   'src/mover/direct': MANAGED,
   'src/migration/direct': MANAGED,
   'src/mover/managed': DIRECT,

@@ -238,7 +238,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/libvirt-waits.e2e.ts': {
     seconds: 70,
-    of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/engine/'],
+    of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/engine/', 'src/mover/shared/'],
   },
   'test/e2e/libvirt-uefi.e2e.ts': { seconds: 90, of: ['src/drivers/libvirt/', 'lab/libvirt/'] },
   'test/e2e/libvirt-user.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/host/'] },
@@ -362,7 +362,12 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/backup.e2e.ts': { seconds: 60, of: ['src/cli/support/'] },
   'test/e2e/waiting.e2e.ts': {
     seconds: 40,
-    of: ['src/migration/direct/', 'src/mover/direct/source/', 'src/mover/engine/'],
+    of: [
+      'src/migration/direct/',
+      'src/mover/direct/source/',
+      'src/mover/engine/',
+      'src/mover/shared/',
+    ],
   },
   'test/e2e/wire.e2e.ts': { seconds: 300, of: ['src/wire/', 'src/links/'] },
   'test/host/watch-dark-host.e2e.ts': { seconds: 14, of: ['src/host/', 'src/network/'] },

@@ -1,7 +1,8 @@
 /**
  * What the linter can't see: the layers of ARCHITECTURE.md, paths of one
  * machine, dead links. Each check returns its problems as lines `file: what is wrong, and how to fix it`.
- * Lengths of functions are oxlint's (see .oxlintrc.json), import cycles and folders have a file of their own (structure.ts), and so have files that no program reaches (reach.ts).
+ * Lengths of functions are oxlint's (see .oxlintrc.json), import cycles and folders have a file of their own (structure.ts), and so have files that no program reaches (reach.ts)
+ * and the reading order of the core (reading-order.ts).
  * test/tidy.test.ts runs all of them.
  */
 import { execFileSync } from 'node:child_process';

@@ -27,7 +27,7 @@ export const HOLES: Readonly<Record<string, Hole>> = {
     what: 'a device has properties that name files of the host',
   },
   epochs: {
-    file: 'src/migration/direct/destination.ts',
+    file: 'src/migration/direct/destination/destination.ts',
     from: 'if (callEpoch !== state.admission.epoch) {',
     to: 'if (callEpoch < 0) {',
     what: 'a call under another epoch is taken',

@@ -5,7 +5,7 @@ enableCompileCache();
 const { resolveImportsDirectly } = await import('../system/processes/small-process.ts');
 resolveImportsDirectly();
 const { runMover } = await import('../mover/main.ts');
-const { reportWhyNot } = await import('../mover/engine/startup.ts');
+const { reportWhyNot } = await import('../mover/startup.ts');
 const { toGodwitError } = await import('../errors.ts');
 
 const { values } = parseArgs({

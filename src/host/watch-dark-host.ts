@@ -8,7 +8,7 @@ import {
   type DarkWatch,
   type KernelAnswer,
   type Question,
-} from '../migration/direct/dark-host.ts';
+} from '../migration/direct/operator/dark-host.ts';
 import type { KernelLook } from '../migration/standby/source-sight.ts';
 import { ownLinkTo, type OwnLink } from '../network/own-link.ts';
 import { openIcmp } from '../network/probe/kinds/icmp.ts';

@@ -1,6 +1,6 @@
 /** Everything that the agent imports from movers: looks at guests, hosts and storage without a migration. */
 export { askSegments } from './direct/destination/segments.ts';
-export { disksLook, LOOK_MS, orNot, segmentLooks } from './engine/looks.ts';
+export { disksLook, LOOK_MS, orNot, segmentLooks } from './shared/looks.ts';
 export { answerQuestion } from './look/answer-question.ts';
 export {
   checkerLine,

@@ -5,7 +5,7 @@ import type { Migration } from '../../src/agent/migrations/store.ts';
 import { silentLog } from '../../src/log.ts';
 import { replaySource } from '../../src/migration/direct/journal.ts';
 import { progressOf } from '../../src/migration/report/progress.ts';
-import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../src/migration/direct/source/source-state.ts';
 import { openDestinationJournal, openSourceJournal } from '../../src/host/journal/journal.ts';
 import { Live } from '../../src/mover/engine/live.ts';
 import { moverContract } from '../../src/protocol/mover/contract.ts';

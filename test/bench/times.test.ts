@@ -5,7 +5,7 @@ import { startParts } from '../../bench/start-phases.ts';
 import { spans, streamTimes } from '../../bench/stream-times.ts';
 import type { QmpEvent } from '../../lab/witness/monitor.ts';
 import type { SourceRecord } from '../../src/migration/direct/journal.ts';
-import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../src/migration/direct/source/source-state.ts';
 
 function migration(status: string, atMs: number): QmpEvent {
   return { event: 'MIGRATION', atMs, data: { status } };

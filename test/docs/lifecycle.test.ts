@@ -16,10 +16,14 @@ import {
   judgeCall,
   type DestinationCall,
   type DestinationEvent,
-} from '../../src/migration/direct/destination.ts';
-import { ROWS, ROW_NAMES, type RowName } from '../../src/migration/direct/destination-rows.ts';
-import { undoMs } from '../../src/migration/direct/ending-times.ts';
-import { STEPS, STEP_NAMES, type StepName } from '../../src/migration/direct/steps.ts';
+} from '../../src/migration/direct/destination/destination.ts';
+import {
+  ROWS,
+  ROW_NAMES,
+  type RowName,
+} from '../../src/migration/direct/destination/destination-rows.ts';
+import { undoMs } from '../../src/migration/direct/source/ending-times.ts';
+import { STEPS, STEP_NAMES, type StepName } from '../../src/migration/direct/source/steps.ts';
 import { MAX_ATTEMPTS } from '../../src/migration/engine/rows.ts';
 import * as managed from '../../src/migration/managed/events.ts';
 import {
@@ -296,9 +300,9 @@ describe('docs/drivers/managed.md', () => {
 describe('the page of each lifecycle', () => {
   const states = destinationStatus.shape.state.options;
   const pages: Readonly<Record<string, readonly string[]>> = {
-    'direct/steps.ts': STEP_NAMES,
-    'direct/destination.ts': states,
-    'direct/destination-rows.ts': ROW_NAMES,
+    'direct/source/steps.ts': STEP_NAMES,
+    'direct/destination/destination.ts': states,
+    'direct/destination/destination-rows.ts': ROW_NAMES,
     'managed/lifecycle.ts': managed.STEP_NAMES,
     'disk-move.ts': STAGES,
   };

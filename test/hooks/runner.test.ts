@@ -8,7 +8,7 @@ import { HOOK_NAMES, hookInput, HOOKS, type HookFacts } from '../../src/hooks/ho
 import { runHook } from '../../src/hooks/runner.ts';
 import { startTicksOf } from '../../src/system/processes/process.ts';
 import { until } from '../until.ts';
-import { isBeforeNoReturn, STEPS } from '../../src/migration/direct/steps.ts';
+import { isBeforeNoReturn, STEPS } from '../../src/migration/direct/source/steps.ts';
 
 const facts: HookFacts = {
   migration: 'm-12345678',

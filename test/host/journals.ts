@@ -1,6 +1,6 @@
 /** Journals as they lie in a file, for tests. */
 import { encodeLine, type JournalRecord } from '../../src/host/journal/journal-lines.ts';
-import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../src/migration/direct/source/source-state.ts';
 import type { SourceRecord } from '../../src/migration/direct/journal.ts';
 
 export function recordsOf(events: readonly SourceEvent[]): SourceRecord[] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { initialSource } from '../../src/migration/direct/source-state.ts';
+import { initialSource } from '../../src/migration/direct/source/source-state.ts';
 import type { ManagedEvent } from '../../src/migration/managed/events.ts';
 import {
   initialManaged,

@@ -1,5 +1,5 @@
-import type { DestinationState } from '../../src/migration/direct/destination.ts';
-import { neverRanThere } from '../../src/migration/direct/resolve.ts';
+import type { DestinationState } from '../../src/migration/direct/destination/destination.ts';
+import { neverRanThere } from '../../src/migration/direct/source/resolve.ts';
 import type { Choice } from './choices.ts';
 import { breakRule, fork, type Context } from './context.ts';
 import type { RecordName } from './events.ts';

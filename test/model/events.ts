@@ -1,9 +1,9 @@
 import { godwitError, type SerialError } from '../../src/errors.ts';
-import type { DestinationEvent } from '../../src/migration/direct/destination.ts';
+import type { DestinationEvent } from '../../src/migration/direct/destination/destination.ts';
 import type { HypervisorEvent } from '../../src/migration/direct/hypervisor.ts';
 import type { Proof } from '../../src/migration/direct/run-right.ts';
-import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
-import { STEP_NAMES, type StepName } from '../../src/migration/direct/steps.ts';
+import type { SourceEvent } from '../../src/migration/direct/source/source-state.ts';
+import { STEP_NAMES, type StepName } from '../../src/migration/direct/source/steps.ts';
 import { planned, preparationOf } from '../migration/direct/samples.ts';
 
 /** Every event that the model can bring about, by number, so that a transition is called once for each. */

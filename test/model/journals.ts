@@ -3,12 +3,12 @@ import type { Durability } from '../../src/migration/durability.ts';
 import {
   initialDestination,
   type DestinationState,
-} from '../../src/migration/direct/destination.ts';
+} from '../../src/migration/direct/destination/destination.ts';
 import {
   initialSource,
   type SourceEffect,
   type SourceState,
-} from '../../src/migration/direct/source-state.ts';
+} from '../../src/migration/direct/source/source-state.ts';
 import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS, type RecordName } from './events.ts';
 import type { Rules } from './rules.ts';
 

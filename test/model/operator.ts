@@ -1,7 +1,7 @@
-import { whyNotResolved } from '../../src/migration/direct/resolve.ts';
-import type { GuestSightings } from '../../src/migration/direct/guest-sightings.ts';
-import { destinationFacts, sourceFacts } from '../../src/migration/direct/side-facts.ts';
-import type { KernelAnswer } from '../../src/migration/direct/dark-host.ts';
+import { whyNotResolved } from '../../src/migration/direct/source/resolve.ts';
+import type { GuestSightings } from '../../src/migration/direct/operator/guest-sightings.ts';
+import { destinationFacts, sourceFacts } from '../../src/migration/direct/operator/side-facts.ts';
+import type { KernelAnswer } from '../../src/migration/direct/operator/dark-host.ts';
 import { breakRule, fork, type Context } from './context.ts';
 import { begin, isFencing, sourceIsOff } from './destination-deeds.ts';
 import { FENCED, PLANNED, RESOLVED, SOURCE_EVENTS } from './events.ts';

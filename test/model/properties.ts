@@ -1,5 +1,5 @@
-import type { SourceState } from '../../src/migration/direct/source-state.ts';
-import { STEPS } from '../../src/migration/direct/steps.ts';
+import type { SourceState } from '../../src/migration/direct/source/source-state.ts';
+import { STEPS } from '../../src/migration/direct/source/steps.ts';
 import { RULES_BROKEN, type Context, type Rule } from './context.ts';
 import {
   BUSY,

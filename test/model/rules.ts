@@ -1,15 +1,15 @@
-import { destinationAfter } from '../../src/migration/direct/destination.ts';
+import { destinationAfter } from '../../src/migration/direct/destination/destination.ts';
 import {
   afterAnotherAnswered,
   afterQuestion,
   beginDarkWatch,
   type KernelAnswer,
-} from '../../src/migration/direct/dark-host.ts';
+} from '../../src/migration/direct/operator/dark-host.ts';
 import { knowsItNeverRan } from '../../src/migration/direct/run-right.ts';
 import { destinationMayBeAsked } from '../../src/migration/direct/retention.ts';
-import { judge } from '../../src/migration/direct/resolution.ts';
+import { judge } from '../../src/migration/direct/operator/resolution.ts';
 import { durability } from '../../src/migration/direct/durability.ts';
-import { transition } from '../../src/migration/direct/transition.ts';
+import { transition } from '../../src/migration/direct/source/transition.ts';
 import type { ShellMutant } from './shells/mutants.ts';
 import {
   brokenDestination,

@@ -1,4 +1,4 @@
-import type { SourceState } from '../../src/migration/direct/source-state.ts';
+import type { SourceState } from '../../src/migration/direct/source/source-state.ts';
 import { fork, type Context } from './context.ts';
 import { saysEvent, saysNumber, type ErrorName } from './events.ts';
 import { callMoves, statusMoves } from './source-calls.ts';

@@ -1,6 +1,6 @@
-import type { SourceState } from '../../src/migration/direct/source-state.ts';
-import { STEPS, stepIndex } from '../../src/migration/direct/steps.ts';
-import { canCancel } from '../../src/migration/direct/transition.ts';
+import type { SourceState } from '../../src/migration/direct/source/source-state.ts';
+import { STEPS, stepIndex } from '../../src/migration/direct/source/steps.ts';
+import { canCancel } from '../../src/migration/direct/source/transition.ts';
 import { fork, type Context } from './context.ts';
 import {
   CANCEL,

@@ -1,5 +1,5 @@
-import type { SourceEffect, SourceState } from '../../src/migration/direct/source-state.ts';
-import { STEPS, type StepName } from '../../src/migration/direct/steps.ts';
+import type { SourceEffect, SourceState } from '../../src/migration/direct/source/source-state.ts';
+import { STEPS, type StepName } from '../../src/migration/direct/source/steps.ts';
 import type { Context } from './context.ts';
 import {
   DID,

@@ -7,7 +7,7 @@ import { execFileSync, spawn, type ChildProcessByStdio } from 'node:child_proces
 import { connect, createServer } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { createInterface } from 'node:readline';
-import type { DestinationState } from '../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../src/migration/direct/destination/destination.ts';
 import { ArrivedConnections } from '../../src/mover/direct/destination/connections.ts';
 import { readConnections } from '../../src/network/connections/table.ts';
 import { readNetwork } from '../../src/network/host.ts';

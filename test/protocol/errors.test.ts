@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { GodwitError, godwitError } from '../../src/errors.ts';
-import { destinationEvent } from '../../src/migration/direct/destination-events.ts';
+import { destinationEvent } from '../../src/migration/direct/destination/destination-events.ts';
 import { errorBody, fromSerial, serialError, whatIsWrong } from '../../src/protocol/errors.ts';
 
 const held = godwitError('GODWIT_HELD', { guest: 'web1', reason: 'nobody answers' });

@@ -2,8 +2,11 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import type { GodwitError } from '../../errors.ts';
-import { destinationEvent, type DestinationEvent } from '../../migration/direct/destination.ts';
-import { sourceEvent, type SourceEvent } from '../../migration/direct/source-state.ts';
+import {
+  destinationEvent,
+  type DestinationEvent,
+} from '../../migration/direct/destination/destination.ts';
+import { sourceEvent, type SourceEvent } from '../../migration/direct/source/source-state.ts';
 import { managedEvent, type ManagedEvent } from '../../migration/managed/events.ts';
 import { journalFile, type JournalOf, type MoverRequest } from '../../protocol/mover/request.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';

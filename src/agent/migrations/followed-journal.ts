@@ -10,10 +10,10 @@ import {
   destinationAfter,
   initialDestination,
   type DestinationState,
-} from '../../migration/direct/destination.ts';
+} from '../../migration/direct/destination/destination.ts';
 import type { DestinationRecord, SourceRecord } from '../../migration/direct/journal.ts';
-import { initialSource, type SourceState } from '../../migration/direct/source-state.ts';
-import { transition } from '../../migration/direct/transition.ts';
+import { initialSource, type SourceState } from '../../migration/direct/source/source-state.ts';
+import { transition } from '../../migration/direct/source/transition.ts';
 import type { ManagedRecord } from '../../migration/managed/events.ts';
 import { managedAfter } from '../../migration/managed/journal.ts';
 import { managedRunsAt, type ManagedState } from '../../migration/managed/state.ts';

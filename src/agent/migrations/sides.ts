@@ -7,7 +7,7 @@ import type { GuestHandle } from '../../port/inventory.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { replayDestination, replaySource } from '../../migration/direct/journal.ts';
-import { destinationFacts, sourceFacts } from '../../migration/direct/side-facts.ts';
+import { destinationFacts, sourceFacts } from '../../migration/direct/operator/side-facts.ts';
 import { readJournals } from '../../host/journal/journal.ts';
 import { bootTime } from '../../system/processes/process.ts';
 import type { SideView } from '../../protocol/public/resolve.ts';

@@ -4,7 +4,7 @@ import {
   doubtsAboutDamaged,
   judgeDamaged,
   type DamagedRecord,
-} from '../../migration/direct/damaged-record.ts';
+} from '../../migration/direct/operator/damaged-record.ts';
 import { otherHost } from '../../protocol/mover/request.ts';
 import type {
   Resolution,

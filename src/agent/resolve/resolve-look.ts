@@ -1,7 +1,7 @@
 import type { AgentConfig } from '../../config.ts';
-import { findThirdHost, type ThirdHost } from '../../migration/direct/elsewhere.ts';
-import { doubtsOf, type GuestSightings } from '../../migration/direct/guest-sightings.ts';
-import { judge, safeAnswer } from '../../migration/direct/resolution.ts';
+import { findThirdHost, type ThirdHost } from '../../migration/direct/operator/elsewhere.ts';
+import { doubtsOf, type GuestSightings } from '../../migration/direct/operator/guest-sightings.ts';
+import { judge, safeAnswer } from '../../migration/direct/operator/resolution.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { Answer, HostDoubts, Resolution, SideView } from '../../protocol/public/resolve.ts';
 import type { Guests } from '../guests/guests.ts';

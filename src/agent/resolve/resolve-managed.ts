@@ -12,7 +12,7 @@ import { orderOf, type ManagedEvent } from '../../migration/managed/events.ts';
 import { replayManaged } from '../../migration/managed/journal.ts';
 import { judgeManaged, type ManagerWord } from '../../migration/managed/resolution.ts';
 import { whereabouts } from '../../migration/managed/task-sight.ts';
-import { safeAnswer } from '../../migration/direct/resolution.ts';
+import { safeAnswer } from '../../migration/direct/operator/resolution.ts';
 import { defined } from '../../protocol/defined.ts';
 import { journalFile, type ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import { isEnd } from '../../protocol/public/migration.ts';

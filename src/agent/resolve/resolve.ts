@@ -5,7 +5,7 @@ import { godwitError } from '../../errors.ts';
 import { isManagedRequest, type MoverState } from '../../protocol/mover/request.ts';
 import type { Log } from '../../log.ts';
 import { replaySource } from '../../migration/direct/journal.ts';
-import { whyNotResolved, type ResolvedEvent } from '../../migration/direct/resolve.ts';
+import { whyNotResolved, type ResolvedEvent } from '../../migration/direct/source/resolve.ts';
 import type { Fence } from '../../host/fencing.ts';
 import { openSourceJournal } from '../../host/journal/journal.ts';
 import type { BootTime } from '../../migration/boot-time.ts';

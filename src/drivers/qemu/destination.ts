@@ -4,7 +4,7 @@ import { removeTree } from '../../system/files/remove-tree.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { ImageIdentities } from '../../migration/image-identity.ts';
-import { endingMs } from '../../migration/direct/ending-times.ts';
+import { endingMs } from '../../migration/direct/source/ending-times.ts';
 import { throwRefusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {

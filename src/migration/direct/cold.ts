@@ -1,5 +1,5 @@
 import type { Check, MigrationSettings } from '../../protocol/public/migration.ts';
-import type { DestinationState } from './destination.ts';
+import type { DestinationState } from './destination/destination.ts';
 
 /** Differences of a cold move: the guest shuts down, no memory moves, and the guest boots at the destination. */
 

@@ -1,6 +1,6 @@
 import type { Durability } from '../durability.ts';
-import type { DestinationEvent } from './destination.ts';
-import type { SourceEvent } from './source-state.ts';
+import type { DestinationEvent } from './destination/destination.ts';
+import type { SourceEvent } from './source/source-state.ts';
 
 /**
  * When the event's record must be on disk. While memory moves and until the guest runs at its destination, records

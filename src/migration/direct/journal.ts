@@ -5,9 +5,14 @@ import {
   initialDestination,
   type DestinationEvent,
   type DestinationState,
-} from './destination.ts';
-import { initialSource, sourceEvent, type SourceEvent, type SourceState } from './source-state.ts';
-import { transition } from './transition.ts';
+} from './destination/destination.ts';
+import {
+  initialSource,
+  sourceEvent,
+  type SourceEvent,
+  type SourceState,
+} from './source/source-state.ts';
+import { transition } from './source/transition.ts';
 
 /**
  * Journal records in order (their format on disk: host/journal/journal-lines.ts). The state and the report are folds

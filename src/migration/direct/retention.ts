@@ -1,5 +1,5 @@
-import type { DestinationEvent } from './destination-events.ts';
-import type { SourceState } from './source-state.ts';
+import type { DestinationEvent } from './destination/destination-events.ts';
+import type { SourceState } from './source/source-state.ts';
 
 /**
  * True while the other host may still ask about this migration. The record must then be kept, because a host without

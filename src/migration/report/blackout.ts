@@ -1,6 +1,6 @@
 import { defined } from '../../protocol/defined.ts';
 import type { Report } from '../../protocol/public/migration.ts';
-import type { SourceEvent } from '../direct/source-state.ts';
+import type { SourceEvent } from '../direct/source/source-state.ts';
 
 /** Splits the time between the guest's stop and resume, from the journal. Pure. */
 

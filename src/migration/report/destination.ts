@@ -1,7 +1,7 @@
 import { defined } from '../../protocol/defined.ts';
 import { withHalt } from '../../protocol/guest-halt.ts';
 import { migrationSettings, type Phase, type Report } from '../../protocol/public/migration.ts';
-import type { DestinationState } from '../direct/destination.ts';
+import type { DestinationState } from '../direct/destination/destination.ts';
 import { replayDestination, type DestinationRecord } from '../direct/journal.ts';
 
 /** Report from the destination's journal alone: less complete, for lists and for a dead source. */

@@ -2,7 +2,7 @@ import { defined } from '../../protocol/defined.ts';
 import type { MemorySample, Mode, Report } from '../../protocol/public/migration.ts';
 import type { WatchResult } from '../../protocol/peer/probe.ts';
 import type { ProbeReport } from '../../protocol/public/probe.ts';
-import type { SourceState } from '../direct/source-state.ts';
+import type { SourceState } from '../direct/source/source-state.ts';
 
 /** Probing of a migration's guest by other hosts: which hosts, from when, and their results. Pure. */
 

@@ -7,7 +7,7 @@ import {
   type Progress,
 } from '../../protocol/public/migration.ts';
 import { waitWords } from '../waits.ts';
-import { phaseOf, type SourceState } from '../direct/source-state.ts';
+import { phaseOf, type SourceState } from '../direct/source/source-state.ts';
 import { cappedWords } from './decision.ts';
 
 /** Line of the live view, with the newest sample (which is not journaled). */

@@ -1,7 +1,7 @@
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { Rehearsal } from '../../protocol/public/rehearsal.ts';
 import { POSTCOPY_SWITCH_MS, SEVERAL_SWITCH_MS, SWITCH_MS } from '../prediction/parameters.ts';
-import type { SourceEvent, SourceState } from '../direct/source-state.ts';
+import type { SourceEvent, SourceState } from '../direct/source/source-state.ts';
 
 /** Results of a rehearsal, from its journal. Pure. */
 

@@ -19,7 +19,7 @@ import {
   phaseOf,
   type SourceEvent,
   type SourceState,
-} from '../direct/source-state.ts';
+} from '../direct/source/source-state.ts';
 import { seenElsewhere } from './probes.ts';
 import { rehearsalOf, standAfter, type Stand } from './rehearsal.ts';
 import { addWire } from './wire-figures.ts';
@@ -30,7 +30,7 @@ import {
   stallsUntil,
   type Stalls,
 } from '../steering/standstill.ts';
-import { transition } from '../direct/transition.ts';
+import { transition } from '../direct/source/transition.ts';
 import { compressionText } from '../../protocol/public/compression-text.ts';
 import { boundedDecisions, cappedWords, decisionOf } from './decision.ts';
 

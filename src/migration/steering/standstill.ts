@@ -1,4 +1,4 @@
-import type { SourceEvent } from '../direct/source-state.ts';
+import type { SourceEvent } from '../direct/source/source-state.ts';
 
 /** Stalls of post-copy's stream. Pure. */
 

@@ -3,15 +3,15 @@ import {
   destinationEvent,
   type DestinationEvent,
   type DestinationState,
-} from '../../migration/direct/destination.ts';
+} from '../../migration/direct/destination/destination.ts';
 import { destinationRecord, sourceRecord } from '../../migration/direct/journal.ts';
 import { progressOf } from '../../migration/report/progress.ts';
 import {
   sourceEvent,
   type SourceEvent,
   type SourceState,
-} from '../../migration/direct/source-state.ts';
-import { transition } from '../../migration/direct/transition.ts';
+} from '../../migration/direct/source/source-state.ts';
+import { transition } from '../../migration/direct/source/transition.ts';
 import { running } from '../../protocol/peer/migration.ts';
 
 /**

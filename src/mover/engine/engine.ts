@@ -3,11 +3,11 @@ import { withDeadline } from '../../deadline.ts';
 import { godwitError, toGodwitError, type SerialError } from '../../errors.ts';
 import type { Journal } from '../../host/journal/journal.ts';
 import type { Log } from '../../log.ts';
+import { Mutex } from '../../mutex.ts';
 import type { Durability } from '../../migration/durability.ts';
 import type { EngineEffect } from '../../migration/engine/rows.ts';
 import type { Check, EndPhase } from '../../protocol/public/migration.ts';
 import { RefusedByChecks } from './refused-by-checks.ts';
-import { Sequencer } from './sequencer.ts';
 import { within } from './time-limit.ts';
 
 /** Time for a step to stop before it is undone anyway, ms. */
@@ -51,6 +51,7 @@ export interface EngineParts<
     event: Event,
   ) => StateChange<State, EngineEffect<Step, Undone> | Own>;
   readonly durability: (event: Event) => Durability;
+  /** Events after the migration's end are dropped, except `taken-over`. */
   readonly isEnded: (state: State) => boolean;
   /** May run twice. Facts end a step; without them, an event does. */
   readonly do: (step: Step, signal: AbortSignal) => Promise<Facts | undefined>;
@@ -90,34 +91,28 @@ export class Engine<
   Own,
 > {
   readonly #parts: EngineParts<State, Event, Step, Undone, Facts, Found, Own>;
-  readonly #sequencer: Sequencer<State, Event, EngineEffect<Step, Undone> | Own>;
+  readonly #mutex = new Mutex();
+  readonly #finished = Promise.withResolvers<EndPhase>();
   readonly #over = new AbortController();
+  #state: State;
+  #unwritten = false;
   #current: Current<Step> | undefined;
   #timer: AbortController | undefined;
 
   constructor(parts: EngineParts<State, Event, Step, Undone, Facts, Found, Own>, state: State) {
-    const { journal, transition, durability, isEnded, applied } = parts;
     this.#parts = parts;
-    this.#sequencer = new Sequencer(
-      {
-        journal,
-        transition,
-        durability,
-        ignores: (before, { type }) => isEnded(before) && type !== 'taken-over',
-        perform: (effect) => this.#perform(effect),
-        applied,
-      },
-      state,
-    );
+    this.#state = state;
+    // A journal failure rejects the wait for the end only.
+    this.#finished.promise.catch(() => {});
   }
 
   get state(): State {
-    return this.#sequencer.state;
+    return this.#state;
   }
 
   /** Resolves with the outcome; rejects if the journal cannot be written. */
   get finished(): Promise<EndPhase> {
-    return this.#sequencer.finished;
+    return this.#finished.promise;
   }
 
   /** Aborts at the end of the current step, for work in parallel to it. */
@@ -140,17 +135,34 @@ export class Engine<
   dispatch(event: Event): void {
     const { fit } = this.#parts;
     const fitting = fit === undefined ? event : fit(event);
-    if (fitting !== undefined) this.#sequencer.dispatch(fitting);
+    if (fitting !== undefined) this.record(fitting).catch(() => {});
   }
 
   /** Resolves once the event is journaled, as its durability requires. */
   record(event: Event): Promise<void> {
-    return this.#sequencer.record(event);
+    return this.#mutex.run(() => this.#apply(event));
   }
 
-  /** Runs `work` in turn with all events, so that it sees a stable state. */
+  /** Runs `work` in turn with all events, so that it sees a stable state; it may apply one itself. */
   inTurn<T>(work: (apply: (event: Event) => Promise<void>) => Promise<T>): Promise<T> {
-    return this.#sequencer.inTurn(work);
+    return this.#mutex.run(() => work((event) => this.#apply(event)));
+  }
+
+  async #apply(event: Event): Promise<void> {
+    const { journal, transition, durability, isEnded, applied } = this.#parts;
+    const before = this.#state;
+    if (isEnded(before) && event.type !== 'taken-over') return;
+    // Nothing may follow from an unsynced record, because the next mover reads the disk.
+    if (this.#unwritten) return;
+    this.#unwritten = true;
+    const { state, effects } = transition(before, event);
+    const written = journal.append(event, durability(event));
+    written.catch((cause: unknown) => this.#finished.reject(cause));
+    await written;
+    this.#unwritten = false;
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect);
+    applied(event);
   }
 
   #perform(effect: EngineEffect<Step, Undone> | Own): void {
@@ -164,7 +176,7 @@ export class Engine<
         return;
       case 'end':
         this.#stop('the migration has ended');
-        this.#sequencer.end(effect.outcome);
+        this.#finished.resolve(effect.outcome);
         return;
     }
   }

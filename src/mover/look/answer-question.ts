@@ -65,7 +65,7 @@ async function assessed(
 ): Promise<Assessment> {
   const driver = await driverFor(deps, admission);
   const { assess } = await import('../direct/destination/assess.ts');
-  const { GuestPorts } = await import('../direct/destination/ports.ts');
+  const { GuestPorts } = await import('../direct/destination/nic-ports.ts');
   const { destinationOptions } = await import('../direct/destination/destination-context.ts');
   const ports = new GuestPorts(deps.config, () => deps.clock.monotonicMs());
   const config = { ...deps.config, bridges: ports.bridges };

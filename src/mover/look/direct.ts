@@ -2,7 +2,7 @@ import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../err
 import { hostFactsOf } from '../../host/machine/host-facts.ts';
 import { lookAtPath } from '../../host/machine/path-look.ts';
 import type { Knows } from '../../host/memory-sample/pages.ts';
-import { initialSource, type StepFacts } from '../../migration/direct/source-state.ts';
+import { initialSource, type StepFacts } from '../../migration/direct/source/source-state.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import { losesFullPackets } from '../../network/path-size.ts';
 import { defined } from '../../protocol/defined.ts';

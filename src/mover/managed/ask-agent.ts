@@ -2,8 +2,8 @@ import { hasCode } from '../../errors.ts';
 import type { peerAgentContract } from '../../protocol/peer/agent-routes.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import type { Api } from '../../rpc/client.ts';
-import { NetworkPath } from '../engine/network-path.ts';
-import type { Connect } from '../engine/surroundings.ts';
+import { NetworkPath } from '../shared/network-path.ts';
+import type { Connect } from '../shared/surroundings.ts';
 
 export interface RoutedAnswer<T> {
   readonly answer: T;

@@ -5,7 +5,7 @@ import type { ManagedEvent } from '../../migration/managed/events.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import type { Beginning } from '../engine/beginning.ts';
+import type { Beginning } from '../shared/beginning.ts';
 import type { ArrivalNotice } from './arrival-notice.ts';
 import type { Looks } from './verification.ts';
 import type { ManagedWire } from './wire.ts';

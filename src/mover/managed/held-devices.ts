@@ -5,7 +5,7 @@ import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { deviceAtPath, proveMedia, type Medium, type MediumVerdict } from '../engine/media.ts';
+import { deviceAtPath, proveMedia, type Medium, type MediumVerdict } from '../shared/media.ts';
 
 /** Checks, with both hosts, that the destination has a guest's block devices at the same paths. */
 

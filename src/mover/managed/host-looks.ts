@@ -2,7 +2,7 @@ import type { AgentConfig } from '../../config.ts';
 import { allDrivers } from '../../drivers/registry.ts';
 import { godwitError } from '../../errors.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
-import type { Connect } from '../engine/surroundings.ts';
+import type { Connect } from '../shared/surroundings.ts';
 import { askAgent } from './ask-agent.ts';
 import type { HostLooks } from './verification.ts';
 

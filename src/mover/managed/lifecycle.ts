@@ -10,7 +10,7 @@ import {
 } from '../../migration/managed/events.ts';
 import { UNDO_MS, type UndoneStep } from '../../migration/managed/lifecycle.ts';
 import { MAX_CHECKS, type Check } from '../../protocol/public/migration.ts';
-import { neverMeasured, rateOf, waitToBegin, type WaitResult } from '../engine/beginning.ts';
+import { neverMeasured, rateOf, waitToBegin, type WaitResult } from '../shared/beginning.ts';
 import { checkMove, inspect } from './examine.ts';
 import { reporter } from './task-reporter.ts';
 import { assertUnchanged, changeBehind, GuestChangeLook, namingChanges } from './guest-changes.ts';

@@ -30,7 +30,7 @@ import { journalFile, type ManagedMoverRequest } from '../../protocol/mover/requ
 import { Engine } from '../engine/engine.ts';
 import { Live } from '../engine/live.ts';
 import { leftOf } from '../engine/time-limit.ts';
-import type { Surroundings } from '../engine/surroundings.ts';
+import type { Surroundings } from '../shared/surroundings.ts';
 import { LIFECYCLE } from './lifecycle.ts';
 import type { ManagedContext } from './context.ts';
 import { managedSettings } from './settings.ts';

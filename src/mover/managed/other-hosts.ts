@@ -3,7 +3,7 @@ import type { AgentConfig } from '../../config.ts';
 import { probeReportOf } from '../../migration/report/probes.ts';
 import type { WatchOrder } from '../../protocol/peer/probe.ts';
 import type { ProbeReport } from '../../protocol/public/probe.ts';
-import type { Connect } from '../engine/surroundings.ts';
+import type { Connect } from '../shared/surroundings.ts';
 import {
   askToWatch,
   endWatchOf,
@@ -11,7 +11,7 @@ import {
   RENEW_MS,
   watchingHosts,
   type WatchingHost,
-} from '../engine/watching-hosts.ts';
+} from '../shared/watching-hosts.ts';
 
 /** Time that watching hosts wait for a guest that is silent at the end, ms. */
 const END_MS = 6000;

@@ -20,7 +20,7 @@ import { GuestWatch } from '../../network/probe/watch.ts';
 import type { WatchResult } from '../../protocol/peer/probe.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ProbeReport } from '../../protocol/public/probe.ts';
-import { clockAddressOf, GuestClockLook } from '../engine/guest-clock-look.ts';
+import { clockAddressOf, GuestClockLook } from '../shared/guest-clock-look.ts';
 import type { OtherHosts } from './other-hosts.ts';
 
 const SILENT_HINT =

@@ -22,8 +22,8 @@ import {
 import type { WireReport, WireTerms } from '../../protocol/wire.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Wire } from '../../wire/open.ts';
-import type { Surroundings } from '../engine/surroundings.ts';
-import { diskLinkReport, wireReport } from '../engine/wire-report.ts';
+import type { Surroundings } from '../shared/surroundings.ts';
+import { diskLinkReport, wireReport } from '../shared/wire-report.ts';
 import { askAgent, type RoutedAnswer } from './ask-agent.ts';
 import { managedSettings } from './settings.ts';
 import { checkWire, type WireAsked } from './wire-offer.ts';

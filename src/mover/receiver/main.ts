@@ -21,7 +21,7 @@ import {
   type ReceiverPlace,
 } from '../../protocol/mover/receiver.ts';
 import type { TargetWire } from '../../wire/open.ts';
-import { wireOpeners } from '../engine/wire-openers.ts';
+import { wireOpeners } from '../shared/wire-openers.ts';
 
 /** Time for the source's mover to connect after its answer, ms. */
 const UNUSED_MS = 60_000;

@@ -1,4 +1,4 @@
-import { phaseOf } from '../../../src/migration/direct/source-state.ts';
+import { phaseOf } from '../../../src/migration/direct/source/source-state.ts';
 import assert from 'node:assert/strict';
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

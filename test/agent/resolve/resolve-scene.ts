@@ -5,7 +5,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { openSourceJournal, readJournals } from '../../../src/host/journal/journal.ts';
 import { silentLog } from '../../../src/log.ts';
-import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
 import type { MoverRequest } from '../../../src/protocol/mover/request.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { SideView } from '../../../src/protocol/public/resolve.ts';

@@ -9,8 +9,8 @@ import {
   readJournals,
 } from '../../../src/host/journal/journal.ts';
 import { ownIdentity } from '../../../src/system/processes/process.ts';
-import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
-import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import type { DestinationEvent } from '../../../src/migration/direct/destination/destination.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
 import type { MoverRequest } from '../../../src/protocol/mover/request.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import { admissionOf, planned, preparationOf } from '../../migration/direct/samples.ts';

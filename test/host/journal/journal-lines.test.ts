@@ -9,7 +9,7 @@ import {
   sourceRecord,
   type SourceRecord,
 } from '../../../src/migration/direct/journal.ts';
-import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
 import { chance, settle } from '../../migration/direct/drive.ts';
 import { anyEvent } from '../../migration/direct/events.ts';
 import { errorOf, planned } from '../../migration/direct/samples.ts';

@@ -6,7 +6,7 @@ import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { Clock } from '../../../src/clock.ts';
 import { sourceRecord } from '../../../src/migration/direct/journal.ts';
-import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
 import {
   Journal,
   openDestinationJournal,

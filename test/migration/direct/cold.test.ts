@@ -3,14 +3,14 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { godwitError } from '../../../src/errors.ts';
 import { countedChecks } from '../../../src/migration/direct/cold.ts';
-import { sourceFacts } from '../../../src/migration/direct/side-facts.ts';
+import { sourceFacts } from '../../../src/migration/direct/operator/side-facts.ts';
 import {
   deadlineOf,
   isBeforeNoReturn,
   STEP_NAMES,
   STEPS,
   type StepName,
-} from '../../../src/migration/direct/steps.ts';
+} from '../../../src/migration/direct/source/steps.ts';
 import { chance, driveUntil, settle } from './drive.ts';
 import { askedFor, assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
 import { errorOf, planned } from './samples.ts';

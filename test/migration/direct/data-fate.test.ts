@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dataFate } from '../../../src/migration/direct/destination-rows.ts';
+import { dataFate } from '../../../src/migration/direct/destination/destination-rows.ts';
 import {
   destinationAfter,
   initialDestination,
   type DestinationEvent,
-} from '../../../src/migration/direct/destination.ts';
-import { neverRanThere } from '../../../src/migration/direct/resolve.ts';
+} from '../../../src/migration/direct/destination/destination.ts';
+import { neverRanThere } from '../../../src/migration/direct/source/resolve.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';
 
 const epoch = 5;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ERRORS } from '../../../src/errors.ts';
-import type { SourceState } from '../../../src/migration/direct/source-state.ts';
-import type { StepName } from '../../../src/migration/direct/steps.ts';
+import type { SourceState } from '../../../src/migration/direct/source/source-state.ts';
+import type { StepName } from '../../../src/migration/direct/source/steps.ts';
 import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import type { World } from './world.ts';
 

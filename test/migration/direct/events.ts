@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { godwitError, type SerialError } from '../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
-import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
-import { STEP_NAMES } from '../../../src/migration/direct/steps.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
+import { STEP_NAMES } from '../../../src/migration/direct/source/steps.ts';
 import type { DiskLatency } from '../../../src/protocol/disk.ts';
 import { diskLinkOf, planned, sampleOf, wireReportOf } from './samples.ts';
 

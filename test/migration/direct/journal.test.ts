@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { destinationAfter, initialDestination } from '../../../src/migration/direct/destination.ts';
+import {
+  destinationAfter,
+  initialDestination,
+} from '../../../src/migration/direct/destination/destination.ts';
 import { replayDestination, replaySource } from '../../../src/migration/direct/journal.ts';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
-import { transition } from '../../../src/migration/direct/transition.ts';
+import { initialSource } from '../../../src/migration/direct/source/source-state.ts';
+import { transition } from '../../../src/migration/direct/source/transition.ts';
 import { chance } from './drive.ts';
 
 const worlds = chance({ deaths: true, faults: true });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { phaseOf } from '../../../src/migration/direct/source-state.ts';
-import { STEPS } from '../../../src/migration/direct/steps.ts';
-import { effectsOf, transition } from '../../../src/migration/direct/transition.ts';
+import { phaseOf } from '../../../src/migration/direct/source/source-state.ts';
+import { STEPS } from '../../../src/migration/direct/source/steps.ts';
+import { effectsOf, transition } from '../../../src/migration/direct/source/transition.ts';
 import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { assertHandedOver, assertSourceRuns, isDoing } from './endings.ts';
 import { chance, driveUntil, settle } from './drive.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../../src/errors.ts';
-import type { SourceState } from '../../../src/migration/direct/source-state.ts';
-import { transition } from '../../../src/migration/direct/transition.ts';
+import type { SourceState } from '../../../src/migration/direct/source/source-state.ts';
+import { transition } from '../../../src/migration/direct/source/transition.ts';
 import { driveUntil } from './drive.ts';
 import { isDoing } from './endings.ts';
 import { planned } from './samples.ts';

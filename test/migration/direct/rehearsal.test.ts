@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { STEPS, STEP_NAMES, type StepName } from '../../../src/migration/direct/steps.ts';
+import { STEPS, STEP_NAMES, type StepName } from '../../../src/migration/direct/source/steps.ts';
 import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { chance, driveUntil, settle } from './drive.ts';
 import { askedFor, assertSourceRuns, exitCodeOf, isDoing, isOfDisks } from './endings.ts';

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
+import type { DestinationEvent } from '../../../src/migration/direct/destination/destination.ts';
 import {
   destinationMayBeAsked,
   sourceMayBeAsked,
 } from '../../../src/migration/direct/retention.ts';
-import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../src/migration/direct/source/source-state.ts';
 import { ADMISSION, RECORDS } from '../../model/events.ts';
 import { errorOf, planned } from './samples.ts';
 

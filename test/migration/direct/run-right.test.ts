@@ -5,7 +5,7 @@ import {
   initialDestination,
   judgeCall,
   type DestinationState,
-} from '../../../src/migration/direct/destination.ts';
+} from '../../../src/migration/direct/destination/destination.ts';
 import {
   destinationRight,
   destinationRightAfter,

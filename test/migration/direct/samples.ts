@@ -1,5 +1,5 @@
 import { godwitError, type SerialError } from '../../../src/errors.ts';
-import type { PlannedEvent, StepFacts } from '../../../src/migration/direct/source-state.ts';
+import type { PlannedEvent, StepFacts } from '../../../src/migration/direct/source/source-state.ts';
 import {
   migrationSettings,
   streamModeOf,

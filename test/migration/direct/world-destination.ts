@@ -5,7 +5,7 @@ import {
   type DestinationCall,
   type DestinationEvent,
   type DestinationState,
-} from '../../../src/migration/direct/destination.ts';
+} from '../../../src/migration/direct/destination/destination.ts';
 import { knowsItNeverRan } from '../../../src/migration/direct/run-right.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
 import type { Admission, Preparation } from '../../../src/protocol/peer/migration.ts';

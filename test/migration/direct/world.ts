@@ -1,12 +1,12 @@
 import { GodwitError, type SerialError } from '../../../src/errors.ts';
-import type { DestinationCall } from '../../../src/migration/direct/destination.ts';
+import type { DestinationCall } from '../../../src/migration/direct/destination/destination.ts';
 import type {
   HypervisorEvent,
   HypervisorStatus,
 } from '../../../src/migration/direct/hypervisor.ts';
 import { replaySource } from '../../../src/migration/direct/journal.ts';
 import { sourceMayRunOn } from '../../../src/migration/direct/run-right.ts';
-import { endsBy, type StepName } from '../../../src/migration/direct/steps.ts';
+import { endsBy, type StepName } from '../../../src/migration/direct/source/steps.ts';
 import { isCold } from '../../../src/migration/direct/cold.ts';
 import {
   initialSource,
@@ -15,8 +15,8 @@ import {
   type SourceEvent,
   type SourceState,
   type StepFacts,
-} from '../../../src/migration/direct/source-state.ts';
-import { transition } from '../../../src/migration/direct/transition.ts';
+} from '../../../src/migration/direct/source/source-state.ts';
+import { transition } from '../../../src/migration/direct/source/transition.ts';
 import { admissionOf, assessed, inspected, planned, preparationOf, sampleOf } from './samples.ts';
 import { mayResume } from './may-resume.ts';
 import { held, notWhole, sourceGone, unreachable } from './world-errors.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { blackoutParts, marksAfter, type Marks } from '../../../src/migration/report/blackout.ts';
-import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
 import { anyEvent } from '../direct/events.ts';
 
 const hypervisor = (type: 'stopped' | 'resumed' | 'device' | 'completed'): SourceEvent => {

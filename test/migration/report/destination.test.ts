@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { DestinationRecord } from '../../../src/migration/direct/journal.ts';
 import { destinationReportOf } from '../../../src/migration/report/destination.ts';
-import { destinationEvent } from '../../../src/migration/direct/destination-events.ts';
+import { destinationEvent } from '../../../src/migration/direct/destination/destination-events.ts';
 import { migrationSettings, report, type Report } from '../../../src/protocol/public/migration.ts';
 import { chance, driveUntil, settle } from '../direct/drive.ts';
 import { isDoing } from '../direct/endings.ts';

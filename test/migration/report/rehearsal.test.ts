@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
-import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
 import { SWITCH_MS } from '../../../src/migration/prediction/parameters.ts';
 import { rehearsalOf, standAfter, type Stand } from '../../../src/migration/report/rehearsal.ts';
 import { planned, sampleOf } from '../direct/samples.ts';

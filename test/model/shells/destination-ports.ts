@@ -5,7 +5,7 @@ import {
   initialDestination,
   type DestinationEvent,
   type DestinationState,
-} from '../../../src/migration/direct/destination.ts';
+} from '../../../src/migration/direct/destination/destination.ts';
 import type { DestinationContext } from '../../../src/mover/direct/destination/destination-context.ts';
 import type { Preparation } from '../../../src/protocol/peer/migration.ts';
 import { preparationOf } from '../../migration/direct/samples.ts';

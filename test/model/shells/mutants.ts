@@ -1,5 +1,5 @@
-import { transition } from '../../../src/migration/direct/transition.ts';
-import type { StepName } from '../../../src/migration/direct/steps.ts';
+import { transition } from '../../../src/migration/direct/source/transition.ts';
+import type { StepName } from '../../../src/migration/direct/source/steps.ts';
 import type { Edit } from './load.ts';
 
 /** The movers broken on purpose, each time in one place of its own code. */
@@ -24,7 +24,7 @@ const REGAIN = 'src/mover/direct/source/guest/regain.ts';
 const PERMISSION_HERE = 'src/mover/direct/source/guest/permission.ts';
 const PERMISSION = 'src/migration/permission/permission.ts';
 const DURABILITY = 'src/migration/direct/durability.ts';
-const DESTINATION = 'src/migration/direct/destination.ts';
+const DESTINATION = 'src/migration/direct/destination/destination.ts';
 const LIFECYCLE = 'src/mover/direct/source/lifecycle.ts';
 
 export const SHELL_MUTANTS: readonly ShellMutant[] = [

@@ -5,7 +5,7 @@ import type { SourceGuest } from '../../../src/mover/direct/source/guest/guest.t
 import type { SourcePorts, StepContext } from '../../../src/mover/direct/source/ports.ts';
 import type { MigrationRun } from '../../../src/mover/direct/source/source-base.ts';
 import type { HypervisorStatus } from '../../../src/migration/direct/hypervisor.ts';
-import type { StepName } from '../../../src/migration/direct/steps.ts';
+import type { StepName } from '../../../src/migration/direct/source/steps.ts';
 import { descriptionOf } from '../../migration/direct/samples.ts';
 import { ERRORS, PLANNED } from '../events.ts';
 import { command, type Mode } from './answers.ts';

@@ -2,7 +2,7 @@ import { mock } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import type { SourceGuest } from '../../../src/mover/direct/source/guest/guest.ts';
 import type { LIFECYCLE } from '../../../src/mover/direct/source/lifecycle.ts';
-import { STEP_NAMES, type StepName } from '../../../src/migration/direct/steps.ts';
+import { STEP_NAMES, type StepName } from '../../../src/migration/direct/source/steps.ts';
 import { howItFailed, type Mode } from './answers.ts';
 import { Points, type Point, type Script } from './extract.ts';
 import { loadShell, type Edit } from './load.ts';

@@ -1,6 +1,9 @@
 import type { Answer as Judged } from '../../../src/protocol/public/resolve.ts';
-import { onResolved } from '../../../src/migration/direct/resolve.ts';
-import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
+import { onResolved } from '../../../src/migration/direct/source/resolve.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../src/migration/direct/source/source-state.ts';
 import { planned } from '../../migration/direct/samples.ts';
 import type { Rules } from './rules.ts';
 import {

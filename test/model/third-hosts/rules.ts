@@ -1,4 +1,4 @@
-import { judge } from '../../../src/migration/direct/resolution.ts';
+import { judge } from '../../../src/migration/direct/operator/resolution.ts';
 import type { Answer as Judged } from '../../../src/protocol/public/resolve.ts';
 import { hostsInDoubt } from '../../../src/migration/permission/permission.ts';
 import { partnerOnly, type Answer, type LeavesOut, type Recovery, type World } from './world.ts';

@@ -1,4 +1,4 @@
-import type { Sides } from '../../../src/migration/direct/elsewhere.ts';
+import type { Sides } from '../../../src/migration/direct/operator/elsewhere.ts';
 import type { SideView } from '../../../src/protocol/public/resolve.ts';
 import {
   HOSTS,

@@ -1,7 +1,7 @@
 import type { FakeHosts } from '../../../sim/fake/driver.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { LinkMeasure } from '../../../src/links/session.ts';
-import type { WireOpeners } from '../../../src/mover/engine/wire-openers.ts';
+import type { WireOpeners } from '../../../src/mover/shared/wire-openers.ts';
 import type {
   SourceWire,
   SourceWireOptions,

@@ -1,5 +1,5 @@
 import type { HostAnswer } from '../../../src/migration/permission/host-answer.ts';
-import type { FleetQuestion } from '../../../src/mover/engine/ask-fleet.ts';
+import type { FleetQuestion } from '../../../src/mover/direct/ask-fleet.ts';
 
 /** A fleet whose hosts answer as given; `asked`: every host that was asked, in order. */
 export function fleetOf(

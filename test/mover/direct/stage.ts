@@ -7,14 +7,14 @@ import { godwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { Durability } from '../../../src/migration/durability.ts';
 import { reportOf } from '../../../src/migration/report/report.ts';
-import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source/source-state.ts';
 import {
   openDestination,
   type RunningDestination,
 } from '../../../src/mover/direct/destination/main.ts';
 import { Journal, readJournals } from '../../../src/host/journal/journal.ts';
 import { openSource, type RunningSource } from '../../../src/mover/direct/source/main.ts';
-import { surroundingsOf, type Surroundings } from '../../../src/mover/engine/surroundings.ts';
+import { surroundingsOf, type Surroundings } from '../../../src/mover/shared/surroundings.ts';
 import {
   report,
   type MigrationSettings,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { initialDestination } from '../../../src/migration/direct/destination.ts';
-import { initialSource } from '../../../src/migration/direct/source-state.ts';
+import { initialDestination } from '../../../src/migration/direct/destination/destination.ts';
+import { initialSource } from '../../../src/migration/direct/source/source-state.ts';
 import { warmDestination, warmSource } from '../../../src/mover/direct/warm-up.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';

@@ -181,4 +181,63 @@ describe('the engine', () => {
     assert.ok(engine.over.aborted);
     assert.match(String(reason), /the migration has ended/);
   });
+
+  test('the engine takes events one by one, and none has effects before it is in the journal', async () => {
+    const written: string[] = [];
+    const rung: string[] = [];
+    const { engine } = engineOf(() => [{ type: 'ring' }], {
+      journal: {
+        append: async ({ type }) => {
+          await Promise.resolve();
+          assert.equal(rung.length, written.length);
+          written.push(type);
+        },
+      },
+      perform: ({ type }) => void rung.push(type),
+    });
+    engine.dispatch({ type: 'planned' });
+    engine.dispatch({ type: 'rung' });
+    await engine.record({ type: 'cancel' });
+    assert.deepEqual(written, ['planned', 'rung', 'cancel']);
+    assert.equal(rung.length, 3);
+  });
+
+  test('the engine drops events after the end', async () => {
+    const { engine, written } = engineOf(({ type }) => (type === 'cancel' ? [FAILED] : []));
+    await engine.record({ type: 'cancel' });
+    await engine.record({ type: 'rung' });
+    assert.deepEqual(written, ['cancel']);
+  });
+
+  test('the engine stalls, and reports it, once its journal cannot be written', async () => {
+    const rung: string[] = [];
+    const { engine } = engineOf(() => [{ type: 'ring' }], {
+      journal: { append: () => Promise.reject(new Error('the disk is full')) },
+      perform: ({ type }) => void rung.push(type),
+    });
+    await assert.rejects(engine.record({ type: 'planned' }), /full/);
+    await engine.record({ type: 'rung' });
+    await assert.rejects(engine.finished, /full/);
+    assert.equal(engine.state, FRESH);
+    assert.deepEqual(rung, []);
+  });
+
+  test('the engine gives work its turn among the events', async () => {
+    const written: string[] = [];
+    const { engine } = engineOf(() => [], {
+      journal: {
+        append: async ({ type }) => {
+          await Promise.resolve();
+          written.push(type);
+        },
+      },
+    });
+    engine.dispatch({ type: 'rung' });
+    const seen = await engine.inTurn(async (apply) => {
+      const before = [...written];
+      await apply({ type: 'planned' });
+      return [before, [...written]];
+    });
+    assert.deepEqual(seen, [['rung'], ['rung', 'planned']]);
+  });
 });

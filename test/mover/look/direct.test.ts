@@ -4,7 +4,10 @@ import fc from 'fast-check';
 import { parseAgentConfig } from '../../../src/config.ts';
 import { GodwitError, godwitError, toGodwitError } from '../../../src/errors.ts';
 import { hostFactsOf } from '../../../src/host/machine/host-facts.ts';
-import { initialSource, type StepFacts } from '../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type StepFacts,
+} from '../../../src/migration/direct/source/source-state.ts';
 import { pass, refusal } from '../../../src/migration/preflight/check.ts';
 import { LIFECYCLE } from '../../../src/mover/direct/source/lifecycle.ts';
 import type { StepContext } from '../../../src/mover/direct/source/ports.ts';

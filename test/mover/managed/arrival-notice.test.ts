@@ -4,7 +4,7 @@ import type { AgentConfig } from '../../../src/config.ts';
 import { godwitError, type GodwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { arrivalNotice } from '../../../src/mover/managed/arrival-notice.ts';
-import type { Connect } from '../../../src/mover/engine/surroundings.ts';
+import type { Connect } from '../../../src/mover/shared/surroundings.ts';
 import { MAX_EXPECTED_MS } from '../../../src/protocol/peer/arrival.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { ManagedMoverRequest } from '../../../src/protocol/mover/request.ts';

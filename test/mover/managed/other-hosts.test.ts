@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { agentConfig } from '../../../src/config.ts';
 import type { Clock } from '../../../src/clock.ts';
-import type { Connect } from '../../../src/mover/engine/surroundings.ts';
+import type { Connect } from '../../../src/mover/shared/surroundings.ts';
 import { OtherHosts } from '../../../src/mover/managed/other-hosts.ts';
 import { probing, type WatchOrder } from '../../../src/protocol/peer/probe.ts';
 import { gapAt } from './samples.ts';

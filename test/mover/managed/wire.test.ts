@@ -8,7 +8,7 @@ import { agentConfig } from '../../../src/config.ts';
 import type { SourceTunnelOptions, Tunnel } from '../../../src/disks/copy/tunnel/open.ts';
 import { diskSocket } from '../../../src/port/managed.ts';
 import { silentLog } from '../../../src/log.ts';
-import type { Connect } from '../../../src/mover/engine/surroundings.ts';
+import type { Connect } from '../../../src/mover/shared/surroundings.ts';
 import { ManagedWire, type ManagedWireDependencies } from '../../../src/mover/managed/wire.ts';
 import type { Receiver } from '../../../src/protocol/peer/receiver.ts';
 import { managedMoverRequest } from '../../../src/protocol/mover/request.ts';

@@ -10,7 +10,7 @@ import {
   type BootProcess,
 } from '../../../system/processes/life.ts';
 import { bootId, pids, startTicksOf } from '../../../system/processes/process.ts';
-import { endingMs } from '../../../migration/direct/ending-times.ts';
+import { endingMs } from '../../../migration/direct/source/ending-times.ts';
 
 import { judgeEnd, type MonitorProcess } from '../qmp/monitor-end.ts';
 import type { QemuHandle } from '../handle.ts';

@@ -1,7 +1,7 @@
 import type { DestinationSession } from '../../../port/direct.ts';
 import { GodwitError, toGodwitError } from '../../../errors.ts';
 import { runHook } from '../../../hooks/runner.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import { mustBeFree, tapName } from '../../../network/tap.ts';
 import type { Preparation, PrepareAnswer } from '../../../protocol/peer/migration.ts';
 import { checkAdmitted } from './admitted.ts';
@@ -27,7 +27,7 @@ import {
 import { FirstFrame } from './first-frame.ts';
 import type { Ledger } from './ledger.ts';
 import { make, type BuildPlan, type Ways } from './lifecycle.ts';
-import { GuestPorts } from './ports.ts';
+import { GuestPorts } from './nic-ports.ts';
 import { hookFacts } from './run-guest.ts';
 
 export type BuildContext = ReturnType<typeof buildContext>;

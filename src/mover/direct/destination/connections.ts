@@ -1,6 +1,6 @@
 import { systemClock } from '../../../clock.ts';
 import { toGodwitError } from '../../../errors.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import { heardSince, type RestoredConnection } from '../../../network/connections/heard-since.ts';
 import type { HandedOver } from '../../../migration/report/verified.ts';
 import { keyOf } from '../../../network/connections/entries.ts';

@@ -4,13 +4,13 @@ import path from 'node:path';
 import { hostsOf } from '../../../config.ts';
 import type { DestinationSession, StreamSetup } from '../../../port/direct.ts';
 import { toGodwitError, godwitError } from '../../../errors.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import { defined } from '../../../protocol/defined.ts';
 import type { Preparation, PrepareAnswer } from '../../../protocol/peer/migration.ts';
 import type { TargetWire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { cacheFor, codecCores } from '../../../host/wire.ts';
-import { streamTls } from '../../engine/credentials.ts';
+import { streamTls } from '../credentials.ts';
 import { listenHostFor, listening, type DestinationContext } from './destination-context.ts';
 
 /** Wait for the source to close its end, ms. */

@@ -7,16 +7,19 @@ import { hostsOf, type AgentConfig } from '../../../config.ts';
 import { headOf } from '../../../disks/proof/image-heads.ts';
 import type { DestinationOptions, DirectDriver } from '../../../port/direct.ts';
 import type { Log } from '../../../log.ts';
-import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
+import type {
+  DestinationEvent,
+  DestinationState,
+} from '../../../migration/direct/destination/destination.ts';
 import { godwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
-import { endingMs } from '../../../migration/direct/ending-times.ts';
+import { endingMs } from '../../../migration/direct/source/ending-times.ts';
 import { defined } from '../../../protocol/defined.ts';
 import type { PrepareAnswer } from '../../../protocol/peer/migration.ts';
-import type { FleetQuestion } from '../../engine/ask-fleet.ts';
+import type { FleetQuestion } from '../ask-fleet.ts';
 import { logDirOf } from '../../../host/guest-logs.ts';
 import type { Journal } from '../../../host/journal/journal.ts';
-import type { WireOpeners } from '../../engine/wire-openers.ts';
+import type { WireOpeners } from '../../shared/wire-openers.ts';
 import type { ArrivedConnections } from './connections.ts';
 import type { PlaceIds } from './disks/place-ids.ts';
 

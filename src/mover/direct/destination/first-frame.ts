@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../../../clock.ts';
 import type { AgentConfig } from '../../../config.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 
 /** Interval between looks, ms; short at first. */
 const SOON_MS = 2;

@@ -3,7 +3,7 @@ import {
   destinationAfter,
   type DestinationEvent,
   type DestinationState,
-} from '../../../migration/direct/destination.ts';
+} from '../../../migration/direct/destination/destination.ts';
 import { destinationDurability } from '../../../migration/direct/durability.ts';
 import type { Journal } from '../../../host/journal/journal.ts';
 

@@ -1,4 +1,4 @@
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import {
   dataFate,
   holdsData,
@@ -11,7 +11,7 @@ import {
   type PreparedRow,
   type SettledRow,
   type UndoneRow,
-} from '../../../migration/direct/destination-rows.ts';
+} from '../../../migration/direct/destination/destination-rows.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { comesCold } from '../../../migration/direct/cold.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
@@ -26,7 +26,7 @@ import type { DestinationCompare } from './disks/compare.ts';
 import type { DestinationDisks } from './disks/disks.ts';
 import type { makeImages, PlannedImage } from './disks/images.ts';
 import type { Ledger } from './ledger.ts';
-import type { GuestPorts } from './ports.ts';
+import type { GuestPorts } from './nic-ports.ts';
 import { giveBack, plugLate } from './run-guest.ts';
 
 type Files = ReadonlyMap<string, string>;
@@ -109,7 +109,7 @@ const TAKEN_DOWN = 'its guest is taken down';
 
 /**
  * A direct migration at its destination: each row with its handlers to make it, undo it, and settle it once the guest
- * runs here. Dependencies, and reasons for a missing undo, are in migration/direct/destination-rows.ts.
+ * runs here. Dependencies, and reasons for a missing undo, are in migration/direct/destination/destination-rows.ts.
  */
 export const LIFECYCLE: Lifecycle = {
   seed: {

@@ -4,7 +4,7 @@ import type { DirectDriver } from '../../../port/direct.ts';
 import {
   initialDestination,
   type DestinationEvent,
-} from '../../../migration/direct/destination.ts';
+} from '../../../migration/direct/destination/destination.ts';
 import { knowsItNeverRan } from '../../../migration/direct/run-right.ts';
 import { replayDestination, type DestinationRecord } from '../../../migration/direct/journal.ts';
 import { destinationReportOf } from '../../../migration/report/destination.ts';
@@ -16,11 +16,11 @@ import type { Listening } from '../../../rpc/listen.ts';
 import type { Handlers } from '../../../rpc/server.ts';
 import { openDestinationJournal } from '../../../host/journal/journal.ts';
 import { isRestored } from '../../../system/files/store-age.ts';
-import { fleetQuestion } from '../../engine/ask-fleet.ts';
-import type { Surroundings } from '../../engine/surroundings.ts';
+import { fleetQuestion } from '../ask-fleet.ts';
+import type { Surroundings } from '../../shared/surroundings.ts';
 import { othersOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
-import { surroundingOf } from './ports.ts';
+import { surroundingOf } from './nic-ports.ts';
 import { changeMedia } from './disks/media.ts';
 import { DestinationMover } from './mover.ts';
 import { takeDownMs, type DestinationContext } from './destination-context.ts';

@@ -6,9 +6,9 @@ import {
   statusOf,
   type DestinationCall,
   type DestinationState,
-} from '../../../migration/direct/destination.ts';
+} from '../../../migration/direct/destination/destination.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
-import { leaseMs } from '../../../migration/direct/silence.ts';
+import { leaseMs } from '../../../migration/direct/destination/silence.ts';
 import type * as peer from '../../../protocol/peer/migration.ts';
 import type { ResolveAnswer } from '../../../protocol/public/resolve.ts';
 import { Mutex } from '../../../mutex.ts';
@@ -41,7 +41,7 @@ import {
   takeDownMs,
   type DestinationContext,
 } from './destination-context.ts';
-import { announceRoutes } from './ports.ts';
+import { announceRoutes } from './nic-ports.ts';
 import {
   ANSWERS_MS,
   ENDS_MS,

@@ -1,6 +1,6 @@
 import { godwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import { destinationRightAfter } from '../../../migration/direct/run-right.ts';
 import {
   hostsInDoubt,
@@ -11,7 +11,7 @@ import {
 import { answeredFor, type HostAnswer } from '../../../migration/permission/host-answer.ts';
 import type { AskFleet } from '../../../protocol/peer/migration.ts';
 import type { HostDoubts } from '../../../protocol/public/resolve.ts';
-import type { FleetQuestion } from '../../engine/ask-fleet.ts';
+import type { FleetQuestion } from '../ask-fleet.ts';
 
 export interface PermissionDependencies {
   readonly bootTime: () => BootTime;

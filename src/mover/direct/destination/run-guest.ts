@@ -10,13 +10,13 @@ import {
   judgeCall,
   statusOf,
   type DestinationState,
-} from '../../../migration/direct/destination.ts';
+} from '../../../migration/direct/destination/destination.ts';
 import type { HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
 import type { DestinationStatus, Running } from '../../../protocol/peer/migration.ts';
 import type { FirstFrame } from './first-frame.ts';
 import type { Ledger } from './ledger.ts';
-import { settleTunnels } from './ports.ts';
+import { settleTunnels } from './nic-ports.ts';
 import { plugAll } from './verify.ts';
 
 /** Limit, ms: a hypervisor whose main loop waits for a page does not answer until the stream is resumed. */

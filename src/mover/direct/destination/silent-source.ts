@@ -1,10 +1,17 @@
 import { godwitError, hasCode } from '../../../errors.ts';
-import { whyNotHere } from '../../../migration/direct/resolve.ts';
-import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
+import { whyNotHere } from '../../../migration/direct/source/resolve.ts';
+import type {
+  DestinationEvent,
+  DestinationState,
+} from '../../../migration/direct/destination/destination.ts';
 import type { Proof } from '../../../migration/direct/run-right.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
 import { isToBeStarted } from '../../../migration/direct/cold.ts';
-import { afterSourceEnd, onSilence, type OnSilence } from '../../../migration/direct/silence.ts';
+import {
+  afterSourceEnd,
+  onSilence,
+  type OnSilence,
+} from '../../../migration/direct/destination/silence.ts';
 import type {
   HostDoubts,
   ResolveAnswer,

@@ -3,7 +3,7 @@ import type { Log } from '../../../log.ts';
 import { peerAgentContract as agentContract } from '../../../protocol/peer/agent-routes.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
 import type { Reach } from '../../../rpc/reach.ts';
-import type { Connect, Surroundings } from '../../engine/surroundings.ts';
+import type { Connect, Surroundings } from '../../shared/surroundings.ts';
 import type { AskSource, Others } from './destination-context.ts';
 
 const ANSWER_MS = 5000;

@@ -1,7 +1,7 @@
 import type { DestinationSession } from '../../../port/direct.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError, type SerialError } from '../../../errors.ts';
-import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination/destination.ts';
 import {
   judgeHandedOver,
   judgePlugged,
@@ -10,9 +10,9 @@ import {
   type VerificationCheck,
 } from '../../../migration/report/verified.ts';
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
-import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../engine/looks.ts';
+import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../shared/looks.ts';
 import type { DestinationContext } from './destination-context.ts';
-import type { GuestPorts } from './ports.ts';
+import type { GuestPorts } from './nic-ports.ts';
 
 /** Time to plug devices in, which may pin all guest memory or need a bus scan, ms. */
 const PLUG_MS = 6000;

@@ -13,7 +13,7 @@ import {
   type SourceEvent,
   type SourceState,
   type StepFacts,
-} from '../../../migration/direct/source-state.ts';
+} from '../../../migration/direct/source/source-state.ts';
 import {
   deadlineOf,
   endsBy,
@@ -21,10 +21,10 @@ import {
   stepIndex,
   type StepName,
   type UndoneStep,
-} from '../../../migration/direct/steps.ts';
-import { restartMs, undoMs } from '../../../migration/direct/ending-times.ts';
+} from '../../../migration/direct/source/steps.ts';
+import { restartMs, undoMs } from '../../../migration/direct/source/ending-times.ts';
 import { durability } from '../../../migration/direct/durability.ts';
-import { canCancel, transition } from '../../../migration/direct/transition.ts';
+import { canCancel, transition } from '../../../migration/direct/source/transition.ts';
 import type {
   CancelAnswer,
   EndPhase,

@@ -1,7 +1,7 @@
 import { driverSaid } from '../../../drivers/registry.ts';
 import { godwitError } from '../../../errors.ts';
 import { countedChecks, isCold } from '../../../migration/direct/cold.ts';
-import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import type { StepFacts } from '../../../migration/direct/source/source-state.ts';
 import { changedSinceAsked } from '../../../migration/guest-changes/asked.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
 import { judgeGivesBack } from '../../../migration/preflight/balloon.ts';

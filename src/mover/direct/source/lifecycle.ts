@@ -3,8 +3,8 @@ import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
-import type { StepFacts } from '../../../migration/direct/source-state.ts';
-import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
+import type { StepFacts } from '../../../migration/direct/source/source-state.ts';
+import type { StepName, UndoneStep } from '../../../migration/direct/source/steps.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { collectGarbage } from '../../../system/processes/small-process.ts';
 import { warmSource } from '../warm-up.ts';
@@ -39,7 +39,7 @@ import { isMoverThere, release } from './release.ts';
 import { endSource, shutDown, startAgain } from './guest/cold.ts';
 import { dropProofs } from './disks/storage.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
-import { neverMeasured, rateOf, waitToBegin } from '../../engine/beginning.ts';
+import { neverMeasured, rateOf, waitToBegin } from '../../shared/beginning.ts';
 
 /**
  * Pause between the guest's resume and the teardown of the source, ms. The guest's first answers need the processors,
@@ -68,7 +68,7 @@ export type Lifecycle = {
  * A direct migration at its source: every step in order, with its undo.
  *
  * Before `commit`, every failure takes one exit: the coordinator undoes the begun steps in reverse, and the guest
- * keeps running here. `commit` is the point of no return; afterwards it only goes forward. migration/direct/steps.ts
+ * keeps running here. `commit` is the point of no return; afterwards it only goes forward. migration/direct/source/steps.ts
  * has the purpose and deadline of each step, and the reason for a missing undo.
  */
 export const LIFECYCLE: Lifecycle = {

@@ -4,19 +4,19 @@ import type { DirectDriver } from '../../../port/direct.ts';
 import { toGodwitError } from '../../../errors.ts';
 import { withShare } from '../../../migration/prediction/link-share.ts';
 import { replaySource } from '../../../migration/direct/journal.ts';
-import { guestEndingMs } from '../../../migration/direct/ending-times.ts';
+import { guestEndingMs } from '../../../migration/direct/source/ending-times.ts';
 import {
   initialSource,
   type PlannedEvent,
   type SourceEvent,
-} from '../../../migration/direct/source-state.ts';
+} from '../../../migration/direct/source/source-state.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { migrationSettings, type EndPhase } from '../../../protocol/public/migration.ts';
 import { epochOf, type SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import { openSourceJournal } from '../../../host/journal/journal.ts';
 import { isRestored } from '../../../system/files/store-age.ts';
 import type { Log } from '../../../log.ts';
-import type { Surroundings } from '../../engine/surroundings.ts';
+import type { Surroundings } from '../../shared/surroundings.ts';
 import { Coordinator } from './coordinator.ts';
 import { SourceGuest } from './guest/guest.ts';
 import { giveUpHere, stopHere } from './guest/end-here.ts';

@@ -1,9 +1,9 @@
-import { phaseOf } from '../../../migration/direct/source-state.ts';
+import { phaseOf } from '../../../migration/direct/source/source-state.ts';
 import { fencingMs } from '../../../host/fencing.ts';
 import { PortLooks } from '../../../network/port-look.ts';
 import { removePort } from '../../../network/port.ts';
-import { fleetQuestion } from '../../engine/ask-fleet.ts';
-import type { Surroundings } from '../../engine/surroundings.ts';
+import { fleetQuestion } from '../ask-fleet.ts';
+import type { Surroundings } from '../../shared/surroundings.ts';
 import { SourceBackingFiles } from './disks/backing-files.ts';
 import { DiskLatencies } from './disks/disk-latencies.ts';
 import { SourceDisks } from './disks/disks.ts';

@@ -8,9 +8,9 @@ import type { Admission, AdmissionGrant } from '../../../protocol/peer/migration
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { LookAtPath, PathLook } from '../../../host/machine/path-look.ts';
 import type { Api } from '../../../rpc/client.ts';
-import type { Connect, Surroundings } from '../../engine/surroundings.ts';
+import type { Connect, Surroundings } from '../../shared/surroundings.ts';
 import type { AskKernel, Reach } from '../../../rpc/reach.ts';
-import { NetworkPath } from '../../engine/network-path.ts';
+import { NetworkPath } from '../../shared/network-path.ts';
 
 type AgentApi = Api<typeof agentContract>;
 export type PeerApi = Api<typeof peerContract>;

@@ -1,6 +1,6 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { neverRanThere } from '../../../migration/direct/resolve.ts';
+import { neverRanThere } from '../../../migration/direct/source/resolve.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import { ask } from './source-base.ts';
@@ -8,7 +8,7 @@ import type { StepContext } from './ports.ts';
 
 /**
  * Wait for a dark destination, ms; later, it asks this host's agent and gives up by itself
- * (migration/direct/silence.ts).
+ * (migration/direct/destination/silence.ts).
  */
 const DARK_MS = 45_000;
 const LOOK_MS = 1000;

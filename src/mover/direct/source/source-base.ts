@@ -3,7 +3,7 @@ import type { AgentConfig } from '../../../config.ts';
 import type { SourceSession } from '../../../port/direct.ts';
 import { GodwitError, godwitError, hasCode } from '../../../errors.ts';
 import { withTimetable } from '../../../migration/steering/timetable.ts';
-import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import type { SourceEvent, SourceState } from '../../../migration/direct/source/source-state.ts';
 import { defined } from '../../../protocol/defined.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import {

@@ -1,8 +1,8 @@
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
-import { decide, type StepAction } from '../../../migration/direct/decide.ts';
-import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { decide, type StepAction } from '../../../migration/direct/source/decide.ts';
+import type { StepFacts } from '../../../migration/direct/source/source-state.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { withHalt } from '../../../protocol/guest-halt.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';

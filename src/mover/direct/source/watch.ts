@@ -3,7 +3,7 @@ import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError, type GodwitError, type SerialError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import type { HypervisorEvent } from '../../../migration/direct/hypervisor.ts';
-import { stepIndex, deadlineOf } from '../../../migration/direct/steps.ts';
+import { stepIndex, deadlineOf } from '../../../migration/direct/source/steps.ts';
 import { NOTICED_MS, SAID_MS } from '../../../migration/steering/standstill.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import type { Coordinator, StreamObservation } from './coordinator.ts';

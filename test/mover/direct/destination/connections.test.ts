@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../../../src/migration/direct/destination/destination.ts';
 import { ArrivedConnections } from '../../../../src/mover/direct/destination/connections.ts';
 import { connection } from '../../../../src/protocol/peer/connections.ts';
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { systemClock } from '../../../../src/clock.ts';
 import { agentConfig } from '../../../../src/config.ts';
 import { FirstFrame } from '../../../../src/mover/direct/destination/first-frame.ts';
-import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../../../src/migration/direct/destination/destination.ts';
 
 const state = { ports: { net0: 'tapx', net1: 'tapy' } } as unknown as DestinationState;
 const own = { name: 'b', address: '10.0.0.2:7443', stateDir: '/nowhere' };

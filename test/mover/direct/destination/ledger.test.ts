@@ -4,7 +4,7 @@ import type { GodwitError } from '../../../../src/errors.ts';
 import {
   initialDestination,
   type DestinationEvent,
-} from '../../../../src/migration/direct/destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
 import { destinationRecord } from '../../../../src/migration/direct/journal.ts';
 import type { JournalFile } from '../../../../src/system/journal-file.ts';
 import { Journal } from '../../../../src/host/journal/journal.ts';

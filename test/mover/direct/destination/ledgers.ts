@@ -7,7 +7,7 @@ import {
   destinationAfter,
   initialDestination,
   type DestinationEvent,
-} from '../../../../src/migration/direct/destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
 import { Ledger } from '../../../../src/mover/direct/destination/ledger.ts';
 import { openDestinationJournal, readJournals } from '../../../../src/host/journal/journal.ts';
 import { admissionOf, planned, preparationOf } from '../../../migration/direct/samples.ts';

@@ -5,7 +5,7 @@ import { hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { openDestination } from '../../../../src/mover/direct/destination/main.ts';
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
-import { surroundingsOf } from '../../../../src/mover/engine/surroundings.ts';
+import { surroundingsOf } from '../../../../src/mover/shared/surroundings.ts';
 import { destinationMoverRequest } from '../../../../src/protocol/mover/request.ts';
 import type { peerContract } from '../../../../src/protocol/peer/contract.ts';
 import type { Role } from '../../../../src/protocol/route.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
-import type { DestinationEvent } from '../../../../src/migration/direct/destination.ts';
+import type { DestinationEvent } from '../../../../src/migration/direct/destination/destination.ts';
 import { lookAt, runGuest, runsHere } from '../../../../src/mover/direct/destination/run-guest.ts';
 import type { HaltKind } from '../../../../src/protocol/guest-halt.ts';
 import { planned } from '../../../migration/direct/samples.ts';

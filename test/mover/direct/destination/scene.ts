@@ -9,9 +9,9 @@ import { silentLog } from '../../../../src/log.ts';
 import {
   initialDestination,
   type DestinationState,
-} from '../../../../src/migration/direct/destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
-import type { FleetQuestion } from '../../../../src/mover/engine/ask-fleet.ts';
+import type { FleetQuestion } from '../../../../src/mover/direct/ask-fleet.ts';
 import { fleetOf } from '../fleets.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/disks/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../../src/host/journal/journal.ts';

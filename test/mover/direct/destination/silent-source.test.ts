@@ -7,7 +7,7 @@ import {
   initialDestination,
   type DestinationEvent,
   type DestinationState,
-} from '../../../../src/migration/direct/destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
 import {
   actOnSilence,
   askOnReturn,

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { othersOf } from '../../../../src/mover/direct/destination/source-agent.ts';
-import type { Surroundings } from '../../../../src/mover/engine/surroundings.ts';
+import type { Surroundings } from '../../../../src/mover/shared/surroundings.ts';
 import type { DestinationMoverRequest } from '../../../../src/protocol/mover/request.ts';
 
 const never = new AbortController().signal;

@@ -7,7 +7,7 @@ import { silentLog } from '../../../../src/log.ts';
 import {
   initialDestination,
   type DestinationState,
-} from '../../../../src/migration/direct/destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
 import { verifyHere } from '../../../../src/mover/direct/destination/verify.ts';
 import { migrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { VerifyAnswer } from '../../../../src/protocol/peer/verify.ts';

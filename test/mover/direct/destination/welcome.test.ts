@@ -4,7 +4,7 @@ import { systemClock } from '../../../../src/clock.ts';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { silentLog } from '../../../../src/log.ts';
-import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../../../src/migration/direct/destination/destination.ts';
 import { FirstFrame } from '../../../../src/mover/direct/destination/first-frame.ts';
 import { welcome } from '../../../../src/mover/direct/destination/run-guest.ts';
 import { until } from '../../../until.ts';

@@ -6,7 +6,7 @@ import {
   initialDestination,
   type DestinationEvent,
   type DestinationState,
-} from '../../../../src/migration/direct/destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
 import type { BuildPlan, Ways } from '../../../../src/mover/direct/destination/lifecycle.ts';
 import { planned, preparationOf } from '../../../migration/direct/samples.ts';
 import { admissionOf } from '../../../protocol/peer/admission.ts';

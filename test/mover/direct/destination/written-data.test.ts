@@ -20,7 +20,7 @@ import { silentLog } from '../../../../src/log.ts';
 import {
   initialDestination,
   type DestinationEvent,
-} from '../../../../src/migration/direct/destination.ts';
+} from '../../../../src/migration/direct/destination/destination.ts';
 import { replayDestination } from '../../../../src/migration/direct/journal.ts';
 import type { DestinationContext } from '../../../../src/mover/direct/destination/destination-context.ts';
 import { openPlaceIds } from '../../../../src/mover/direct/destination/disks/place-ids.ts';

@@ -1,7 +1,10 @@
 import type { Clock } from '../../../../src/clock.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { HypervisorStatus } from '../../../../src/migration/direct/hypervisor.ts';
-import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../../src/migration/direct/source/source-state.ts';
 import type { PortNow } from '../../../../src/migration/guest-changes/ports.ts';
 import type { GuestSnapshot } from '../../../../src/migration/guest-changes/snapshot.ts';
 import { GuestChanges } from '../../../../src/mover/direct/source/guest/guest-changes.ts';

@@ -3,7 +3,10 @@ import { describe, test } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
 import type { BootTime } from '../../../../src/migration/boot-time.ts';
 import type { HostAnswer } from '../../../../src/migration/permission/host-answer.ts';
-import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../../src/migration/direct/source/source-state.ts';
 import { LIFECYCLE } from '../../../../src/mover/direct/source/lifecycle.ts';
 import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import { planned } from '../../../migration/direct/samples.ts';

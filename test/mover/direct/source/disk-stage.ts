@@ -7,7 +7,7 @@ import type { DiskSample } from '../../../../src/port/disks.ts';
 import type { StreamChange } from '../../../../src/port/stream-change.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
-import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../../src/migration/direct/source/source-state.ts';
 import { SourceDisks } from '../../../../src/mover/direct/source/disks/disks.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';

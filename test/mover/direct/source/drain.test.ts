@@ -5,7 +5,7 @@ import {
   initialSource,
   type SourceEvent,
   type SourceState,
-} from '../../../../src/migration/direct/source-state.ts';
+} from '../../../../src/migration/direct/source/source-state.ts';
 import { drained } from '../../../../src/mover/direct/source/step-actions.ts';
 import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';

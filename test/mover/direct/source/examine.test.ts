@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { SourceNic } from '../../../../src/network/attachment.ts';
-import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource, stepFacts } from '../../../../src/migration/direct/source/source-state.ts';
 import {
   assessGuest,
   inspect,

@@ -6,7 +6,10 @@ import fc from 'fast-check';
 import { hasCode } from '../../../../src/errors.ts';
 import { hookInput } from '../../../../src/hooks/hooks.ts';
 import { silentLog } from '../../../../src/log.ts';
-import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../../src/migration/direct/source/source-state.ts';
 import { askHook, callEndHook, factsOf } from '../../../../src/mover/direct/source/hooks.ts';
 import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import { END_PHASES, type EndPhase } from '../../../../src/protocol/public/migration.ts';

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { silentLog } from '../../../../src/log.ts';
-import { sourceEvent, type SourceEvent } from '../../../../src/migration/direct/source-state.ts';
-import { STEP_NAMES } from '../../../../src/migration/direct/steps.ts';
+import {
+  sourceEvent,
+  type SourceEvent,
+} from '../../../../src/migration/direct/source/source-state.ts';
+import { STEP_NAMES } from '../../../../src/migration/direct/source/steps.ts';
 import { fitEvent } from '../../../../src/mover/direct/source/coordinator.ts';
 import { errorOf, sampleOf } from '../../../migration/direct/samples.ts';
 

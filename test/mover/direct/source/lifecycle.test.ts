@@ -5,8 +5,8 @@ import {
   STEP_NAMES,
   stepIndex,
   STEPS,
-} from '../../../../src/migration/direct/steps.ts';
-import type { SourceEffect } from '../../../../src/migration/direct/source-state.ts';
+} from '../../../../src/migration/direct/source/steps.ts';
+import type { SourceEffect } from '../../../../src/migration/direct/source/source-state.ts';
 import { LIFECYCLE, type Lifecycle } from '../../../../src/mover/direct/source/lifecycle.ts';
 
 describe('the lifecycle of a direct migration', () => {

@@ -1,6 +1,9 @@
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { SourceSession } from '../../../../src/port/direct.ts';
-import { initialSource, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type StepFacts,
+} from '../../../../src/migration/direct/source/source-state.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
 import { chooseDataPath } from '../../../../src/mover/direct/source/stream/choose-data-path.ts';
 import type { SourceMoverRequest } from '../../../../src/protocol/mover/request.ts';

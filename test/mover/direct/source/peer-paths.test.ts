@@ -4,7 +4,7 @@ import net from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { silentLog } from '../../../../src/log.ts';
 import { DestinationPeer } from '../../../../src/mover/direct/source/peer.ts';
-import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
+import type { Connect } from '../../../../src/mover/shared/surroundings.ts';
 import { agentContract } from '../../../../src/protocol/contract.ts';
 import { peerContract } from '../../../../src/protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../../src/protocol/names.ts';

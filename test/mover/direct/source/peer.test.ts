@@ -3,7 +3,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { godwitError, toGodwitError } from '../../../../src/errors.ts';
 import { DestinationPeer } from '../../../../src/mover/direct/source/peer.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
-import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
+import type { Connect } from '../../../../src/mover/shared/surroundings.ts';
 import type { AskKernel } from '../../../../src/rpc/reach.ts';
 import { client } from '../../../../src/rpc/client.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';

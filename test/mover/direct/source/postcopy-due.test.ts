@@ -5,7 +5,7 @@ import {
   initialSource,
   type SourceEvent,
   type SourceState,
-} from '../../../../src/migration/direct/source-state.ts';
+} from '../../../../src/migration/direct/source/source-state.ts';
 import {
   MemorySteering,
   type SteeringDependencies,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource } from '../../../../src/migration/direct/source/source-state.ts';
 import { release } from '../../../../src/mover/direct/source/release.ts';
 import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import { planned } from '../../../migration/direct/samples.ts';

@@ -3,7 +3,10 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import { GodwitError, godwitError, hasCode } from '../../../../src/errors.ts';
-import { initialSource, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type StepFacts,
+} from '../../../../src/migration/direct/source/source-state.ts';
 import {
   ask,
   darkMs,

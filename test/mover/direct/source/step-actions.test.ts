@@ -3,14 +3,14 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { SourceSession } from '../../../../src/port/direct.ts';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
-import { decide } from '../../../../src/migration/direct/decide.ts';
+import { decide } from '../../../../src/migration/direct/source/decide.ts';
 import type { HypervisorStatus } from '../../../../src/migration/direct/hypervisor.ts';
 import {
   initialSource,
   stepFacts,
   type SourceEvent,
   type SourceState,
-} from '../../../../src/migration/direct/source-state.ts';
+} from '../../../../src/migration/direct/source/source-state.ts';
 import {
   actionOf,
   continueSwitchover,

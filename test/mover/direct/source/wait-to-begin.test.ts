@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { hasCode } from '../../../../src/errors.ts';
-import { initialSource, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import {
+  initialSource,
+  type StepFacts,
+} from '../../../../src/migration/direct/source/source-state.ts';
 import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import { LIFECYCLE } from '../../../../src/mover/direct/source/lifecycle.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
-import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import { STEP_NAMES, stepIndex } from '../../../../src/migration/direct/steps.ts';
+import { initialSource } from '../../../../src/migration/direct/source/source-state.ts';
+import { STEP_NAMES, stepIndex } from '../../../../src/migration/direct/source/steps.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { doing, scene, WELL } from './watch-scene.ts';
 

@@ -6,8 +6,8 @@ import {
   initialSource,
   type SourceEvent,
   type SourceState,
-} from '../../../../src/migration/direct/source-state.ts';
-import type { StepName } from '../../../../src/migration/direct/steps.ts';
+} from '../../../../src/migration/direct/source/source-state.ts';
+import type { StepName } from '../../../../src/migration/direct/source/steps.ts';
 import type {
   Coordinator,
   StreamObservation,

@@ -3,8 +3,11 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { godwitError } from '../../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../../src/migration/direct/hypervisor.ts';
-import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
-import { deadlineOf } from '../../../../src/migration/direct/steps.ts';
+import {
+  initialSource,
+  type SourceState,
+} from '../../../../src/migration/direct/source/source-state.ts';
+import { deadlineOf } from '../../../../src/migration/direct/source/steps.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { turn } from './answers.ts';
 import { doing, scene, WELL } from './watch-scene.ts';

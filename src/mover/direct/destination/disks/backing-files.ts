@@ -4,7 +4,7 @@ import type { BackingTarget } from '../../../../disks/backing/file.ts';
 import type { TargetTunnel } from '../../../../disks/copy/tunnel/open.ts';
 import type { DestinationSession } from '../../../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../../../errors.ts';
-import type { DestinationState } from '../../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../../migration/direct/destination/destination.ts';
 import type { DiskTunnel, SeedAnswer, Seeding } from '../../../../protocol/peer/migration.ts';
 import {
   discard,

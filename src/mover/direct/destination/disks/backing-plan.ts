@@ -4,8 +4,8 @@ import { planBackingFiles, type BackingFileFate } from '../../../../disks/backin
 import type { AgentConfig } from '../../../../config.ts';
 import type { Identifier } from '../../../../port/disks.ts';
 import { godwitError } from '../../../../errors.ts';
-import type { SeededBackingFile } from '../../../../migration/direct/destination-events.ts';
-import type { DestinationState } from '../../../../migration/direct/destination.ts';
+import type { SeededBackingFile } from '../../../../migration/direct/destination/destination-events.ts';
+import type { DestinationState } from '../../../../migration/direct/destination/destination.ts';
 import type { BackingFile } from '../../../../protocol/peer/backing-file.ts';
 import type { NamedCheck } from '../../../../migration/preflight/check.ts';
 import type { Preparation, Seeding } from '../../../../protocol/peer/migration.ts';

@@ -5,7 +5,7 @@ import { NbdClient } from '../../../../disks/copy/nbd/client.ts';
 import type { DiskWatch } from '../../../../port/disks.ts';
 import type { DestinationSession } from '../../../../port/direct.ts';
 import { godwitError } from '../../../../errors.ts';
-import type { DestinationState } from '../../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../../migration/direct/destination/destination.ts';
 import {
   CHUNK_BYTES,
   PIECE_BYTES,

@@ -5,7 +5,7 @@ import { hostsOf } from '../../../../config.ts';
 import type { TargetTunnel } from '../../../../disks/copy/tunnel/open.ts';
 import type { DestinationSession } from '../../../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../../../errors.ts';
-import type { DestinationState } from '../../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../../migration/direct/destination/destination.ts';
 import type { Admission, DiskTunnel } from '../../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../../system/processes/small-process.ts';
 import { hostCredentials } from '../../../../host/credentials.ts';

@@ -4,7 +4,7 @@ import type { AgentConfig } from '../../../../config.ts';
 import type { DestinationSession } from '../../../../port/direct.ts';
 import type { NewImage } from '../../../../port/disks.ts';
 import { GodwitError, godwitError } from '../../../../errors.ts';
-import type { DestinationState } from '../../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../../migration/direct/destination/destination.ts';
 import { defined } from '../../../../protocol/defined.ts';
 import type { DiskImage, ImagePlace } from '../../../../protocol/disk.ts';
 import type { NamedCheck } from '../../../../migration/preflight/check.ts';

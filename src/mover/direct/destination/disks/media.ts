@@ -3,7 +3,7 @@ import { findBackingFiles } from '../../../../disks/backing/find.ts';
 import { openPools } from '../../../../disks/proof/pools.ts';
 import type { DestinationSession } from '../../../../port/direct.ts';
 import { godwitError } from '../../../../errors.ts';
-import type { DestinationState } from '../../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../../migration/direct/destination/destination.ts';
 import type { MediaChange } from '../../../../protocol/peer/migration.ts';
 import { checkAdmitted } from '../admitted.ts';
 import type { DestinationContext } from '../destination-context.ts';

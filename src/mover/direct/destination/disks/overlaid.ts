@@ -1,5 +1,5 @@
 import type { Preparation } from '../../../../protocol/peer/migration.ts';
-import { refuseOverlaid } from '../../../engine/overlaid.ts';
+import { refuseOverlaid } from '../../overlaid.ts';
 import type { DestinationContext } from '../destination-context.ts';
 import { filesToOpen } from './storage.ts';
 

@@ -10,7 +10,7 @@ import { ProgramError } from '../../../../disks/volumes/program.ts';
 import { judgeVolume, neededBytes } from '../../../../disks/volumes/store.ts';
 import { godwitError, toGodwitError, type GodwitError } from '../../../../errors.ts';
 import type { Log } from '../../../../log.ts';
-import type { DestinationState } from '../../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../../migration/direct/destination/destination.ts';
 import type { DiskImage, ImagePlace } from '../../../../protocol/disk.ts';
 import { formatBytes } from '../../../../protocol/quantity.ts';
 

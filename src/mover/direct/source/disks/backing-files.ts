@@ -7,7 +7,7 @@ import { openIdentified, pathOf } from '../../../../system/files/identified-file
 import type { Log } from '../../../../log.ts';
 import type { FileIdentity } from '../../../../migration/image-identity.ts';
 import { worthReporting } from '../../../../migration/report/disks.ts';
-import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { StepFacts } from '../../../../migration/direct/source/source-state.ts';
 import type { BackingFile } from '../../../../protocol/peer/backing-file.ts';
 import type { DiskProgress } from '../../../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../../protocol/public/migration.ts';

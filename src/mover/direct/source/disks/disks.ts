@@ -11,7 +11,7 @@ import { mayWaitFor, answerTimeoutMs } from '../../../../migration/steering/disk
 import { isCold } from '../../../../migration/direct/cold.ts';
 import { worthReporting } from '../../../../migration/report/disks.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../../protocol/public/migration.ts';
-import { diskLinkReport } from '../../../engine/wire-report.ts';
+import { diskLinkReport } from '../../../shared/wire-report.ts';
 import {
   busy,
   DiskConvergence,

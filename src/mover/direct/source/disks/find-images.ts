@@ -13,7 +13,7 @@ import {
 } from '../../../../disks/proof/pools.ts';
 import { besideInDirectory, besideOnExport, type Beside } from '../../../../disks/proof/proof.ts';
 import { clientFor, type NetworkClient } from '../../../../protocol/network-file.ts';
-import { deviceMedium, imageMedium, lunMedium, type Medium } from '../../../engine/media.ts';
+import { deviceMedium, imageMedium, lunMedium, type Medium } from '../../../shared/media.ts';
 
 export interface Lying extends ImageLocation {
   /** Real path; one proof covers all its images. For a medium, the medium itself. */

@@ -13,7 +13,7 @@ import type {
   ProofAnswer,
   ProofPlace,
 } from '../../../../protocol/disk.ts';
-import { proveMedia, type MediumVerdict } from '../../../engine/media.ts';
+import { proveMedia, type MediumVerdict } from '../../../shared/media.ts';
 import { directoryOf, type Lying } from './find-images.ts';
 import { askAhead, type LookDependencies } from '../source-base.ts';
 

@@ -4,7 +4,7 @@ import { toGodwitError } from '../../../../errors.ts';
 import { isBlockDevice } from '../../../../disks/proof/devices.ts';
 import { fileUsers } from '../../../../system/files/file-users.ts';
 import { openIdentified, setAside } from '../../../../system/files/identified-file.ts';
-import type { SourceState, StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { SourceState, StepFacts } from '../../../../migration/direct/source/source-state.ts';
 import {
   isDevice,
   judgeGivenUp,

@@ -3,7 +3,7 @@ import { defined } from '../../../../protocol/defined.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../../protocol/public/migration.ts';
 import type { DiskTunnel } from '../../../../protocol/peer/migration.ts';
 import { hostCredentials } from '../../../../host/credentials.ts';
-import { openDiskTunnel } from '../../../engine/wire-openers.ts';
+import { openDiskTunnel } from '../../../shared/wire-openers.ts';
 import { budgetOf } from '../../../../host/wire.ts';
 import { settingsNow, type MoverParts } from '../source-base.ts';
 

@@ -3,7 +3,7 @@ import { withDeadline } from '../../../../deadline.ts';
 import { GodwitError, godwitError, toGodwitError } from '../../../../errors.ts';
 import type { Log } from '../../../../log.ts';
 import { isCold } from '../../../../migration/direct/cold.ts';
-import { stepIndex } from '../../../../migration/direct/steps.ts';
+import { stepIndex } from '../../../../migration/direct/source/steps.ts';
 import {
   changeWords,
   compareGuests,
@@ -12,7 +12,7 @@ import {
 } from '../../../../migration/guest-changes/compare.ts';
 import { haltError } from '../../../../migration/guest-changes/errors.ts';
 import { changedPorts } from '../../../../migration/guest-changes/ports.ts';
-import type { SourceState } from '../../../../migration/direct/source-state.ts';
+import type { SourceState } from '../../../../migration/direct/source/source-state.ts';
 import { pass, warn, type NamedCheck } from '../../../../migration/preflight/check.ts';
 import type { GuestSnapshot } from '../../../../migration/guest-changes/snapshot.ts';
 import { Mutex } from '../../../../mutex.ts';

@@ -5,7 +5,7 @@ import {
   NO_DECISION,
   type Decision,
   type SourceState,
-} from '../../../../migration/direct/source-state.ts';
+} from '../../../../migration/direct/source/source-state.ts';
 import { answeredFor, type HostAnswer } from '../../../../migration/permission/host-answer.ts';
 import {
   hostsInDoubt,
@@ -17,7 +17,7 @@ import {
 import type { AskFleet } from '../../../../protocol/peer/migration.ts';
 import type { Fencing } from '../../../../host/fencing.ts';
 import type { SourceMoverRequest } from '../../../../protocol/mover/request.ts';
-import type { Surroundings } from '../../../engine/surroundings.ts';
+import type { Surroundings } from '../../../shared/surroundings.ts';
 import { ask, darkMs, type MigrationRun } from '../source-base.ts';
 import type { StepContext } from '../ports.ts';
 

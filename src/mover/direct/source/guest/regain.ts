@@ -1,6 +1,6 @@
 import { godwitError, type GodwitError } from '../../../../errors.ts';
-import type { SourceState } from '../../../../migration/direct/source-state.ts';
-import { isMemoryStale } from '../../../../migration/direct/resolve.ts';
+import type { SourceState } from '../../../../migration/direct/source/source-state.ts';
+import { isMemoryStale } from '../../../../migration/direct/source/resolve.ts';
 import { mayBeOwnPause } from '../../../../migration/guest-changes/run-states.ts';
 import { permissionHere, refusalOnly, refusalOrProof, takeBackClaim } from './permission.ts';
 import type { StepContext } from '../ports.ts';

@@ -9,7 +9,7 @@ import type { MemorySample } from '../../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../../protocol/network.ts';
 import type { WatchEnd, WatchOrder } from '../../../../protocol/peer/probe.ts';
 import type { ProbeReport } from '../../../../protocol/public/probe.ts';
-import type { Connect } from '../../../engine/surroundings.ts';
+import type { Connect } from '../../../shared/surroundings.ts';
 import {
   askToWatch,
   endWatchOf,
@@ -17,7 +17,7 @@ import {
   RENEW_MS,
   watchingHosts,
   type WatchingHost,
-} from '../../../engine/watching-hosts.ts';
+} from '../../../shared/watching-hosts.ts';
 import type { MoverParts } from '../source-base.ts';
 import { configuredOf } from '../../../../network/probe/choose.ts';
 

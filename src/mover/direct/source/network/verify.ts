@@ -1,6 +1,6 @@
 import type { Clock } from '../../../../clock.ts';
 import { hasCode, toGodwitError } from '../../../../errors.ts';
-import type { StepFacts } from '../../../../migration/direct/step-facts.ts';
+import type { StepFacts } from '../../../../migration/direct/source/step-facts.ts';
 import { endWords, haltWords } from '../../../../migration/guest-changes/run-states.ts';
 import { passes, warns, type Finding } from '../../../../migration/preflight/finding.ts';
 import {
@@ -18,7 +18,7 @@ import {
   clockAddressOf,
   GuestClockLook,
   NOT_KNOWN_BEFORE,
-} from '../../../engine/guest-clock-look.ts';
+} from '../../../shared/guest-clock-look.ts';
 import { ask, type MoverParts } from '../source-base.ts';
 import type { GuestChanges, sameMachine } from '../guest/guest-changes.ts';
 import type { SourceProbes } from './probes.ts';

@@ -1,7 +1,7 @@
 import { systemClock } from '../../../../clock.ts';
 import type { Balloon } from '../../../../port/balloon.ts';
 import { godwitError, toGodwitError } from '../../../../errors.ts';
-import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { StepFacts } from '../../../../migration/direct/source/source-state.ts';
 import {
   isWhole,
   judgeBalloon,

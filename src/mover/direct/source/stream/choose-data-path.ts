@@ -1,7 +1,7 @@
 import type { SourceSession } from '../../../../port/direct.ts';
 import { withDeadline } from '../../../../deadline.ts';
 import { godwitError } from '../../../../errors.ts';
-import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { StepFacts } from '../../../../migration/direct/source/source-state.ts';
 import type { DataPathFacts } from '../../../../migration/prediction/data-path.ts';
 import { streamModeOf, type Check } from '../../../../protocol/public/migration.ts';
 import type { Preparation } from '../../../../protocol/peer/migration.ts';

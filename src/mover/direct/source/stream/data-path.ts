@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { toGodwitError } from '../../../../errors.ts';
 import type { Log } from '../../../../log.ts';
-import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { StepFacts } from '../../../../migration/direct/source/source-state.ts';
 import { holdsSwitchover } from '../../../../migration/steering/steering.ts';
 import { mayThrottle, strategyOf } from '../../../../migration/steering/strategies.ts';
 import type { StreamSetup } from '../../../../port/direct.ts';
@@ -12,9 +12,9 @@ import { splitAddress, withHost } from '../../../../protocol/names.ts';
 import type { SourceWire } from '../../../../wire/open.ts';
 import { hostCredentials } from '../../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../../host/wire.ts';
-import { streamTls } from '../../../engine/credentials.ts';
-import type { WireOpeners } from '../../../engine/wire-openers.ts';
-import { wireReport } from '../../../engine/wire-report.ts';
+import { streamTls } from '../../credentials.ts';
+import type { WireOpeners } from '../../../shared/wire-openers.ts';
+import { wireReport } from '../../../shared/wire-report.ts';
 import type { UnderWay } from './under-way.ts';
 import {
   goesByWire,

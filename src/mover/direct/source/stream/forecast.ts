@@ -1,14 +1,14 @@
 import { systemClock } from '../../../../clock.ts';
 import { toGodwitError } from '../../../../errors.ts';
 import { offerOf } from '../../../../host/wire.ts';
-import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { StepFacts } from '../../../../migration/direct/source/source-state.ts';
 import type { DiskLatency } from '../../../../protocol/disk.ts';
 import { streamModeOf } from '../../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../../protocol/public/prediction.ts';
 import { settingsNow, type MoverParts } from '../source-base.ts';
 import type { DiskLatencies } from '../disks/disk-latencies.ts';
 import type { Processors } from '../../../../migration/prediction/facts.ts';
-import type { Surroundings } from '../../../engine/surroundings.ts';
+import type { Surroundings } from '../../../shared/surroundings.ts';
 import type { WireOffer } from '../../../../protocol/wire.ts';
 import { leftOf } from '../../../engine/time-limit.ts';
 

@@ -1,6 +1,6 @@
 import { godwitError, type SerialError } from '../../../../errors.ts';
 import { endError } from '../../../../migration/guest-changes/errors.ts';
-import type { SourceState } from '../../../../migration/direct/source-state.ts';
+import type { SourceState } from '../../../../migration/direct/source/source-state.ts';
 import type { DestinationStatus } from '../../../../protocol/peer/migration.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../../protocol/public/migration.ts';
 import { formatDuration } from '../../../../protocol/quantity.ts';

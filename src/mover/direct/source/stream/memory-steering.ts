@@ -3,7 +3,7 @@ import { withDeadline } from '../../../../deadline.ts';
 import { toGodwitError } from '../../../../errors.ts';
 import type { Log } from '../../../../log.ts';
 import type { StreamChange } from '../../../../port/stream-change.ts';
-import type { SourceEvent, SourceState } from '../../../../migration/direct/source-state.ts';
+import type { SourceEvent, SourceState } from '../../../../migration/direct/source/source-state.ts';
 import { RecentRate } from '../../../../migration/steering/recent-rate.ts';
 import { steer } from '../../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../../migration/steering/strategies.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../../clock.ts';
 import { godwitError } from '../../../../errors.ts';
 import { judgeStandstill, NOTICED_MS } from '../../../../migration/steering/standstill.ts';
-import type { SourceEvent } from '../../../../migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../../migration/direct/source/source-state.ts';
 import type { SourceDataPath } from './data-path.ts';
 import type { DestinationPeer } from '../peer.ts';
 

@@ -7,8 +7,8 @@ import { parseAgentConfig } from '../../../../../src/config.ts';
 import { openPools } from '../../../../../src/disks/proof/pools.ts';
 import type { Identifier } from '../../../../../src/port/disks.ts';
 import { hasCode } from '../../../../../src/errors.ts';
-import type { SeededBackingFile } from '../../../../../src/migration/direct/destination-events.ts';
-import type { DestinationState } from '../../../../../src/migration/direct/destination.ts';
+import type { SeededBackingFile } from '../../../../../src/migration/direct/destination/destination-events.ts';
+import type { DestinationState } from '../../../../../src/migration/direct/destination/destination.ts';
 import {
   backingFilePaths,
   expectBackingFiles,

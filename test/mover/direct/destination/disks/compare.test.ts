@@ -9,7 +9,7 @@ import { NbdClient } from '../../../../../src/disks/copy/nbd/client.ts';
 import type { DestinationSession } from '../../../../../src/port/direct.ts';
 import { hasCode } from '../../../../../src/errors.ts';
 import { silentLog } from '../../../../../src/log.ts';
-import type { DestinationState } from '../../../../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../../../../src/migration/direct/destination/destination.ts';
 import { DestinationCompare } from '../../../../../src/mover/direct/destination/disks/compare.ts';
 import type { DestinationContext } from '../../../../../src/mover/direct/destination/destination-context.ts';
 import {

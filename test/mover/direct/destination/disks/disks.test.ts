@@ -6,7 +6,7 @@ import { before, test, type TestContext } from 'node:test';
 import type { DestinationSession } from '../../../../../src/port/direct.ts';
 import { hasCode } from '../../../../../src/errors.ts';
 import { silentLog } from '../../../../../src/log.ts';
-import type { DestinationState } from '../../../../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../../../../src/migration/direct/destination/destination.ts';
 import { DestinationDisks } from '../../../../../src/mover/direct/destination/disks/disks.ts';
 import type { DestinationContext } from '../../../../../src/mover/direct/destination/destination-context.ts';
 import { splitAddress } from '../../../../../src/protocol/names.ts';

@@ -18,7 +18,7 @@ import type { NewImage } from '../../../../../src/port/disks.ts';
 import type { DestinationSession } from '../../../../../src/port/direct.ts';
 import { hasCode } from '../../../../../src/errors.ts';
 import { silentLog } from '../../../../../src/log.ts';
-import type { DestinationState } from '../../../../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../../../../src/migration/direct/destination/destination.ts';
 import {
   discardImages,
   imagesToMake,

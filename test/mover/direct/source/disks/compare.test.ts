@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { NbdClient } from '../../../../../src/disks/copy/nbd/client.ts';
 import type { FrozenImage } from '../../../../../src/port/disks.ts';
-import type { SourceEvent } from '../../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../../../src/migration/direct/source/source-state.ts';
 import { compareDisks } from '../../../../../src/mover/direct/source/disks/compare.ts';
 import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import type { DiskCheck } from '../../../../../src/protocol/disk.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { silentLog } from '../../../../../src/log.ts';
-import type { SourceEvent } from '../../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../../../src/migration/direct/source/source-state.ts';
 import type { RequestCounts } from '../../../../../src/migration/report/latencies.ts';
 import { DiskLatencies } from '../../../../../src/mover/direct/source/disks/disk-latencies.ts';
 import type { DiskLatency } from '../../../../../src/protocol/disk.ts';

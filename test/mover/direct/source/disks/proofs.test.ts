@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { agentConfig } from '../../../../../src/config.ts';
 import { hasCode } from '../../../../../src/errors.ts';
 import { nonceSum, type Beside } from '../../../../../src/disks/proof/proof.ts';
-import type { Medium } from '../../../../../src/mover/engine/media.ts';
+import type { Medium } from '../../../../../src/mover/shared/media.ts';
 import { dropProofs } from '../../../../../src/mover/direct/source/disks/storage.ts';
 import {
   prove,

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import {
   initialSource,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
 import {
   giveUpDisks,
   holdDisks,

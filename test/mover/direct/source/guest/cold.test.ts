@@ -5,7 +5,7 @@ import type { HostAnswer } from '../../../../../src/migration/permission/host-an
 import {
   initialSource,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
 import type { BootTime } from '../../../../../src/migration/boot-time.ts';
 import {
   endSource,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { agentConfig } from '../../../../../src/config.ts';
-import { initialSource } from '../../../../../src/migration/direct/source-state.ts';
+import { initialSource } from '../../../../../src/migration/direct/source/source-state.ts';
 import type { GuestSnapshot } from '../../../../../src/migration/guest-changes/snapshot.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
 import { turn } from '../answers.ts';

@@ -6,7 +6,7 @@ import { silentLog } from '../../../../../src/log.ts';
 import {
   initialSource,
   type SourceEvent,
-} from '../../../../../src/migration/direct/source-state.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
 import { proveOff } from '../../../../../src/mover/direct/source/guest/permission.ts';
 import { recoverOrProve } from '../../../../../src/mover/direct/source/stream/recover.ts';
 import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';

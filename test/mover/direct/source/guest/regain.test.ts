@@ -9,9 +9,9 @@ import { proof, sourceRight } from '../../../../../src/migration/direct/run-righ
 import {
   initialSource,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
-import { transition } from '../../../../../src/migration/direct/transition.ts';
-import type { ResolvedEvent } from '../../../../../src/migration/direct/resolve.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
+import { transition } from '../../../../../src/migration/direct/source/transition.ts';
+import type { ResolvedEvent } from '../../../../../src/migration/direct/source/resolve.ts';
 import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import {
   permissionHere,

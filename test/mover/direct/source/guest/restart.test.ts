@@ -8,8 +8,8 @@ import type { Fencing } from '../../../../../src/host/fencing.ts';
 import {
   initialSource,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
-import { guestEndingMs } from '../../../../../src/migration/direct/ending-times.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
+import { guestEndingMs } from '../../../../../src/migration/direct/source/ending-times.ts';
 import { relaunch, restartGuest } from '../../../../../src/mover/direct/source/guest/restart.ts';
 import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import { planned, withDisk } from '../../../../migration/direct/samples.ts';

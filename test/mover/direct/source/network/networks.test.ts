@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { SourceNic } from '../../../../../src/network/attachment.ts';
 import { hasCode } from '../../../../../src/errors.ts';
-import { initialSource } from '../../../../../src/migration/direct/source-state.ts';
+import { initialSource } from '../../../../../src/migration/direct/source/source-state.ts';
 import { networksOf, routesTo } from '../../../../../src/mover/direct/source/network/networks.ts';
 import type { LookDependencies } from '../../../../../src/mover/direct/source/source-base.ts';
 import { MAX_NICS, type NicNetwork } from '../../../../../src/protocol/network.ts';

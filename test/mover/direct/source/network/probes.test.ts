@@ -5,7 +5,7 @@ import { agentConfig, type AgentConfig } from '../../../../../src/config.ts';
 import { godwitError } from '../../../../../src/errors.ts';
 import { silentLog } from '../../../../../src/log.ts';
 import { SourceProbes } from '../../../../../src/mover/direct/source/network/probes.ts';
-import type { Connect } from '../../../../../src/mover/engine/surroundings.ts';
+import type { Connect } from '../../../../../src/mover/shared/surroundings.ts';
 import type {
   WatchAnswer,
   WatchEnd,

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import {
   initialSource,
   type SourceEvent,
-} from '../../../../../src/migration/direct/source-state.ts';
-import { transition } from '../../../../../src/migration/direct/transition.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
+import { transition } from '../../../../../src/migration/direct/source/transition.ts';
 import {
   deflate,
   inflate,

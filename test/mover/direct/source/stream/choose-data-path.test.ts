@@ -3,7 +3,10 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { SourceSession } from '../../../../../src/port/direct.ts';
 import { hasCode } from '../../../../../src/errors.ts';
-import { stepFacts, type StepFacts } from '../../../../../src/migration/direct/source-state.ts';
+import {
+  stepFacts,
+  type StepFacts,
+} from '../../../../../src/migration/direct/source/source-state.ts';
 import {
   SEVERAL_STREAMS,
   wireObstacle,

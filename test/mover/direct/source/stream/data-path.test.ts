@@ -12,7 +12,7 @@ import { silentLog } from '../../../../../src/log.ts';
 import {
   initialSource,
   type SourceEvent,
-} from '../../../../../src/migration/direct/source-state.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
 import { SourceDataPath } from '../../../../../src/mover/direct/source/stream/data-path.ts';
 import type { Mode } from '../../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../../migration/direct/samples.ts';

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseAgentConfig } from '../../../../../src/config.ts';
-import { stepFacts, initialSource } from '../../../../../src/migration/direct/source-state.ts';
+import {
+  stepFacts,
+  initialSource,
+} from '../../../../../src/migration/direct/source/source-state.ts';
 import type { WireOffer } from '../../../../../src/protocol/wire.ts';
 import { Forecast } from '../../../../../src/mover/direct/source/stream/forecast.ts';
 import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';

@@ -5,8 +5,8 @@ import { hasCode } from '../../../../../src/errors.ts';
 import {
   initialSource,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
-import { STEP_NAMES } from '../../../../../src/migration/direct/steps.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
+import { STEP_NAMES } from '../../../../../src/migration/direct/source/steps.ts';
 import {
   assertDisksOpen,
   assertStopped,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ERRORS, godwitError, type ErrorCode } from '../../../../../src/errors.ts';
-import { initialSource } from '../../../../../src/migration/direct/source-state.ts';
+import { initialSource } from '../../../../../src/migration/direct/source/source-state.ts';
 import { linkSilent } from '../../../../../src/mover/direct/source/stream/link-silent.ts';
 import { errorOf, planned } from '../../../../migration/direct/samples.ts';
 

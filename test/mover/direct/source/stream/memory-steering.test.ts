@@ -8,8 +8,8 @@ import {
   initialSource,
   type SourceEvent,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
-import { transition } from '../../../../../src/migration/direct/transition.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
+import { transition } from '../../../../../src/migration/direct/source/transition.ts';
 import {
   MemorySteering,
   setSteering,

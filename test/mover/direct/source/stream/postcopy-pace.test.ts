@@ -5,7 +5,7 @@ import { silentLog } from '../../../../../src/log.ts';
 import {
   initialSource,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
 import { PostcopyPace } from '../../../../../src/mover/direct/source/stream/postcopy-pace.ts';
 import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from '../../../../migration/direct/samples.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { hasCode } from '../../../../../src/errors.ts';
 import { silentLog } from '../../../../../src/log.ts';
-import type { SourceEvent } from '../../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../../../src/migration/direct/source/source-state.ts';
 import { recoverPostcopy } from '../../../../../src/mover/direct/source/stream/recover.ts';
 import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import { answer, peerOf, timeOf, turn, type Answer } from '../answers.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Clock } from '../../../../../src/clock.ts';
-import type { SourceEvent } from '../../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../../../src/migration/direct/source/source-state.ts';
 import { StreamGuard } from '../../../../../src/mover/direct/source/stream/stream-guard.ts';
 
 const never = new AbortController().signal;

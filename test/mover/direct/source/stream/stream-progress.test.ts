@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import {
   initialSource,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
 import { lastLook, lineOf, whatTook } from '../../../../../src/mover/direct/source/coordinator.ts';
 import { progress } from '../../../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from '../../../../migration/direct/samples.ts';

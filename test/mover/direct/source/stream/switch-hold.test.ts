@@ -4,7 +4,7 @@ import { silentLog } from '../../../../../src/log.ts';
 import {
   initialSource,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
 import { SwitchHold } from '../../../../../src/mover/direct/source/stream/switch-hold.ts';
 import type { StreamChange } from '../../../../../src/port/stream-change.ts';
 import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';

@@ -6,8 +6,8 @@ import {
   initialSource,
   type SourceEvent,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
-import { transition } from '../../../../../src/migration/direct/transition.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
+import { transition } from '../../../../../src/migration/direct/source/transition.ts';
 import type { Timetable } from '../../../../../src/migration/steering/timetable.ts';
 import { TimedCap } from '../../../../../src/mover/direct/source/stream/timed-cap.ts';
 import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';

@@ -5,7 +5,7 @@ import type { StreamChange } from '../../../../../src/port/stream-change.ts';
 import {
   initialSource,
   type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
+} from '../../../../../src/migration/direct/source/source-state.ts';
 import { UnderWay } from '../../../../../src/mover/direct/source/stream/under-way.ts';
 import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../../migration/direct/samples.ts';

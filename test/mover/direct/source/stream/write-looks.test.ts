@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { initialSource } from '../../../../../src/migration/direct/source-state.ts';
+import { initialSource } from '../../../../../src/migration/direct/source/source-state.ts';
 import type { MoverParts } from '../../../../../src/mover/direct/source/source-base.ts';
 import { WriteLooks } from '../../../../../src/mover/direct/source/stream/write-looks.ts';
 import { planned, sampleOf } from '../../../../migration/direct/samples.ts';
