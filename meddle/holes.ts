@@ -39,8 +39,8 @@ export const HOLES: Readonly<Record<string, OwnersHole>> = {
   },
   once: {
     file: 'src/migration/guest-changes/compare.ts',
-    from: '  return withoutConsequences(changes);\n}\n\n/** The changes for which',
-    to: '  return withoutConsequences(changes.slice(0, 0));\n}\n\n/** The changes for which',
+    from: '  return withoutConsequences(changes);\n}\n',
+    to: '  return withoutConsequences(changes.slice(0, 0));\n}\n',
     what: 'the guest is described once, and no later change of it is found',
     shownBy: ['medium', 'snapshot'],
   },
