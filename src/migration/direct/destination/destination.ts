@@ -128,16 +128,13 @@ export function destinationAfter(
         right: destinationRightAfter(state.right, 'arm') ?? state.right,
         armedIn: event.bootId,
       };
-    case 'committed': {
-      const right = destinationRightAfter(state.right, 'commit') ?? state.right;
-      return { ...withRight(state, right), proved: undefined };
-    }
+    case 'committed':
+      return { ...withCommit(state), proved: undefined };
     case 'running': {
-      // After a power loss the record of its commit may be missing.
-      const right = destinationRightAfter(state.right, 'commit') ?? state.right;
-      // It may have ended again before this was recorded.
+      // The guest may have ended again before this record.
       const hypervisor = afterHypervisor(state, 'resumed');
-      return { ...withRight(state, right), hypervisor, hasRun: true };
+      // A power loss may have taken the record of the commit.
+      return { ...withCommit(state), hypervisor, hasRun: true };
     }
     case 'refused':
       return {
@@ -147,9 +144,8 @@ export function destinationAfter(
         mayHaveRun: state.mayHaveRun && event.neverRan !== true,
       };
     case 'resolved': {
-      const right = destinationRightAfter(state.right, 'commit') ?? state.right;
       const proved = { at: bootTimeIn(event), answersFor: event.answersFor ?? [] };
-      return { ...withRight(state, right), proved };
+      return { ...withCommit(state), proved };
     }
     case 'overruled':
     case 'never-ran': {
@@ -177,10 +173,10 @@ export function destinationAfter(
 }
 
 /** The right to run settles whatever this side forgot in a reboot. */
-function withRight(state: DestinationState, right: DestinationRight): DestinationState {
-  return right === 'running'
-    ? { ...state, right, unsure: false, mayHaveRun: true }
-    : { ...state, right };
+function withCommit(state: DestinationState): DestinationState {
+  const right = destinationRightAfter(state.right, 'commit') ?? state.right;
+  if (right !== 'running') return { ...state, right };
+  return { ...state, right, unsure: false, mayHaveRun: true };
 }
 
 /** A halt changes neither the right to run nor what is here: the guest has arrived, and its owner decides. */
