@@ -14,8 +14,8 @@ export interface Authority {
   readonly fingerprint: string;
 }
 
-const BEGIN = /-----BEGIN /g;
-const BLOCK = /-----BEGIN ([A-Z0-9 ]{1,40})-----[\s\S]*?-----END \1-----/g;
+const BEGIN = '-----BEGIN ';
+const DASHES = '-----';
 const FIX =
   'Copy ca.crt from the host of the CA (`caDir`) again, or remove this entry: every entry is a CA certificate in PEM.';
 
@@ -26,17 +26,21 @@ export function parseBundle(text: string, file = 'ca.crt'): readonly [Authority,
   if (text.trim() === '') throw fail(`${file} is empty`);
   if (Buffer.byteLength(text) > MAX_BUNDLE_BYTES)
     throw fail(`${file} is larger than ${MAX_BUNDLE_BYTES / 1024} KiB`);
-  const begun = text.match(BEGIN)?.length ?? 0;
-  const blocks = [...text.matchAll(BLOCK)];
-  if (begun === 0) throw fail(`${file} is no certificate in PEM`);
-  if (begun > MAX_AUTHORITIES)
-    throw fail(`${file} has ${begun} entries, and at most ${MAX_AUTHORITIES} CAs are trusted`);
-  if (begun > blocks.length) throw fail(`${file}: entry ${blocks.length + 1} has no end`);
-  const all = blocks.map(([pem, kind], index) => {
+  const [, ...begun] = text.split(BEGIN);
+  if (begun.length === 0) throw fail(`${file} is no certificate in PEM`);
+  if (begun.length > MAX_AUTHORITIES)
+    throw fail(
+      `${file} has ${begun.length} entries, and at most ${MAX_AUTHORITIES} CAs are trusted`,
+    );
+  const all = begun.map((rest, index) => {
     const entry = `${file}: entry ${index + 1}`;
-    if (kind !== 'CERTIFICATE') throw fail(`${entry} is a ${kind}, not a certificate`);
+    const [kind = ''] = rest.split(DASHES, 1);
+    const end = `${DASHES}END ${kind}${DASHES}`;
+    const at = rest.indexOf(end);
+    if (at === -1) throw fail(`${entry} has no end`);
+    if (kind !== 'CERTIFICATE') throw fail(`${entry} is a ${kind.slice(0, 40)}, not a certificate`);
     try {
-      return authorityOf(pem);
+      return authorityOf(`${BEGIN}${rest.slice(0, at)}${end}`);
     } catch (cause) {
       throw fail(`${entry} is damaged`, cause);
     }
