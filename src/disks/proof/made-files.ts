@@ -14,7 +14,7 @@ export interface StagedFile {
   readonly file: string;
 }
 
-/** The name of an image that is not a guest's disk any more. */
+/** Name of an image that is no longer the disk of a guest. */
 export function asideOf(file: string, migration: string): string {
   return `${file}.moved-${migration}`;
 }
@@ -69,7 +69,7 @@ export async function discard({ temporary, file }: StagedFile): Promise<void> {
   });
 }
 
-/** The file stays under another name in its directory, so that its own name is free. May run twice. */
+/** Renames the file within its directory, so that its name is free. Repeatable. */
 export async function setAside({ temporary, file }: StagedFile, aside: string): Promise<void> {
   await where(file, async (at) => {
     const own = path.join(path.dirname(at), path.basename(temporary));

@@ -110,7 +110,7 @@ export class GuestTpm {
     await this.keep();
   }
 
-  /** Its QEMU has ended, and the guest never ran here. */
+  /** Ends the program and removes its state, if the guest never ran here. */
   async undo(signal: AbortSignal): Promise<void> {
     await endSwtpm(this.#socket, signal, 0);
     await unmakeTpmDir(this.#where.guestDir);

@@ -47,7 +47,7 @@ export const destinationEvent = z.discriminatedUnion('type', [
   /** The guest may run here from now on. Written before it is resumed. */
   z.object({ type: z.literal('committed'), epoch }),
   z.object({ type: z.literal('running'), epoch, resumeMs: ms }),
-  /** `neverRan`: the source has sent no commit, which settles what a destination does not know after a reboot. */
+  /** `neverRan`: the source sent no commit. A destination may have forgotten that in a reboot. */
   z.object({
     type: z.literal('refused'),
     epoch,

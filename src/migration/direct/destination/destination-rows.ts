@@ -10,10 +10,10 @@ import type { DestinationEvent } from './destination-events.ts';
  *                                                                                                    ||
  *                                                                                     point of no return
  *
- * If the guest does not come, every row is undone, the last one first. What a guest may have written to is never removed: if
- * it may have run here, the rows that hold its data have `ifRan` in place of `undo`. Once the guest runs here, every row is
- * settled in that order, too. A mover that finds a half-made preparation undoes the rows of `prepare` alone, because the source asks for it
- * again. mover/direct/destination/lifecycle.ts carries the rows out; destination.ts judges the calls.
+ * If the guest does not come, all rows are undone in reverse order. Data that a guest may have written is never removed: if
+ * the guest may have run here, rows with its data have `ifRan` in place of `undo`. Once the guest runs here, the rows are
+ * settled in reverse order. A mover that finds a half-made preparation undoes only the rows of `prepare`, because the
+ * source asks for it again. mover/direct/destination/lifecycle.ts carries the rows out; destination.ts judges the calls.
  */
 
 export interface DestinationRow {
@@ -27,7 +27,7 @@ export interface DestinationRow {
   readonly noUndo?: string;
   /** In place of `undo` if the guest may have run here: its data stays. Undefined: the row holds none. */
   readonly ifRan?: string;
-  /** What the guest no longer needs of it once it runs here; undefined: it stays as it is. */
+  /** Cleanup once the guest runs here; undefined: none. */
   readonly settle?: string;
 }
 

@@ -272,7 +272,7 @@ export interface TakingDown {
   readonly known?: boolean | undefined;
 }
 
-/** Undoes the whole table, which is read backwards. Nothing stays here but the data of a guest that may have run here. */
+/** Undoes the table in reverse. If the guest may have run here, its data stays. */
 export async function takeDown(
   ways: Ways,
   ledger: Pick<Ledger, 'state' | 'record'>,

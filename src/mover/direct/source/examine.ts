@@ -299,7 +299,7 @@ function mustNotCopy({ state }: LookDependencies, { copies }: StorageFound): voi
   throw godwitError('GODWIT_RESTART', { guest, host: from, reason }, { hint });
 }
 
-/** What the destination reports of the guest, its disks being where `storage` has them. */
+/** Asks the destination to check the guest, with its disks in the places of `storage`. */
 export async function assessGuest(
   deps: LookDependencies,
   { places, bases, copies: wanted, ...storage }: StorageFound,

@@ -341,8 +341,10 @@ export const LIFECYCLE: Lifecycle = {
       }
       // A power loss there took the record that the guest ran, and the destination gave it up.
       if (there.state === 'released' || there.state === 'refused') {
-        const { to } = state().plan;
-        const reason = `${to} was restarted and gave it up; it keeps copied disks as NAME.moved-${request.id}`;
+        const { plan, known } = state();
+        const hasCopies = (known.copies ?? []).length > 0;
+        const kept = hasCopies ? `; it keeps copied disks as NAME.moved-${request.id}` : '';
+        const reason = `${plan.to} was restarted and gave it up${kept}`;
         throw godwitError('GODWIT_LOST', { guest, reason });
       }
       network.verification.begin();

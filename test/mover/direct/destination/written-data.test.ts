@@ -300,9 +300,10 @@ test('a source calls a guest lost if its destination forgot the run and gave it 
     guest: 'web1',
     reason: 'it has handed over',
   });
+  const known = { copies: [{ node: 'vda0', pool: 'p', path: 'web1.raw' }] };
   const context = {
     request: { id: 'm-00000001' },
-    state: () => ({ plan: { guest: 'web1', to: 'b', epoch: EPOCH }, via: 'precopy', known: {} }),
+    state: () => ({ plan: { guest: 'web1', to: 'b', epoch: EPOCH }, via: 'precopy', known }),
     hypervisor: { session: () => Promise.reject(gone) },
     network: {
       probes: { end: () => undefined },

@@ -302,7 +302,7 @@ export async function keepImages(
   await keepVolumes(config, state, log, signal);
 }
 
-/** They stay, out of the way of another arrival; volumes keep their names, which are the host's. May run twice. */
+/** Renames the images to make room for another arrival. Volumes keep their names, which the host chose. Repeatable. */
 export async function setImagesAside(
   config: AgentConfig,
   state: DestinationState,
