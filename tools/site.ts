@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from 'vitepress';
 import { BASE, INLINE_SCRIPT } from './site/site-config.ts';
 
@@ -68,4 +69,8 @@ function named(out: string, content: string, extension: string): string {
   return place;
 }
 
-if (import.meta.main) await buildSite(path.join(root, 'dist/site'));
+if (import.meta.main) {
+  // Refuses words and flags: none of them would have an effect.
+  parseArgs({ options: {} });
+  await buildSite(path.join(root, 'dist/site'));
+}
